@@ -1,0 +1,125 @@
+//! Who decodes what: limits first, then the native decoder, then the fallback.
+
+use std::{fmt, sync::Arc};
+
+use super::{Fallback, Format, Limits, jpeg, jpeg_header, png, png_header, sniff};
+use crate::{
+    Error, Result,
+    image::{Rect, Size, Window},
+};
+
+/// What is known of an image before its pixels are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Who decodes it; [`Format::Other`] also for a JPEG or PNG whose header is not clean.
+    pub format: Format,
+    /// The size of the whole image.
+    pub size: Size,
+}
+
+/// Memory that one thread reuses from image to image. It holds no state that a result depends on.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(super) jpeg: jpeg::Scratch,
+    pub(super) png: png::Scratch,
+}
+
+/// Decodes images to RGB. Cheap to clone and shared by threads; each thread brings its own [`Scratch`].
+#[derive(Clone, Default)]
+pub struct Decoder {
+    /// Budgets, checked in [`Decoder::header`].
+    pub limits: Limits,
+    /// Decodes what the native decoders do not. Without it such files are errors.
+    pub fallback: Option<Arc<dyn Fallback>>,
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("limits", &self.limits)
+            .field("fallback", &self.fallback.as_ref().map(|_| "dyn Fallback"))
+            .finish()
+    }
+}
+
+impl Decoder {
+    /// Finds the format and the size of the image in `bytes`. Decodes no pixel.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where the image exceeds the limits; [`Error::Format`] where `bytes` are not an image, or not one
+    /// that can be decoded without a fallback; whatever the fallback says where it was asked.
+    pub fn header(&self, bytes: &[u8]) -> Result<Header> {
+        let format = sniff(bytes);
+        let native = match format {
+            Format::Jpeg => jpeg_header::parse(bytes).map(|frame| frame.size),
+            Format::Png => png_header::parse(bytes),
+            Format::Other => Err(unknown(bytes)),
+        };
+        let header = match native {
+            Ok(size) => Header { format, size },
+            Err(reason) => {
+                let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
+                Header { format: Format::Other, size: fallback.size(bytes)? }
+            }
+        };
+        self.limits.check(header.size)?;
+        Ok(header)
+    }
+
+    /// Decodes at least `region` of the image in `bytes`, whose header is `header`, into `out`.
+    ///
+    /// On success `out.size` is the size of the whole image, `out.channels` is 3 and `out.rect` contains `region`. It may
+    /// be larger where that costs less. The pixels do not depend on the region that was asked for.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] where `region` is empty or not inside the image; [`Error::Format`] where the image is broken
+    /// and there is no fallback; whatever the fallback says where it was asked. `out` is then unspecified.
+    pub fn decode(
+        &self,
+        bytes: &[u8],
+        header: &Header,
+        region: Rect,
+        scratch: &mut Scratch,
+        out: &mut Window,
+    ) -> Result<()> {
+        let size = header.size;
+        let fits =
+            |start, length, whole: usize| length > 0 && whole.checked_sub(length).is_some_and(|last| start <= last);
+        if !fits(region.top, region.height, size.height) || !fits(region.left, region.width, size.width) {
+            return Err(Error::Parameter(format!(
+                "region of {} x {} pixels (width x height) at column {}, row {} is empty or not inside an image of {} x {}",
+                region.width, region.height, region.left, region.top, size.width, size.height
+            )));
+        }
+        let native = match header.format {
+            Format::Jpeg => jpeg::decode(bytes, size, region, &mut scratch.jpeg, out),
+            Format::Png => png::decode(bytes, size, region, &mut scratch.png, out),
+            Format::Other => Err(unknown(bytes)),
+        };
+        let Err(reason) = native else { return Ok(()) };
+        let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
+        fallback.decode(bytes, out)?;
+        if out.size != size
+            || out.rect != Rect::all(size)
+            || out.channels != 3
+            || out.data.len() != out.stride() * size.height
+        {
+            return Err(Error::Shape(format!(
+                "the fallback decoder returned {} x {} pixels (width x height) of {} channels where {} x {} of 3 were due",
+                out.rect.width, out.rect.height, out.channels, size.width, size.height
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The message for a file of no native format.
+fn unknown(bytes: &[u8]) -> String {
+    match bytes {
+        [] => "the file is empty".to_owned(),
+        _ => {
+            let start = &bytes[..bytes.len().min(8)];
+            format!("neither a JPEG nor a PNG, and no fallback decoder is set: the file starts with {start:02x?}")
+        }
+    }
+}

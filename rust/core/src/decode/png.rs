@@ -1,0 +1,96 @@
+//! PNG through the `png` crate: every sample as it is in the file; `convert.rs` makes it RGB.
+
+use std::io::Cursor;
+
+use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader};
+
+use super::{convert::Samples, png_header};
+use crate::image::{Rect, Size, Window};
+
+/// Samples of one row, or of the whole of an interlaced image; kept from image to image.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    samples: Vec<u8>,
+}
+
+/// Decodes `region` of a PNG of `size` into `out`.
+///
+/// All rows are decompressed, also those below the region: Pillow refuses a file that is broken there.
+pub(super) fn decode(
+    bytes: &[u8],
+    size: Size,
+    region: Rect,
+    scratch: &mut Scratch,
+    out: &mut Window,
+) -> Result<(), String> {
+    png_header::parse(bytes)?;
+    let mut options = DecodeOptions::default();
+    // What Pillow checks is checked: its header chunks' CRC and zlib's Adler-32. What no pixel depends on is skipped.
+    options.set_ignore_adler32(false);
+    options.set_skip_ancillary_crc_failures(false);
+    options.set_ignore_text_chunk(true);
+    options.set_ignore_iccp_chunk(true);
+    let decoder = Decoder::new_with_options(Cursor::new(bytes), options);
+    let mut reader = decoder.read_info().map_err(broken)?;
+    let info = reader.info();
+    if (info.height as usize, info.width as usize) != (size.height, size.width) {
+        return Err(format!("the header announced {size:?}, the PNG has {} x {}", info.width, info.height));
+    }
+    if info.frame_control.is_some_and(|frame| (frame.width, frame.height) != (info.width, info.height)) {
+        return Err("APNG whose first frame is not the whole image is not decoded natively".to_owned());
+    }
+    let samples = samples(&reader)?;
+    let interlaced = info.interlaced;
+    let stride = reader.output_line_size(info.width).ok_or("PNG row is too long")?;
+    out.reset(size, region, 3);
+    let mut rows = out.data.chunks_exact_mut(region.width * 3);
+    if interlaced {
+        // Zeros, because the crate ORs the bits of small samples into the row.
+        scratch.samples.clear();
+        scratch.samples.resize(stride * size.height, 0);
+        reader.next_frame(&mut scratch.samples).map_err(broken)?;
+        for (row, rgb) in scratch.samples.chunks_exact(stride).skip(region.top).zip(rows) {
+            samples.row(row, region.left, rgb);
+        }
+        return Ok(());
+    }
+    scratch.samples.resize(stride, 0);
+    for y in 0..size.height {
+        reader.read_row(&mut scratch.samples).map_err(broken)?;
+        if y >= region.top
+            && let Some(rgb) = rows.next()
+        {
+            samples.row(&scratch.samples, region.left, rgb);
+        }
+    }
+    // Reads the rest of the compressed data, and so its checksum.
+    reader.read_row(&mut scratch.samples).map_err(broken)?;
+    Ok(())
+}
+
+/// How the samples of this image become RGB.
+fn samples<R: std::io::BufRead + std::io::Seek>(reader: &Reader<R>) -> Result<Samples, String> {
+    let info = reader.info();
+    let bits = info.bit_depth as u8;
+    Ok(match (info.color_type, info.bit_depth) {
+        (ColorType::Grayscale, BitDepth::Sixteen) => Samples::Gray16,
+        (ColorType::Grayscale, _) => Samples::gray(bits),
+        (ColorType::Indexed, _) => {
+            let palette = info.palette.as_ref().ok_or("broken PNG: it has no palette")?;
+            if palette.len() > 3 * 256 {
+                return Err(format!("broken PNG: palette of {} bytes", palette.len()));
+            }
+            Samples::palette(bits, palette)
+        }
+        (ColorType::GrayscaleAlpha, BitDepth::Sixteen) => Samples::Bytes { stride: 4, rgb: [0, 0, 0] },
+        (ColorType::GrayscaleAlpha, _) => Samples::Bytes { stride: 2, rgb: [0, 0, 0] },
+        (ColorType::Rgb, BitDepth::Sixteen) => Samples::Bytes { stride: 6, rgb: [0, 2, 4] },
+        (ColorType::Rgb, _) => Samples::Bytes { stride: 3, rgb: [0, 1, 2] },
+        (ColorType::Rgba, BitDepth::Sixteen) => Samples::Bytes { stride: 8, rgb: [0, 2, 4] },
+        (ColorType::Rgba, _) => Samples::Bytes { stride: 4, rgb: [0, 1, 2] },
+    })
+}
+
+fn broken(error: ::png::DecodingError) -> String {
+    format!("broken PNG: {error}")
+}

@@ -1,0 +1,151 @@
+use proptest::prelude::*;
+use turbojpeg_sys as tj;
+
+use super::*;
+use crate::decode::{convert, jpeg::encode};
+
+const SAMPLINGS: [tj::TJSAMP; 7] = [
+    tj::TJSAMP_TJSAMP_444,
+    tj::TJSAMP_TJSAMP_422,
+    tj::TJSAMP_TJSAMP_420,
+    tj::TJSAMP_TJSAMP_GRAY,
+    tj::TJSAMP_TJSAMP_440,
+    tj::TJSAMP_TJSAMP_411,
+    tj::TJSAMP_TJSAMP_441,
+];
+
+fn jpeg(size: Size, sampling: tj::TJSAMP, more: &[(tj::TJPARAM, i32)]) -> Vec<u8> {
+    let parameters = [&[(tj::TJPARAM_TJPARAM_QUALITY, 85), (tj::TJPARAM_TJPARAM_SUBSAMP, sampling)], more].concat();
+    encode(&picture(size, 3), size, tj::TJPF_TJPF_RGB, &parameters)
+}
+
+fn cmyk(size: Size, sampling: tj::TJSAMP, colorspace: tj::TJCS) -> Vec<u8> {
+    let parameters = [
+        (tj::TJPARAM_TJPARAM_QUALITY, 85),
+        (tj::TJPARAM_TJPARAM_SUBSAMP, sampling),
+        (tj::TJPARAM_TJPARAM_COLORSPACE, colorspace as i32),
+    ];
+    encode(&picture(size, 4), size, tj::TJPF_TJPF_CMYK, &parameters)
+}
+
+proptest! {
+    #[test]
+    fn region_is_a_crop_of_the_whole(
+        (height, width) in (1..160_usize, 1..160_usize),
+        sampling in 0..SAMPLINGS.len(),
+        variant in 0..6_usize,
+        fractions in prop::array::uniform4(0.0..1.0),
+    ) {
+        let size = Size::new(height, width);
+        let sampling = SAMPLINGS[sampling];
+        let bytes = match variant {
+            1 => jpeg(size, sampling, &[(tj::TJPARAM_TJPARAM_PROGRESSIVE, 1)]),
+            2 => jpeg(size, sampling, &[(tj::TJPARAM_TJPARAM_RESTARTROWS, 1)]),
+            3 => jpeg(size, sampling, &[(tj::TJPARAM_TJPARAM_RESTARTBLOCKS, 3), (tj::TJPARAM_TJPARAM_OPTIMIZE, 1)]),
+            4 if sampling != tj::TJSAMP_TJSAMP_GRAY => cmyk(size, sampling, tj::TJCS_TJCS_CMYK),
+            5 if sampling != tj::TJSAMP_TJSAMP_GRAY => cmyk(size, sampling, tj::TJCS_TJCS_YCCK),
+            _ => jpeg(size, sampling, &[]),
+        };
+        let whole = decode(&bytes, None).unwrap();
+        let part = decode(&bytes, Some(region(size, fractions))).unwrap();
+        prop_assert_eq!(crop(&whole, part.rect), part.data);
+    }
+}
+
+#[test]
+fn lossy_but_near() {
+    let size = Size::new(90, 70);
+    let all = decode(&jpeg(size, tj::TJSAMP_TJSAMP_444, &[(tj::TJPARAM_TJPARAM_QUALITY, 100)]), None).unwrap();
+    let worst = all.data.iter().zip(picture(size, 3)).map(|(&a, b)| a.abs_diff(b)).max().unwrap();
+    assert!(worst <= 6, "{worst}");
+}
+
+#[test]
+fn small_regions_are_decoded_alone() {
+    let bytes = jpeg(Size::new(200, 300), tj::TJSAMP_TJSAMP_420, &[]);
+    let rect = Rect { top: 50, left: 160, height: 60, width: 32 };
+    assert_eq!(decode(&bytes, Some(rect)).unwrap().rect, rect);
+}
+
+#[test]
+fn cmyk_is_inverted_and_multiplied() {
+    let mut rgb = [0; 12];
+    convert::cmyk(&[255, 255, 255, 255, 0, 0, 0, 0, 10, 20, 30, 40, 128, 0, 255, 200], &mut rgb);
+    assert_eq!(rgb, [255, 255, 255, 0, 0, 0, 2, 3, 5, 100, 0, 200]);
+}
+
+#[test]
+fn limits_are_checked_before_anything_is_decoded() {
+    // The start of a file that claims to be as large as a JPEG can be, with no pixel behind it.
+    let frame = b"\xFF\xD8\xFF\xC0\0\x0B\x08\xFF\xFF\xFF\xFF\x01\x01\x11\0\xFF\xDA\0\x08\x01\x01\0\0\x3F\0";
+    let error = Decoder::default().header(frame).unwrap_err();
+    assert!(matches!(&error, Error::Limit(message) if message.contains("65535 x 65535")), "{error}");
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let size = Size::new(96, 80);
+    let top = Some(Rect { top: 0, left: 0, height: 1, width: 80 });
+    for more in [&[][..], &[(tj::TJPARAM_TJPARAM_PROGRESSIVE, 1)]] {
+        let bytes = jpeg(size, tj::TJSAMP_TJSAMP_420, more);
+        assert!(decode(&bytes, top).is_ok());
+        for length in 0..bytes.len() {
+            // Zeros are what an interrupted download leaves in a file of the right size.
+            let padded = [&bytes[..length], &[0; 40]].concat();
+            assert!(decode(&bytes[..length], top).is_err(), "{length} of {}", bytes.len());
+            assert!(decode(&padded, top).is_err(), "{length} of {}, padded", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn bytes_after_the_end_are_no_error() {
+    let bytes = jpeg(Size::new(30, 40), tj::TJSAMP_TJSAMP_420, &[]);
+    let longer = [&bytes[..], &[1; 1000]].concat();
+    assert_eq!(decode(&longer, None).unwrap(), decode(&bytes, None).unwrap());
+}
+
+#[test]
+fn an_error_does_not_spoil_the_next_image() {
+    let good = jpeg(Size::new(30, 40), tj::TJSAMP_TJSAMP_420, &[]);
+    let expected = decode(&good, None).unwrap();
+    let (decoder, mut scratch, mut out) = (Decoder::default(), Scratch::default(), Window::default());
+    let failures = (2..good.len()).filter(|&at| {
+        let mut bad = good.clone();
+        bad[at] = bad[at].wrapping_add(100);
+        let failed = decode_with(&decoder, &mut scratch, &bad, None, &mut out).is_err();
+        decode_with(&decoder, &mut scratch, &good, None, &mut out).unwrap();
+        assert_eq!(out, expected, "after a change of byte {at}");
+        failed
+    });
+    assert!(failures.count() > 100);
+}
+
+#[test]
+fn warnings_go_to_the_fallback() {
+    let size = Size::new(2, 3);
+    let good = jpeg(size, tj::TJSAMP_TJSAMP_444, &[]);
+    let (decoder, fallback) = with_fallback(3);
+    let (mut scratch, mut out) = (Scratch::default(), Window::default());
+    decode_with(&decoder, &mut scratch, &good, None, &mut out).unwrap();
+    assert_eq!(fallback.calls.load(Ordering::Relaxed), 0);
+    // All of the entropy-coded data is missing: libjpeg warns and makes up the pixels.
+    let scan = good.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+    let empty = [&good[..scan + 14], &[0xFF, 0xD9]].concat();
+    decode_with(&decoder, &mut scratch, &empty, None, &mut out).unwrap();
+    assert_eq!((fallback.calls.load(Ordering::Relaxed), out.data[0]), (1, 7));
+}
+
+#[test]
+fn exotic_frames_go_to_the_fallback() {
+    let good = jpeg(Size::new(2, 3), tj::TJSAMP_TJSAMP_444, &[]);
+    let at = good.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    let (decoder, _) = with_fallback(3);
+    // Lossless, arithmetic coding, 12 bits, no rows, two components.
+    for (offset, byte) in [(1, 0xC3), (1, 0xC9), (4, 12), (6, 0), (9, 2)] {
+        let mut bytes = good.clone();
+        bytes[at + offset] = byte;
+        assert_eq!(decoder.header(&bytes).unwrap().format, Format::Other, "{byte:#x} at {offset}");
+        assert!(matches!(decode(&bytes, None), Err(Error::Format(_))));
+    }
+}

@@ -1,0 +1,146 @@
+//! Tests of the decode stage that need no Python. Exactness against Pillow itself is tested from Python.
+
+mod jpeg;
+mod png;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use proptest::prelude::*;
+
+use super::{Decoder, Fallback, Format, Limits, Scratch, sniff};
+use crate::{
+    Error, Result,
+    image::{Rect, Size, Window},
+};
+
+/// Pixels with smooth parts and edges, so that every filter has something to do.
+fn picture(size: Size, channels: usize) -> Vec<u8> {
+    let value = |x: usize, y: usize, c: usize| (x * (3 + c) + y * y / (5 + c)) ^ ((x / 7 + y / 5) % 2 * 90);
+    (0..size.height)
+        .flat_map(|y| (0..size.width).flat_map(move |x| (0..channels).map(move |c| value(x, y, c) as u8)))
+        .collect()
+}
+
+fn decode(bytes: &[u8], region: Option<Rect>) -> Result<Window> {
+    let mut out = Window::default();
+    decode_with(&Decoder::default(), &mut Scratch::default(), bytes, region, &mut out)?;
+    Ok(out)
+}
+
+fn decode_with(
+    decoder: &Decoder,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+    region: Option<Rect>,
+    out: &mut Window,
+) -> Result<()> {
+    let header = decoder.header(bytes)?;
+    let region = region.unwrap_or(Rect::all(header.size));
+    decoder.decode(bytes, &header, region, scratch, out)?;
+    assert_eq!((out.size, out.channels), (header.size, 3));
+    assert!(out.rect.contains(&region), "{:?} in {:?}", region, out.rect);
+    assert_eq!(out.data.len(), out.rect.height * out.stride());
+    Ok(())
+}
+
+/// The pixels of `rect` out of a larger window.
+fn crop(window: &Window, rect: Rect) -> Vec<u8> {
+    (rect.top..rect.bottom())
+        .flat_map(|y| {
+            let start = (y - window.rect.top) * window.stride() + (rect.left - window.rect.left) * 3;
+            window.data[start..start + rect.width * 3].iter().copied()
+        })
+        .collect()
+}
+
+/// A region of an image of `size`, from four numbers in 0..1.
+fn region(size: Size, [top, left, height, width]: [f64; 4]) -> Rect {
+    let part = |whole: usize, fraction: f64| (whole as f64 * fraction) as usize;
+    let (height, width) = (part(size.height, height).max(1), part(size.width, width).max(1));
+    Rect { top: part(size.height - height + 1, top), left: part(size.width - width + 1, left), height, width }
+}
+
+/// A fallback that counts its calls and paints everything with 7.
+#[derive(Default)]
+struct Sevens {
+    calls: AtomicUsize,
+    channels: usize,
+}
+
+impl Fallback for Sevens {
+    fn size(&self, _: &[u8]) -> Result<Size> {
+        Ok(Size::new(2, 3))
+    }
+
+    fn decode(&self, _: &[u8], out: &mut Window) -> Result<()> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let size = Size::new(2, 3);
+        out.reset(size, Rect::all(size), self.channels);
+        out.data.fill(7);
+        Ok(())
+    }
+}
+
+fn with_fallback(channels: usize) -> (Decoder, Arc<Sevens>) {
+    let fallback = Arc::new(Sevens { channels, ..Sevens::default() });
+    (Decoder { fallback: Some(fallback.clone()), ..Decoder::default() }, fallback)
+}
+
+#[test]
+fn format_is_told_by_content() {
+    assert_eq!(sniff(b"\xFF\xD8\xFF\xE0"), Format::Jpeg);
+    assert_eq!(sniff(b"\x89PNG\r\n\x1a\n...."), Format::Png);
+    for other in [&b""[..], b"\xFF\xD8", b"\x89PNG\r\n\x1a", b"GIF89a", b"RIFF....WEBP"] {
+        assert_eq!(sniff(other), Format::Other);
+    }
+}
+
+#[test]
+fn other_formats_need_a_fallback() {
+    let error = decode(b"GIF89a", None).unwrap_err();
+    assert!(matches!(&error, Error::Format(message) if message.starts_with("neither a JPEG nor a PNG")), "{error}");
+    assert!(matches!(decode(b"", None), Err(Error::Format(_))));
+    let (decoder, fallback) = with_fallback(3);
+    let (mut scratch, mut out) = (Scratch::default(), Window::default());
+    decode_with(&decoder, &mut scratch, b"GIF89a", None, &mut out).unwrap();
+    assert_eq!((out.data.as_slice(), fallback.calls.load(Ordering::Relaxed)), (&[7; 18][..], 1));
+}
+
+#[test]
+fn fallback_must_keep_to_its_own_size() {
+    let (decoder, _) = with_fallback(1);
+    let error = decode_with(&decoder, &mut Scratch::default(), b"GIF89a", None, &mut Window::default()).unwrap_err();
+    assert!(matches!(error, Error::Shape(_)), "{error}");
+}
+
+#[test]
+fn limits_hold_for_the_fallback_too() {
+    let (mut decoder, fallback) = with_fallback(3);
+    decoder.limits = Limits { max_pixels: 5 };
+    let error = decoder.header(b"GIF89a").unwrap_err();
+    assert!(matches!(error, Error::Limit(_)), "{error}");
+    assert_eq!(fallback.calls.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn regions_outside_the_image_are_refused() {
+    let bytes = png::gray(Size::new(4, 5));
+    let rect = |top, left, height, width| Rect { top, left, height, width };
+    for bad in [rect(0, 0, 0, 1), rect(0, 0, 1, 0), rect(4, 0, 1, 1), rect(0, 4, 1, 2), rect(usize::MAX, 0, 2, 1)] {
+        assert!(matches!(decode(&bytes, Some(bad)), Err(Error::Parameter(_))), "{bad:?}");
+    }
+    assert!(decode(&bytes, Some(rect(3, 4, 1, 1))).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn garbage_is_an_error(start in 0..3_usize, rest in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut bytes = [&b"\xFF\xD8\xFF"[..], b"\x89PNG\r\n\x1a\n", b""][start].to_vec();
+        bytes.extend(rest);
+        let error = decode(&bytes, None).unwrap_err();
+        prop_assert!(matches!(error, Error::Format(_) | Error::Limit(_)), "{}", error);
+    }
+}

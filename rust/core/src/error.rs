@@ -1,0 +1,76 @@
+//! One error type, told apart by who can mend it.
+
+use std::{fmt, io, path::PathBuf};
+
+/// The result of everything fallible in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, by cause.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk: a file is missing, unreadable or not a regular file.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The file: its bytes are not an image, or a broken one.
+    #[error("{0}")]
+    Format(String),
+    /// A budget: the input asks for more than a limit allows.
+    #[error("{0}")]
+    Limit(String),
+    /// The caller: images or tensors whose shapes do not fit each other.
+    #[error("{0}")]
+    Shape(String),
+    /// The caller: an argument out of its range.
+    #[error("{0}")]
+    Parameter(String),
+    /// This library: a worker panicked. The message is the panic's own.
+    #[error("internal error, please report it: {0}")]
+    Panic(String),
+    /// Any of the above, with the sample that it happened to.
+    #[error("{source} [{place}]")]
+    Sample {
+        /// The sample.
+        place: Place,
+        /// What happened to it.
+        source: Box<Error>,
+    },
+}
+
+/// Which sample an error belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The sample's index in its dataset.
+    pub index: usize,
+    /// The sample's file, where it has one.
+    pub path: Option<PathBuf>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sample {}", self.index)?;
+        match &self.path {
+            Some(path) => write!(f, ", {}", path.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    /// Names the sample that the error belongs to; an error that already names one keeps it.
+    #[must_use]
+    pub fn at(self, index: usize, path: Option<PathBuf>) -> Self {
+        match self {
+            Error::Sample { .. } => self,
+            other => Error::Sample { place: Place { index, path }, source: Box::new(other) },
+        }
+    }
+
+    /// The error without its place, and the place where there is one.
+    #[must_use]
+    pub fn split(self) -> (Self, Option<Place>) {
+        match self {
+            Error::Sample { place, source } => (*source, Some(place)),
+            other => (other, None),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Sizes, rectangles and pixels. Pixels are 8-bit, rows from top to bottom, channels interleaved (HWC).
+
+/// The height and width of an image in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Size {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Size {
+    /// A size of `height` rows and `width` columns.
+    #[must_use]
+    pub const fn new(height: usize, width: usize) -> Self {
+        Self { height, width }
+    }
+}
+
+/// A rectangle of pixels: `top..top + height` by `left..left + width`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rect {
+    /// First row.
+    pub top: usize,
+    /// First column.
+    pub left: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Rect {
+    /// The whole of an image of `size`.
+    #[must_use]
+    pub const fn all(size: Size) -> Self {
+        Self { top: 0, left: 0, height: size.height, width: size.width }
+    }
+
+    /// The first row below the rectangle.
+    #[must_use]
+    pub const fn bottom(&self) -> usize {
+        self.top + self.height
+    }
+
+    /// The first column to the right of the rectangle.
+    #[must_use]
+    pub const fn right(&self) -> usize {
+        self.left + self.width
+    }
+
+    /// Whether every pixel of `other` is in this rectangle.
+    #[must_use]
+    pub const fn contains(&self, other: &Rect) -> bool {
+        self.top <= other.top && self.left <= other.left && self.bottom() >= other.bottom() && self.right() >= other.right()
+    }
+}
+
+/// The part of an image that is in memory: `rect` of an image of `size`.
+///
+/// `data` holds `rect.height` rows of `rect.width * channels` bytes, without gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The size of the whole image.
+    pub size: Size,
+    /// Which part of it is in `data`.
+    pub rect: Rect,
+    /// Bytes per pixel: 1 (gray) or 3 (RGB).
+    pub channels: usize,
+    /// The pixels of `rect`.
+    pub data: Vec<u8>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        let size = Size::new(0, 0);
+        Self { size, rect: Rect::all(size), channels: 3, data: Vec::new() }
+    }
+}
+
+impl Window {
+    /// Makes this window hold `rect` of an image of `size`, keeping its allocation.
+    ///
+    /// The contents of `data` are unspecified afterwards (old pixels or zeros): the caller writes every byte.
+    pub fn reset(&mut self, size: Size, rect: Rect, channels: usize) {
+        debug_assert!(Rect::all(size).contains(&rect));
+        self.size = size;
+        self.rect = rect;
+        self.channels = channels;
+        self.data.resize(rect.height * rect.width * channels, 0);
+    }
+
+    /// Bytes from one row to the next.
+    #[must_use]
+    pub fn stride(&self) -> usize {
+        self.rect.width * self.channels
+    }
+
+    /// The pixels, borrowed.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { size: self.size, rect: self.rect, channels: self.channels, data: &self.data }
+    }
+}
+
+/// A [`Window`] whose pixels belong to somebody else.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The size of the whole image.
+    pub size: Size,
+    /// Which part of it is in `data`.
+    pub rect: Rect,
+    /// Bytes per pixel: 1 (gray) or 3 (RGB).
+    pub channels: usize,
+    /// The pixels of `rect`.
+    pub data: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// Columns `left..left + width` of row `row`, both counted in the whole image.
+    #[inline]
+    #[must_use]
+    pub fn row(&self, row: usize, left: usize, width: usize) -> &'a [u8] {
+        let at = (row - self.rect.top) * self.rect.width + (left - self.rect.left);
+        &self.data[at * self.channels..][..width * self.channels]
+    }
+}

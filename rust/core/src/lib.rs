@@ -1,0 +1,16 @@
+//! The native half of torchfeed: image files in, batches of channel-first samples out.
+//!
+//! The stages are `source -> decode -> transform -> batch`; each is a module of that name. Nothing here knows
+//! Python: the crate `torchfeed-py` binds it, and any Rust program may use it on its own.
+#![deny(unsafe_code, missing_docs)]
+
+pub mod batch;
+pub mod decode;
+pub mod error;
+pub mod image;
+mod kernel;
+pub mod rng;
+pub mod source;
+pub mod transform;
+
+pub use error::{Error, Result};

@@ -1,0 +1,177 @@
+//! Executing drawn calls: which pixels are needed, then the resizes, then the write into the output.
+
+use super::{
+    Call, Plan,
+    filter::Coefficients,
+    geometry::{Geometry, Stage},
+    resize::PassOrder,
+};
+use crate::{
+    image::{Rect, Size, View, Window},
+    kernel,
+};
+
+/// A drawn plan, compiled for one image.
+#[derive(Debug)]
+pub struct Executor<'p> {
+    plan: &'p Plan,
+    geometry: Geometry,
+    /// For each stage the rectangle of its resize's input and of its output that later stages read.
+    needs: Vec<(Rect, Rect)>,
+    region: Rect,
+}
+
+/// Memory that is used again for every sample.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    horizontal: Coefficients,
+    vertical: Coefficients,
+    between: Vec<u8>,
+    row: Vec<u8>,
+    gathered: Window,
+    resized: [Window; 2],
+}
+
+/// A rectangle is never empty, so that there is always something to decode: where a crop lies wholly in the padding,
+/// one pixel is decoded and not used.
+fn at_least_one_pixel(rect: Rect) -> Rect {
+    if rect.height == 0 || rect.width == 0 { Rect { top: 0, left: 0, height: 1, width: 1 } } else { rect }
+}
+
+impl<'p> Executor<'p> {
+    /// Compiles the `calls` that `plan` drew for an image of size `input`.
+    #[must_use]
+    pub fn new(plan: &'p Plan, calls: &[(usize, Call)], input: Size) -> Self {
+        let geometry = Geometry::new(calls, input);
+        let mut wanted = at_least_one_pixel(geometry.last.needs(Rect::all(geometry.last.size())));
+        let mut needs = Vec::with_capacity(geometry.stages.len());
+        for stage in geometry.stages.iter().rev() {
+            let (vertical, horizontal) = stage.stretches();
+            let (top, height) = vertical.span(wanted.top, wanted.height);
+            let (left, width) = horizontal.span(wanted.left, wanted.width);
+            let read = Rect { top, left, height, width };
+            needs.push((read, wanted));
+            wanted = at_least_one_pixel(stage.gather.needs(read));
+        }
+        needs.reverse();
+        Self { plan, geometry, needs, region: wanted }
+    }
+
+    /// The rectangle of the image that [`Executor::run`] reads.
+    #[must_use]
+    pub const fn region(&self) -> Rect {
+        self.region
+    }
+
+    /// The output's size.
+    #[must_use]
+    pub const fn output_size(&self) -> Size {
+        self.geometry.last.size()
+    }
+
+    /// Bytes of the output.
+    #[must_use]
+    pub const fn output_bytes(&self) -> usize {
+        let size = self.output_size();
+        size.height * size.width * self.plan.tail.channels() * self.plan.tail.element()
+    }
+
+    /// Makes the sample of `image`, which holds at least [`Executor::region`], in `out`.
+    ///
+    /// # Panics
+    /// If `out` is not [`Executor::output_bytes`] long, or `image` lacks pixels or has other channels than the plan.
+    pub fn run(&self, image: View<'_>, scratch: &mut Scratch, out: &mut [u8]) {
+        assert_eq!(out.len(), self.output_bytes(), "output of the wrong length");
+        assert_eq!(image.channels, self.plan.tail.channels(), "image with the wrong number of channels");
+        assert!(image.rect.contains(&self.region), "image lacks pixels of the region");
+        let [mut from, mut to] = std::mem::take(&mut scratch.resized);
+        for (i, (stage, &(read, write))) in self.geometry.stages.iter().zip(&self.needs).enumerate() {
+            let input = if i == 0 { image } else { from.view() };
+            scratch.resize(stage, self.plan.pass_order, input, read, write, &mut to);
+            std::mem::swap(&mut from, &mut to);
+        }
+        let last = if self.geometry.stages.is_empty() { image } else { from.view() };
+        self.plan.tail.write(&self.geometry.last, last, &mut scratch.row, out);
+        scratch.resized = [from, to];
+    }
+}
+
+impl Scratch {
+    /// Runs one stage: `read` of its gather's output is resized to `write` of its resize's output, into `to`.
+    fn resize(&mut self, stage: &Stage, order: PassOrder, image: View<'_>, read: Rect, write: Rect, to: &mut Window) {
+        let (input, output) = (stage.gather.size(), stage.resize.size);
+        let (vertical, horizontal) = stage.stretches();
+        self.vertical.fill(vertical, write.top, write.height, read.top);
+        self.horizontal.fill(horizontal, write.left, write.width, read.left);
+        to.reset(output, write, image.channels);
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let source = if stage.gather.is_window() {
+            // The gather only moves the origin: the same pixels, counted from its own corner.
+            let origin = stage.gather.needs(read);
+            Source { image, top: origin.top, left: origin.left, width: read.width }
+        } else {
+            gathered.reset(input, read, image.channels);
+            for y in 0..read.height {
+                let line = stage.gather.row(read.top + y, read.left, read.width, image, &mut self.row);
+                let stride = gathered.stride();
+                gathered.data[y * stride..][..stride].copy_from_slice(line);
+            }
+            Source { image: gathered.view(), top: read.top, left: read.left, width: read.width }
+        };
+        let (across, down) = (input.width != output.width, input.height != output.height);
+        let stride = to.stride();
+        match (across, down) {
+            (true, false) => {
+                for (y, line) in to.data.chunks_exact_mut(stride).enumerate() {
+                    self.horizontal.apply_to_row(source.row(y), image.channels, line);
+                }
+            }
+            (_, true) if !across || order.vertical_first(input, output) => {
+                let (rows, row_stride) = source.rows();
+                let width = read.width * image.channels;
+                self.between.resize(width, 0);
+                for (y, line) in to.data.chunks_exact_mut(stride).enumerate() {
+                    let rows = &rows[self.vertical.bounds[y].0 * row_stride..];
+                    if across {
+                        kernel::resample_column(rows, row_stride, self.vertical.weights(y), &mut self.between);
+                        self.horizontal.apply_to_row(&self.between, image.channels, line);
+                    } else {
+                        kernel::resample_column(rows, row_stride, self.vertical.weights(y), line);
+                    }
+                }
+            }
+            _ => {
+                self.between.resize(read.height * stride, 0);
+                for (y, line) in self.between.chunks_exact_mut(stride).enumerate() {
+                    self.horizontal.apply_to_row(source.row(y), image.channels, line);
+                }
+                for (y, line) in to.data.chunks_exact_mut(stride).enumerate() {
+                    let rows = &self.between[self.vertical.bounds[y].0 * stride..];
+                    kernel::resample_column(rows, stride, self.vertical.weights(y), line);
+                }
+            }
+        }
+        self.gathered = gathered;
+    }
+}
+
+/// The input of a resize: `image` from (`top`, `left`) on.
+struct Source<'a> {
+    image: View<'a>,
+    top: usize,
+    left: usize,
+    width: usize,
+}
+
+impl<'a> Source<'a> {
+    fn row(&self, y: usize) -> &'a [u8] {
+        self.image.row(self.top + y, self.left, self.width)
+    }
+
+    /// All bytes from the corner on, and the bytes from one row to the next.
+    fn rows(&self) -> (&'a [u8], usize) {
+        let View { rect, channels, data, .. } = self.image;
+        let corner = (self.top - rect.top) * rect.width + (self.left - rect.left);
+        (&data[corner * channels..], rect.width * channels)
+    }
+}
