@@ -1,0 +1,28 @@
+"""Between torch's dtypes and DLPack's."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["dtype_code"]
+
+_KINDS = {
+    torch.bool: 6,
+    torch.uint8: 1,
+    torch.int8: 0,
+    torch.int16: 0,
+    torch.int32: 0,
+    torch.int64: 0,
+    torch.float16: 2,
+    torch.bfloat16: 4,
+    torch.float32: 2,
+    torch.float64: 2,
+    torch.complex64: 5,
+    torch.complex128: 5,
+}
+
+
+def dtype_code(dtype: torch.dtype) -> tuple[int, int] | None:
+    """Names a dtype as DLPack does: its kind and its bits. `None` for those that are never exported."""
+    kind = _KINDS.get(dtype)
+    return None if kind is None else (kind, dtype.itemsize * 8)

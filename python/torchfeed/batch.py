@@ -1,0 +1,163 @@
+"""The batch stage: samples side by side, and one-hot rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+from torch.utils.data._utils import collate as torch_collate
+
+from . import _native
+from ._dlpack import dtype_code
+
+__all__ = ["default_collate", "one_hot", "one_hot_levels"]
+
+NATIVE_BYTES = 1 << 20
+"""Below this size of a batch, `torch.stack` is faster than the way to native code and back."""
+
+
+def default_collate(batch: Sequence[Any]) -> Any:
+    """Puts a list of samples side by side, as `torch.utils.data.default_collate` does, several times faster.
+
+    Large batches of CPU tensors are copied natively into recycled memory: a new batch reuses the block of one that
+    nobody holds any more. Everything else is torch's own code.
+
+    Args:
+        batch: samples of one structure: tensors, NumPy arrays (negative strides too), numbers, strings, and mappings,
+            named tuples and sequences of those, nested.
+
+    Returns:
+        The same structure with a new first dimension of ``len(batch)`` in every tensor.
+
+    Raises:
+        RuntimeError: tensors of unequal shapes; the message names the positions and the shapes.
+        TypeError: a type that torch does not collate either.
+
+    Example:
+        >>> images, labels = default_collate([(torch.zeros(3, 8, 8), 0), (torch.ones(3, 8, 8), 1)])
+        >>> images.shape, labels
+        (torch.Size([2, 3, 8, 8]), tensor([0, 1]))
+    """
+    return torch_collate.collate(batch, collate_fn_map=_collate_fn_map())
+
+
+def _collate_fn_map() -> dict[Any, Callable[..., Any]]:
+    """torch's map, with what a user has registered there, and our functions in the place of torch's own."""
+    merged = dict(torch_collate.default_collate_fn_map)
+    if merged.get(torch.Tensor) is torch_collate.collate_tensor_fn:
+        merged[torch.Tensor] = _stack
+    if merged.get(np.ndarray) is torch_collate.collate_numpy_array_fn:
+        merged[np.ndarray] = _stack_arrays
+    return merged
+
+
+def _stack_arrays(batch: Sequence[Any], *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Any:
+    """Makes tensors of arrays; torch cannot where a stride is negative."""
+    arrays = [a.copy() if any(stride < 0 for stride in a.strides) else a for a in batch]
+    return torch_collate.collate_numpy_array_fn(arrays, collate_fn_map=collate_fn_map)
+
+
+def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Tensor:
+    first = batch[0]
+    for position, tensor in enumerate(batch):
+        if tensor.shape != first.shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 "
+                f"and {list(tensor.shape)} at entry {position}"
+            )
+    code = dtype_code(first.dtype)
+    native = (
+        code is not None
+        and first.nbytes * len(batch) >= NATIVE_BYTES
+        and all(_is_plain(tensor, first.dtype) for tensor in batch)
+        # In a worker process the batch must lie in shared memory.
+        and get_worker_info() is None
+    )
+    if code is None or not native:
+        stacked: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
+        return stacked
+    return torch.from_dlpack(_native.stack([(t.data_ptr(), t.stride()) for t in batch], first.shape, code))
+
+
+def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a tensor is nothing but strided CPU memory of `dtype`."""
+    return (
+        type(tensor) is Tensor
+        and tensor.dtype == dtype
+        and tensor.layout == torch.strided
+        and tensor.device.type == "cpu"
+        and not tensor.requires_grad
+        and not tensor.is_conj()
+        and not tensor.is_neg()
+    )
+
+
+def one_hot_levels(num_classes: int, smoothing: float, dtype: torch.dtype) -> tuple[int, bytes, bytes, tuple[int, int]]:
+    """Computes the two values of a smoothed one-hot row, by torch itself: classes, on, off, and the dtype's code.
+
+    The formula is that of `torch.nn.CrossEntropyLoss(label_smoothing=...)`: ``y * (1 - smoothing) + smoothing / K``.
+    """
+    code = dtype_code(dtype)
+    if code is None or dtype.is_complex:
+        raise TypeError(f"one_hot makes real numbers, not {dtype}")
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be positive, got {num_classes}")
+    if not 0.0 <= smoothing <= 1.0:
+        raise ValueError(f"smoothing must be between 0 and 1, got {smoothing}")
+    if smoothing and not dtype.is_floating_point:
+        raise TypeError(f"smoothed rows need a floating point dtype, not {dtype}")
+    levels = torch.tensor([0, 1], dtype=dtype)
+    if smoothing:
+        levels = levels * (1 - smoothing) + smoothing / num_classes
+    off, on = levels.view(torch.uint8).view(2, -1)
+    return num_classes, bytes(on.tolist()), bytes(off.tolist()), code
+
+
+def one_hot(
+    labels: Tensor | np.ndarray[Any, Any] | Sequence[int],
+    num_classes: int = -1,
+    *,
+    dtype: torch.dtype = torch.int64,
+    smoothing: float = 0.0,
+) -> Tensor:
+    """Makes one-hot rows of class indices, as `torch.nn.functional.one_hot(...).to(dtype)` does in one pass.
+
+    Args:
+        labels: class indices of any shape and any integer dtype, in ``[0, num_classes)``.
+        num_classes: the length of a row; -1 takes one more than the largest label.
+        dtype: the rows' dtype.
+        smoothing: the share of the target that is spread over all classes, in ``[0, 1]``; needs a floating dtype.
+
+    Returns:
+        Rows, shape ``(*labels.shape, num_classes)``, on the CPU.
+
+    Raises:
+        TypeError: labels that are not integers.
+        ValueError: a label out of range; the message names its position.
+
+    Example:
+        >>> one_hot([1, 0], 3, dtype=torch.float32)
+        tensor([[0., 1., 0.],
+                [1., 0., 0.]])
+    """
+    if isinstance(labels, np.ndarray):
+        labels = np.ascontiguousarray(labels)
+        # torch has no arithmetic on the larger unsigned dtypes, and no other byte order.
+        labels = labels.astype(np.int64) if labels.dtype.kind in "iu" else labels
+    given = torch.as_tensor(labels)
+    if given.numel() == 0 and not isinstance(labels, (Tensor, np.ndarray)):
+        given = given.long()
+    if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
+        raise TypeError(f"one_hot takes integer labels, got {given.dtype}")
+    flat = given.to("cpu", torch.int64).contiguous()
+    if num_classes == -1:
+        if flat.numel() == 0:
+            raise ValueError("num_classes must be given where there are no labels")
+        num_classes = int(flat.max()) + 1
+    levels = one_hot_levels(num_classes, smoothing, dtype)
+    rows = torch.from_dlpack(_native.one_hot(flat.data_ptr(), flat.numel(), *levels))
+    return rows.view(*given.shape, num_classes)

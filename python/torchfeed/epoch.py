@@ -1,0 +1,157 @@
+"""One native pass over a loader's dataset."""
+
+from __future__ import annotations
+
+import atexit
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from . import _native
+from .compile import to_tensors
+from .resolve import Resolved
+
+if TYPE_CHECKING:
+    from .loader import DataLoader
+
+__all__ = ["NativeEpoch"]
+
+_open_epochs: weakref.WeakSet[NativeEpoch] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Joins all threads while there is still an interpreter that they may call for a fallback decode."""
+    for epoch in list(_open_epochs):
+        epoch.close()
+
+
+class NativeEpoch(Iterator[Any]):
+    """Iterates over a loader's batches; what `iter(loader)` returns on the native path.
+
+    It asks the sampler for indices, and draws the epoch's seed from the generator, exactly when and as often as
+    torch's own iterators do: so the order is torch's, and the generator ends up where torch would leave it.
+    """
+
+    def __init__(self, loader: DataLoader[Any], resolved: Resolved) -> None:
+        if loader.num_workers == 0 and loader.timeout != 0:
+            raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
+        self._resolved = resolved
+        self._position = loader._position  # noqa: SLF001  (the two are one concept in two files)
+        self._batched = loader.batch_sampler is not None
+        self._workers = loader.num_workers
+        self._depth = max(1, (loader.prefetch_factor or 0) * loader.num_workers)
+        self._timeout = loader.timeout or None
+        self._pin = _pins(loader)
+        self._memory_format = loader.memory_format
+        self._outputs: deque[Tensor | None] = deque()
+        self._length = len(loader) if hasattr(loader._index_sampler, "__len__") else None  # noqa: SLF001
+        self._name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"
+        with self._position.begin(loader) as skip:
+            self._sampler = iter(loader._index_sampler)  # noqa: SLF001
+            seed = torch.empty((), dtype=torch.int64).random_(generator=loader.generator).item()
+            loader._seed = int(seed)  # noqa: SLF001
+            self._native: _native.Epoch | None = _native.Epoch(
+                resolved.compiled.pipeline, int(seed) & (2**64 - 1), self._workers
+            )
+            _open_epochs.add(self)
+            for _ in range(skip):
+                self._native.skip(self._next_indices())
+            if self._workers:
+                self._fill()
+            elif skip:
+                self._submit()
+
+    def __len__(self) -> int:
+        if self._length is None:
+            raise TypeError("the sampler has no length")
+        return self._length
+
+    def __next__(self) -> Any:
+        with torch.autograd.profiler.record_function(self._name):
+            if self._native is None:
+                raise StopIteration
+            try:
+                if not self._outputs:
+                    self._submit()
+                batch = self._take(self._native)
+                self._position.advance()
+                if self._workers:
+                    self._fill()
+            except StopIteration:
+                self.close()
+                self._position.finish()
+                raise
+            return batch
+
+    def _next_indices(self) -> list[int]:
+        indices = next(self._sampler)
+        return [self._resolved.index(index) for index in (indices if self._batched else [indices])]
+
+    def _fill(self) -> None:
+        """Submits batches until as many are in flight as torch would have."""
+        while len(self._outputs) < self._depth:
+            try:
+                self._submit()
+            except StopIteration:
+                if not self._outputs:
+                    return
+                break
+
+    def _submit(self) -> None:
+        assert self._native is not None, "a closed epoch submits nothing"
+        indices = self._next_indices()
+        out = self._pinned_output(len(indices)) if self._pin else None
+        self._native.submit(indices, None if out is None else (out.data_ptr(), out.nbytes, out))
+        self._outputs.append(out)
+
+    def _pinned_output(self, length: int) -> Tensor | None:
+        """Makes pinned memory for a batch, if its shape is known.
+
+        torch's caching host allocator guards its own blocks against reuse while an asynchronous copy reads them, and
+        no others; so every batch is a block of its.
+        """
+        size, table = self._resolved.compiled.pipeline.output_size(), self._resolved.compiled.plan.table
+        if size is None:
+            return None
+        shape = (length, table.channels, *size)
+        return torch.empty(shape, dtype=table.dtype, pin_memory=True, memory_format=self._memory_format)
+
+    def _take(self, native: _native.Epoch) -> Any:
+        out = self._outputs.popleft()
+        done = native.next(self._timeout)
+        if done is None:
+            self.close()
+            raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
+        images, targets = to_tensors(done)
+        if self._pin:
+            images, targets = images.pin_memory() if out is None else out, targets.pin_memory()
+        if self._batched:
+            return [images, targets]
+        # As torch's default_convert: class indices stay numbers.
+        return [images[0], targets.item() if targets.ndim == 1 else targets[0]]
+
+    def close(self) -> None:
+        """Stops the epoch's threads."""
+        _open_epochs.discard(self)
+        native, self._native = self._native, None
+        if native is not None:
+            native.close()
+
+
+def _pins(loader: DataLoader[Any]) -> bool:
+    """Whether batches lie in pinned memory: if asked for and if there is a device that copies from it."""
+    if not loader.pin_memory:
+        return False
+    if torch.cuda.is_available():
+        return True
+    warnings.warn(
+        "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't be used.",
+        stacklevel=4,
+    )
+    return False

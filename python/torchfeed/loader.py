@@ -1,0 +1,164 @@
+"""The loader: torch's own, with native epochs where dataset and collate_fn are understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch.utils.data import DataLoader as TorchDataLoader
+from torch.utils.data import Dataset, Sampler
+
+from .compile import Drawn
+from .epoch import NativeEpoch
+from .position import Position
+from .recognize import Unrecognized
+from .resolve import Resolved, resolve
+
+__all__ = ["DataLoader"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class DataLoader(TorchDataLoader[T_co]):
+    """A drop-in `torch.utils.data.DataLoader`: same arguments, attributes, length, order and batches.
+
+    Where it understands the dataset, its transforms and the collate_fn, batches are made by native threads, without
+    the GIL and without worker processes; otherwise everything is torch's own. `torchfeed.explain` says which.
+
+    Args:
+        dataset: as in torch. Native are `torchfeed.datasets`, torchvision's `ImageFolder` and CIFAR, and a
+            `torch.utils.data.Subset` of those.
+        batch_size: as in torch.
+        shuffle: as in torch.
+        sampler: as in torch.
+        batch_sampler: as in torch.
+        num_workers: native threads; with 0, samples are made in the caller's thread. In torch's own path, processes.
+        collate_fn: as in torch; native are torch's default and `torchfeed.default_collate`.
+        pin_memory: as in torch; native batches are made in pinned memory.
+        drop_last: as in torch.
+        timeout: as in torch.
+        worker_init_fn: as in torch; not called on the native path, which has no worker processes.
+        multiprocessing_context: as in torch; not used on the native path.
+        generator: as in torch: it governs the order and, through the one seed that it draws for each epoch, every
+            random parameter of every sample.
+        prefetch_factor: as in torch: batches in flight are ``prefetch_factor * num_workers``.
+        persistent_workers: as in torch; on the native path threads are cheap, and made for each epoch.
+        pin_memory_device: as in torch.
+        in_order: as in torch; the native path is always in order.
+        memory_format: `torch.contiguous_format`, or `torch.channels_last` for native batches that lie in memory as
+            convolutions on a GPU like them best.
+
+    Raises:
+        ValueError: arguments that exclude each other, as in torch.
+
+    Example:
+        >>> loader = DataLoader(dataset, batch_size=64, shuffle=True, num_workers=2)
+        >>> for images, targets in loader:
+        ...     ...
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[T_co],
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Sampler[Any] | Iterable[Any] | None = None,
+        batch_sampler: Sampler[list[Any]] | Iterable[list[Any]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
+        generator: torch.Generator | None = None,
+        *,
+        memory_format: torch.memory_format = torch.contiguous_format,
+        **options: Any,
+    ) -> None:
+        if memory_format not in {torch.contiguous_format, torch.channels_last}:
+            raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
+        self.memory_format = memory_format
+        self._position = Position()
+        self._seed: int | None = None
+        super().__init__(
+            dataset,
+            batch_size,
+            shuffle,
+            sampler,
+            batch_sampler,
+            num_workers,
+            collate_fn,
+            pin_memory,
+            drop_last,
+            timeout,
+            worker_init_fn,
+            multiprocessing_context,
+            generator,
+            **options,
+        )
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class here
+        try:
+            resolved = self.resolve()
+        except Unrecognized:
+            return self._position.follow(self, super().__iter__)
+        return NativeEpoch(self, resolved)
+
+    def resolve(self) -> Resolved:
+        """Compiles the dataset, its transforms and the collate_fn as they are now.
+
+        Raises:
+            Unrecognized: something runs in Python; the message says what.
+        """
+        return resolve(self)
+
+    def drawn(self, index: int, occurrence: int = 0) -> Drawn:
+        """Says what this epoch does, did or will do to a sample.
+
+        Args:
+            index: the sample's index in `dataset`.
+            occurrence: how often the index came up before in this epoch; 0 unless the sampler repeats itself.
+
+        Returns:
+            (transform name, parameters), as `torchfeed.datasets.NativeDataset.draw`.
+
+        Raises:
+            RuntimeError: no epoch has begun.
+            TypeError: the loader does not run natively.
+
+        Example:
+            >>> loader.drawn(17)
+            [('RandomCrop', {'top': 3, 'left': 5, ...}), ('RandomHorizontalFlip', {})]
+        """
+        if self._seed is None:
+            raise RuntimeError("nothing is drawn before the first iter(loader)")
+        try:
+            resolved = self.resolve()
+        except Unrecognized as why:
+            raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
+        return resolved.compiled.draw(resolved.index(index), self._seed & (2**64 - 1), occurrence)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the current epoch, as torch's loader draws it from `generator`; `None` before the first."""
+        return self._seed
+
+    def state_dict(self) -> dict[str, Any]:
+        """Says where the current epoch is: how many batches were handed out, and the generator at its beginning.
+
+        Returns:
+            A small dict of plain values and tensors, for `torch.save`.
+        """
+        return self._position.state_dict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Makes the next `iter()` go on where `state_dict()` was called, with the same batches as without the break.
+
+        On the native path nothing is decoded again; in torch's own path the batches up to there are made and dropped.
+
+        Args:
+            state: what `state_dict()` returned, of a loader with the same dataset, sampler and batch size.
+        """
+        self._position.load_state_dict(state)

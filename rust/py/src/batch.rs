@@ -1,0 +1,162 @@
+//! The batch stage, bound: epochs, collate and one-hot.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use pyo3::{exceptions::PyRuntimeError, prelude::*};
+use torchfeed_core::{
+    Error,
+    batch::{self, Finished, Pool, Target, collate::Strided, one_hot::Levels},
+    transform::Layout,
+};
+
+use crate::{
+    error::Failure,
+    memory,
+    pipeline::Pipeline,
+    tensor::{Dtype, Tensor},
+};
+
+/// How often a waiting call looks for signals (Ctrl-C).
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// One pass over a pipeline's samples.
+#[pyclass(frozen, module = "torchfeed._native")]
+pub(crate) struct Epoch {
+    core: Mutex<Option<batch::Epoch>>,
+    pipeline: Py<Pipeline>,
+}
+
+impl Epoch {
+    /// Runs `use_it` without the GIL: a worker may need it (for the fallback decoder) before the epoch can go on.
+    fn with<R: Send>(
+        &self,
+        py: Python<'_>,
+        use_it: impl FnOnce(&mut batch::Epoch) -> Result<R, Error> + Send,
+    ) -> PyResult<R> {
+        py.detach(|| {
+            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+            let core = core.as_mut().ok_or_else(|| Failure::from(Error::Parameter("the epoch is closed".into())))?;
+            use_it(core).map_err(Failure::from)
+        })
+        .map_err(PyErr::from)
+    }
+
+    fn finished(&self, done: &Finished) -> (Tensor, Tensor) {
+        let pipeline = self.pipeline.get();
+        let (n, tail) = (done.len as i64, &pipeline.core.plan().tail);
+        let (c, h, w) = (tail.channels() as i64, done.size.height as i64, done.size.width as i64);
+        let strides = match tail.layout() {
+            Layout::ChannelsFirst => vec![c * h * w, h * w, w, 1],
+            Layout::ChannelsLast => vec![c * h * w, 1, w * c, c],
+        };
+        let images = Tensor::new(Arc::clone(&done.images), vec![n, c, h, w], strides, pipeline.dtype);
+        let shape = match pipeline.core.target() {
+            Target::Class => vec![n],
+            Target::OneHot(levels) => vec![n, levels.classes as i64],
+        };
+        (images, Tensor::contiguous(Arc::clone(&done.targets), shape, pipeline.target_dtype))
+    }
+}
+
+#[pymethods]
+impl Epoch {
+    #[new]
+    fn new(pipeline: Py<Pipeline>, seed: u64, workers: usize) -> PyResult<Self> {
+        let core = batch::Epoch::new(Arc::clone(&pipeline.get().core), seed, workers).map_err(Failure::from)?;
+        Ok(Self { core: Mutex::new(Some(core)), pipeline })
+    }
+
+    /// Queues a batch. `out` is (address, bytes, owner) of memory for its images.
+    #[pyo3(signature = (indices, out=None))]
+    fn submit(&self, py: Python<'_>, indices: Vec<usize>, out: Option<(usize, usize, Py<PyAny>)>) -> PyResult<()> {
+        let images = out.map(|(address, len, owner)| memory::output(address, len, owner));
+        self.with(py, |epoch| epoch.submit(&indices, images))
+    }
+
+    /// Counts a batch as seen without making it.
+    fn skip(&self, py: Python<'_>, indices: Vec<usize>) -> PyResult<()> {
+        self.with(py, |epoch| epoch.skip(&indices))
+    }
+
+    /// The oldest batch: (images, targets). `None` if it is not done within `timeout` seconds.
+    #[pyo3(signature = (timeout=None))]
+    fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<(Tensor, Tensor)>> {
+        let until = timeout.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+        loop {
+            if let Some(done) = self.with(py, |epoch| epoch.next(SIGNAL_INTERVAL))? {
+                return Ok(Some(self.finished(&done)));
+            }
+            py.check_signals()?;
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Stops and joins the threads. Batches that are not handed out are lost.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| drop(self.core.lock().unwrap_or_else(PoisonError::into_inner).take()));
+    }
+}
+
+impl Drop for Epoch {
+    fn drop(&mut self) {
+        // Joining must not hold the GIL, which a worker may be waiting for.
+        Python::attach(|py| self.close(py));
+    }
+}
+
+/// Blocks for [`stack`] and [`one_hot`], recycled over the whole process.
+fn pool() -> &'static Arc<Pool> {
+    static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
+    POOL.get_or_init(|| Pool::new(4))
+}
+
+/// A contiguous stack of equal tensors: (address, strides in elements) of each, kept alive by the caller.
+#[pyfunction]
+pub(crate) fn stack(
+    py: Python<'_>,
+    tensors: Vec<(usize, Vec<usize>)>,
+    shape: Vec<usize>,
+    dtype: Dtype,
+) -> PyResult<Tensor> {
+    let element = usize::from(dtype.1 / 8);
+    let count: usize = shape.iter().product();
+    let mut out = pool().take(tensors.len() * count * element);
+    py.detach(|| {
+        for (i, (address, strides)) in tensors.iter().enumerate() {
+            let last: usize = shape.iter().zip(strides).map(|(n, stride)| n.saturating_sub(1) * stride).sum();
+            let data = memory::bytes(*address, if count == 0 { 0 } else { (last + 1) * element });
+            let slot = &mut out.bytes_mut()[i * count * element..][..count * element];
+            Strided { data, shape: &shape, strides }.copy_to(element, slot)?;
+        }
+        Ok(())
+    })
+    .map_err(|error: Error| PyErr::from(Failure::from(error)))?;
+    let shape = [tensors.len()].iter().chain(&shape).map(|&n| n as i64).collect();
+    Ok(Tensor::contiguous(Arc::new(out.into()), shape, dtype))
+}
+
+/// One-hot rows of the `len` int64 labels at `address`, kept alive by the caller.
+#[pyfunction]
+pub(crate) fn one_hot(
+    py: Python<'_>,
+    address: usize,
+    len: usize,
+    classes: usize,
+    on: Vec<u8>,
+    off: Vec<u8>,
+    dtype: Dtype,
+) -> PyResult<Tensor> {
+    let labels = memory::integers(address, len);
+    if labels.len() != len {
+        return Err(PyRuntimeError::new_err("labels are not aligned"));
+    }
+    let levels = Levels::new(classes, on, off).map_err(Failure::from)?;
+    let mut out = pool().take(len * levels.row_bytes());
+    py.detach(|| levels.write(labels, out.bytes_mut())).map_err(Failure::from)?;
+    Ok(Tensor::contiguous(Arc::new(out.into()), vec![len as i64, classes as i64], dtype))
+}

@@ -1,0 +1,50 @@
+//! The fallback decoder: two Python functions.
+
+use std::fmt;
+
+use pyo3::{prelude::*, types::PyBytes};
+use torchfeed_core::{
+    Error, Result,
+    decode::Fallback,
+    image::{Rect, Size, Window},
+};
+
+/// Decodes through a Python object with the methods `size(bytes) -> (height, width)` and
+/// `decode(bytes) -> (height, width, rgb bytes)`.
+pub(crate) struct PythonDecoder(pub(crate) Py<PyAny>);
+
+impl fmt::Debug for PythonDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PythonDecoder")
+    }
+}
+
+impl PythonDecoder {
+    fn call<R>(&self, method: &str, bytes: &[u8], take: impl FnOnce(Bound<'_, PyAny>) -> PyResult<R>) -> Result<R> {
+        Python::try_attach(|py| {
+            let call = || take(self.0.bind(py).call_method1(method, (PyBytes::new(py, bytes),))?);
+            call().map_err(|error: PyErr| Error::Format(error.value(py).to_string()))
+        })
+        .unwrap_or_else(|| Err(Error::Format("the interpreter is shutting down".into())))
+    }
+}
+
+impl Fallback for PythonDecoder {
+    fn size(&self, bytes: &[u8]) -> Result<Size> {
+        let (height, width) = self.call("size", bytes, |result| result.extract())?;
+        Ok(Size::new(height, width))
+    }
+
+    fn decode(&self, bytes: &[u8], out: &mut Window) -> Result<()> {
+        let (size, pixels) = self.call("decode", bytes, |result| {
+            let (height, width, pixels): (usize, usize, Bound<'_, PyBytes>) = result.extract()?;
+            Ok((Size::new(height, width), pixels.as_bytes().to_vec()))
+        })?;
+        out.reset(size, Rect::all(size), 3);
+        if out.data.len() != pixels.len() {
+            return Err(Error::Format(format!("{} bytes for {size:?}", pixels.len())));
+        }
+        out.data = pixels;
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! The one place where the core's errors become Python's exceptions.
+
+use pyo3::{
+    PyErr, Python, create_exception,
+    exceptions::{PyOSError, PyRuntimeError, PyValueError},
+    prelude::*,
+};
+use torchfeed_core::{Error, error::Place};
+
+create_exception!(
+    torchfeed,
+    DecodeError,
+    PyValueError,
+    "An image cannot be decoded: its bytes are broken, no image at all, or beyond a limit.\n\n\
+     Attributes:\n    index (int | None): the sample's index in its dataset.\n    \
+     path (str | None): the sample's file, where it has one."
+);
+
+/// A core error on its way to Python.
+pub(crate) struct Failure(Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(Error::Io(error))
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(Failure(error): Failure) -> Self {
+        let (cause, place) = error.split();
+        let at = place.as_ref().map(|place| format!(" [{place}]")).unwrap_or_default();
+        let message = format!("{cause}{at}");
+        let exception = match cause {
+            Error::Io(error) => os_error(&error, place.as_ref()),
+            Error::Format(_) | Error::Limit(_) => DecodeError::new_err(message),
+            Error::Parameter(_) => PyValueError::new_err(message),
+            // What torch raises for unequal shapes, and for a failure inside a worker.
+            Error::Shape(_) | Error::Panic(_) | Error::Sample { .. } => PyRuntimeError::new_err(message),
+        };
+        Python::attach(|py| {
+            let path = place.as_ref().and_then(|place| place.path.as_ref());
+            let value = exception.value(py);
+            // An exception without these attributes is better than none, so a failure to set them is passed over.
+            let _ = value.setattr("index", place.as_ref().map(|place| place.index));
+            let _ = value.setattr("path", path);
+        });
+        exception
+    }
+}
+
+/// An `OSError` of the subclass that belongs to its number, with the file's name, as `open()` raises.
+fn os_error(error: &std::io::Error, place: Option<&Place>) -> PyErr {
+    let sample = place.map(|place| format!(" [sample {}]", place.index)).unwrap_or_default();
+    let path = place.and_then(|place| place.path.clone());
+    let text = error.to_string();
+    let reason = format!("{}{sample}", text.split(" (os error").next().unwrap_or(&text));
+    match (error.raw_os_error(), path) {
+        (Some(number), Some(path)) => PyOSError::new_err((number, reason, path)),
+        (Some(number), None) => PyOSError::new_err((number, reason)),
+        (None, Some(path)) => PyOSError::new_err(format!("{reason}: {}", path.display())),
+        (None, None) => PyOSError::new_err(reason),
+    }
+}

@@ -1,0 +1,29 @@
+//! `torchfeed._native`: converts arguments, lets go of the GIL, calls the core, maps the error. No logic of its own.
+#![deny(unsafe_code)]
+
+mod batch;
+mod decode;
+mod error;
+mod memory;
+mod pipeline;
+mod source;
+mod tensor;
+mod transform;
+
+
+/// The native half of torchfeed. Private: use `torchfeed`.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::batch::{Epoch, one_hot, stack};
+    #[pymodule_export]
+    use super::error::DecodeError;
+    #[pymodule_export]
+    use super::pipeline::Pipeline;
+    #[pymodule_export]
+    use super::source::{Source, scan};
+    #[pymodule_export]
+    use super::tensor::Tensor;
+    #[pymodule_export]
+    use super::transform::Op;
+}

@@ -1,0 +1,108 @@
+//! A dataset and its transforms, bound.
+
+use std::sync::Arc;
+
+use pyo3::{
+    prelude::*,
+    types::{PyBytes, PyDict},
+};
+use torchfeed_core::{
+    batch::{self, Pool, Target, one_hot::Levels},
+    decode::{Decoder, Fallback, Limits},
+    rng::Key,
+    transform::{Layout, PassOrder, Plan, Tail},
+};
+
+use crate::{
+    decode::PythonDecoder,
+    error::Failure,
+    source::Source,
+    tensor::Dtype,
+    transform::{Op, parameters},
+};
+
+/// Free blocks that a pipeline keeps. It never holds more than were in use at the same time.
+const KEPT_BLOCKS: usize = 64;
+
+/// Samples, and everything that is done to them.
+#[pyclass(frozen, module = "torchfeed._native")]
+pub(crate) struct Pipeline {
+    pub(crate) core: Arc<batch::Pipeline>,
+    pub(crate) dtype: Dtype,
+    pub(crate) target_dtype: Dtype,
+}
+
+/// What a call did: the op's position and its parameters.
+type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
+
+#[pymethods]
+impl Pipeline {
+    /// `table` holds 256 output values per channel, of `dtype`; `one_hot` is (classes, on, off, dtype).
+    #[new]
+    #[pyo3(signature = (source, labels, ops, table, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback))]
+    #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
+    fn new(
+        source: &Source,
+        labels: Vec<i64>,
+        ops: Vec<PyRef<'_, Op>>,
+        table: &[u8],
+        channels: usize,
+        dtype: Dtype,
+        channels_last: bool,
+        cheaper_first: bool,
+        one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
+        max_pixels: u64,
+        fallback: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let layout = if channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
+        let plan = Plan {
+            ops: ops.iter().map(|op| op.0).collect(),
+            tail: Tail::new(table.to_vec(), channels, usize::from(dtype.1 / 8), layout).map_err(Failure::from)?,
+            pass_order: if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst },
+        };
+        let fallback = fallback.map(|object| Arc::new(PythonDecoder(object)) as Arc<dyn Fallback>);
+        let decoder = Decoder { limits: Limits { max_pixels }, fallback };
+        let (target, target_dtype) = match one_hot {
+            None => (Target::Class, (0, 64)),
+            Some((classes, on, off, dtype)) => {
+                (Target::OneHot(Levels::new(classes, on, off).map_err(Failure::from)?), dtype)
+            }
+        };
+        let pool = Pool::new(KEPT_BLOCKS);
+        let core = batch::Pipeline::new(Arc::clone(&source.0), decoder, plan, labels, target, pool);
+        Ok(Self { core: Arc::new(core.map_err(Failure::from)?), dtype, target_dtype })
+    }
+
+    fn __len__(&self) -> usize {
+        self.core.source().len()
+    }
+
+    /// The (height, width) of every output, or `None` where it depends on the image.
+    fn output_size(&self) -> Option<(usize, usize)> {
+        self.core.output_size().map(|size| (size.height, size.width))
+    }
+
+    /// The (height, width) of sample `index`, and what is done to it.
+    fn draw<'py>(
+        &self,
+        py: Python<'py>,
+        index: usize,
+        seed: u64,
+        occurrence: u32,
+    ) -> PyResult<((usize, usize), Drawn<'py>)> {
+        let key = Key { seed, index: index as u64, occurrence };
+        let (size, calls) = py.detach(|| self.core.draw(key)).map_err(Failure::from)?;
+        let calls = calls.iter().map(|(op, call)| Ok((*op, parameters(py, call)?))).collect::<PyResult<_>>()?;
+        Ok(((size.height, size.width), calls))
+    }
+
+    /// Sample `index` without transforms: (height, width, channels) and its pixels.
+    fn image<'py>(
+        &self,
+        py: Python<'py>,
+        index: usize,
+    ) -> PyResult<((usize, usize, usize), Bound<'py, PyBytes>)> {
+        let image = py.detach(|| self.core.image(index)).map_err(Failure::from)?;
+        Ok(((image.size.height, image.size.width, image.channels), PyBytes::new(py, &image.data)))
+    }
+}
