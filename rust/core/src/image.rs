@@ -52,7 +52,10 @@ impl Rect {
     /// Whether every pixel of `other` is in this rectangle.
     #[must_use]
     pub const fn contains(&self, other: &Rect) -> bool {
-        self.top <= other.top && self.left <= other.left && self.bottom() >= other.bottom() && self.right() >= other.right()
+        self.top <= other.top
+            && self.left <= other.left
+            && self.bottom() >= other.bottom()
+            && self.right() >= other.right()
     }
 }
 

@@ -10,7 +10,6 @@ mod source;
 mod tensor;
 mod transform;
 
-
 /// The native half of torchfeed. Private: use `torchfeed`.
 #[pyo3::pymodule]
 mod _native {

@@ -51,7 +51,7 @@ pub(crate) fn bytes<'a>(address: usize, len: usize) -> &'a [u8] {
 pub(crate) fn integers<'a>(address: usize, len: usize) -> &'a [i64] {
     let start = pointer(address).cast::<i64>();
     let start = if start.is_aligned() { start } else { NonNull::dangling() };
-    let len = if address % align_of::<i64>() == 0 { len } else { 0 };
+    let len = if address.is_multiple_of(align_of::<i64>()) { len } else { 0 };
     // SAFETY: as in `bytes`; the pointer is aligned, or the slice is empty.
     unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
 }

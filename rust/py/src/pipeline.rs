@@ -97,11 +97,7 @@ impl Pipeline {
     }
 
     /// Sample `index` without transforms: (height, width, channels) and its pixels.
-    fn image<'py>(
-        &self,
-        py: Python<'py>,
-        index: usize,
-    ) -> PyResult<((usize, usize, usize), Bound<'py, PyBytes>)> {
+    fn image<'py>(&self, py: Python<'py>, index: usize) -> PyResult<((usize, usize, usize), Bound<'py, PyBytes>)> {
         let image = py.detach(|| self.core.image(index)).map_err(Failure::from)?;
         Ok(((image.size.height, image.size.width, image.channels), PyBytes::new(py, &image.data)))
     }

@@ -10,6 +10,9 @@ use torchfeed_core::{
 
 use crate::{error::Failure, memory::Borrowed};
 
+/// A constructor, and its one argument: paths.
+type Reduced<'py> = (Bound<'py, PyAny>, (Vec<Bound<'py, PyBytes>>,));
+
 /// Where samples come from.
 #[pyclass(frozen, module = "torchfeed._native")]
 pub(crate) struct Source(pub(crate) Arc<source::Source>);
@@ -56,7 +59,7 @@ impl Source {
     }
 
     /// Pickles a source of files as its paths. Samples in memory belong to their dataset, which pickles them itself.
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Vec<Bound<'py, PyBytes>>,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
         let source::Source::Files(files) = &*self.0 else {
             return Err(pyo3::exceptions::PyTypeError::new_err("only a source of files can be pickled"));
         };

@@ -218,7 +218,8 @@ impl Slots {
     /// If either cannot be cut into `len` equal parts.
     #[must_use]
     pub fn new(images: Memory, targets: Memory, len: usize) -> Self {
-        assert!(len > 0 && images.len % len == 0 && targets.len % len == 0, "slots of unequal size");
+        assert!(images.len.is_multiple_of(len) && targets.len.is_multiple_of(len), "slots of unequal size");
+        assert!(len > 0, "no slots");
         Self { images: Arc::new(images), targets: Arc::new(targets), len, next: AtomicUsize::new(0) }
     }
 

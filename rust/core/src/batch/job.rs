@@ -25,12 +25,15 @@ pub struct Batch {
     samples: Vec<(usize, u32)>,
     slots: Slots,
     /// Where sizes depend on the images, each sample gets a buffer of its own; they are stacked at the end.
-    loose: Option<Mutex<Vec<Option<(Size, Buffer)>>>>,
+    loose: Option<Mutex<Loose>>,
     left: AtomicUsize,
     failed: AtomicBool,
     state: Mutex<State>,
     done: Condvar,
 }
+
+/// The samples of a batch that are done, each with its size.
+type Loose = Vec<Option<(Size, Buffer)>>;
 
 #[derive(Debug, Default)]
 struct State {

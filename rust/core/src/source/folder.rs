@@ -74,9 +74,9 @@ fn walk(directory: &Path, groups: &mut Vec<Group>, above: &mut Vec<PathBuf>) -> 
 }
 
 fn has_extension(name: &[u8], extensions: &[String]) -> bool {
-    extensions.iter().any(|end| {
-        name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
-    })
+    extensions
+        .iter()
+        .any(|end| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ pub use memory::{Arrays, Blobs, Bytes};
 
 use std::path::PathBuf;
 
-use crate::{Result, image::{Rect, Size, View}};
+use crate::{
+    Result,
+    image::{Rect, Size, View},
+};
 
 /// The raw content of a sample.
 #[derive(Debug, Clone, Copy)]

@@ -44,9 +44,7 @@ impl Axis {
     /// `len` positions from `start` on, all of them inside.
     pub(crate) fn slice(&self, start: usize, len: usize) -> Self {
         match self {
-            Axis::Run { start: first, reversed: false, .. } => {
-                Axis::Run { start: first + start, len, reversed: false }
-            }
+            Axis::Run { start: first, reversed: false, .. } => Axis::Run { start: first + start, len, reversed: false },
             // An empty run keeps its start in range, so that the subtraction cannot underflow.
             Axis::Run { start: first, reversed: true, .. } => {
                 Axis::Run { start: first - start.min(*first), len, reversed: true }

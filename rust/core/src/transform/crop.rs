@@ -21,6 +21,7 @@ pub struct RandomCrop {
 impl RandomCrop {
     /// The padding to do first where it cannot be merged into the crop's own, and the crop.
     pub(super) fn draw(&self, stream: &mut Stream, input: Size) -> Result<(Option<Padding>, Call)> {
+        self.padding.check(input)?;
         let mut first = None;
         let mut padding = self.padding;
         let mut size = padding.apply(input);

@@ -41,15 +41,19 @@ impl Gather {
 
     /// Whether `rect` of the output is a rectangle of the input as it is.
     pub(super) const fn is_window(&self) -> bool {
-        matches!(
-            (&self.rows, &self.columns),
-            (Axis::Run { reversed: false, .. }, Axis::Run { reversed: false, .. })
-        )
+        matches!((&self.rows, &self.columns), (Axis::Run { reversed: false, .. }, Axis::Run { reversed: false, .. }))
     }
 
     /// Columns `left..left + width` of row `y` of the output, read from `image`: borrowed where they lie there as they
     /// are, otherwise built in `row`.
-    pub(super) fn row<'a>(&self, y: usize, left: usize, width: usize, image: View<'a>, row: &'a mut Vec<u8>) -> &'a [u8] {
+    pub(super) fn row<'a>(
+        &self,
+        y: usize,
+        left: usize,
+        width: usize,
+        image: View<'a>,
+        row: &'a mut Vec<u8>,
+    ) -> &'a [u8] {
         let from = self.rows.get(y);
         match &self.columns {
             Axis::Run { start, reversed: false, .. } if from >= 0 => image.row(from as usize, start + left, width),

@@ -92,7 +92,10 @@ impl Op {
             Op::RandomHorizontalFlip { p } if stream.unit() < p => push(Call::HorizontalFlip),
             Op::RandomVerticalFlip { p } if stream.unit() < p => push(Call::VerticalFlip),
             Op::RandomHorizontalFlip { .. } | Op::RandomVerticalFlip { .. } => {}
-            Op::Pad(padding) => push(Call::Pad(padding)),
+            Op::Pad(padding) => {
+                padding.check(input)?;
+                push(Call::Pad(padding));
+            }
         }
         Ok(())
     }

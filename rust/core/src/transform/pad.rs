@@ -1,6 +1,6 @@
 //! `Pad`, and the padding that `RandomCrop` and `CenterCrop` do first.
 
-use crate::image::Size;
+use crate::{Error, Result, image::Size};
 
 /// How pixels outside the image are made; names and meaning are torchvision's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +66,18 @@ impl Padding {
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.left == 0 && self.top == 0 && self.right == 0 && self.bottom == 0
+    }
+
+    /// Refuses a padding that cuts off every pixel of an image of `size`: there would be nothing to pad with.
+    pub(super) fn check(&self, size: Size) -> Result<()> {
+        let cut = |a: isize, b: isize| (-a).max(0) as usize + (-b).max(0) as usize;
+        if cut(self.top, self.bottom) >= size.height || cut(self.left, self.right) >= size.width {
+            return Err(Error::Parameter(format!(
+                "padding (left {}, top {}, right {}, bottom {}) cuts off all of a {} x {} image (height x width)",
+                self.left, self.top, self.right, self.bottom, size.height, size.width
+            )));
+        }
+        Ok(())
     }
 
     /// The size of an image of `size` after padding.

@@ -59,9 +59,7 @@ impl PassOrder {
     pub(crate) const fn vertical_first(self, input: Size, output: Size) -> bool {
         match self {
             PassOrder::HorizontalFirst => false,
-            PassOrder::CheaperFirst => {
-                input.height > output.height + 2 * input.width.saturating_sub(output.width)
-            }
+            PassOrder::CheaperFirst => input.height > output.height + 2 * input.width.saturating_sub(output.width),
         }
     }
 }

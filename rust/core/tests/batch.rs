@@ -1,0 +1,159 @@
+//! Batches: the same for any number of threads, errors in order, panics reported, threads joined.
+
+use std::{sync::Arc, time::Duration};
+
+use torchfeed_core::{
+    Error, Result,
+    batch::{Epoch, Finished, Pipeline, Pool, Target, one_hot::Levels},
+    decode::{Decoder, Fallback},
+    image::{Size, Window},
+    source::{Arrays, Blobs, Source},
+    transform::{Layout, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, Tail},
+};
+
+const CROP: Op = Op::RandomCrop(RandomCrop {
+    size: Size::new(5, 5),
+    padding: Padding { left: 2, top: 2, right: 2, bottom: 2, fill: [0; 3], mode: PadMode::Constant },
+    pad_if_needed: false,
+});
+
+fn plan(ops: Vec<Op>, channels: usize) -> Plan {
+    let table = (0..channels).flat_map(|_| 0..=255).collect();
+    let tail = Tail::new(table, channels, 1, Layout::ChannelsFirst).unwrap();
+    Plan { ops, tail, pass_order: PassOrder::default() }
+}
+
+/// `n` gray images of 6 x 6 pixels, each pixel different from its neighbours.
+fn arrays(n: usize) -> Source {
+    let data: Vec<u8> = (0..n * 36).map(|i| (i * 7 % 251) as u8).collect();
+    Source::Arrays(Arrays::new(Box::new(data), n, Size::new(6, 6), 1).unwrap())
+}
+
+fn pipeline(source: Source, ops: Vec<Op>, target: Target, decoder: Decoder) -> Arc<Pipeline> {
+    let (n, channels) = (source.len(), source.channels());
+    let labels = (0..n as i64).collect();
+    Arc::new(Pipeline::new(Arc::new(source), decoder, plan(ops, channels), labels, target, Pool::new(8)).unwrap())
+}
+
+fn wait(epoch: &mut Epoch) -> Result<Finished> {
+    loop {
+        if let Some(done) = epoch.next(Duration::from_millis(20))? {
+            return Ok(done);
+        }
+    }
+}
+
+fn bytes(memory: &torchfeed_core::batch::buffer::Memory) -> Vec<u8> {
+    // SAFETY: the batch is finished, so nobody writes to its memory any more.
+    unsafe { std::slice::from_raw_parts(memory.start().as_ptr(), memory.len()) }.to_vec()
+}
+
+#[test]
+fn batches_do_not_depend_on_threads_or_cuts() {
+    let pipeline =
+        pipeline(arrays(40), vec![CROP, Op::RandomHorizontalFlip { p: 0.5 }], Target::Class, Decoder::default());
+    let run = |workers, size| {
+        let mut epoch = Epoch::new(Arc::clone(&pipeline), 5, workers).unwrap();
+        // Every index twice: its second occurrence must be drawn anew.
+        let indices: Vec<usize> = (0..40).chain(0..40).collect();
+        indices.chunks(size).for_each(|chunk| epoch.submit(chunk, None).unwrap());
+        let mut all = (Vec::new(), Vec::new());
+        while epoch.pending() > 0 {
+            let done = wait(&mut epoch).unwrap();
+            all.0.extend(bytes(&done.images));
+            all.1.extend(bytes(&done.targets));
+        }
+        all
+    };
+    let expected = run(0, 1);
+    for (workers, size) in [(0, 7), (1, 80), (2, 7), (5, 3)] {
+        assert_eq!(run(workers, size), expected, "{workers} workers, batches of {size}");
+    }
+    let (first, second) = expected.0.split_at(40 * 25);
+    assert_ne!(first, second);
+}
+
+#[test]
+fn the_first_bad_sample_is_reported_and_the_epoch_goes_on() {
+    let good = png();
+    let files = [good.clone(), b"junk".to_vec(), good.clone(), b"junk too".to_vec()].concat();
+    let ends = [good.len(), good.len() + 4, 2 * good.len() + 4, files.len()].map(|end| end as u64).to_vec();
+    let source = Source::Blobs(Blobs::new(Box::new(files), ends).unwrap());
+    let pipeline = pipeline(source, vec![], Target::Class, Decoder::default());
+    for workers in [0, 1, 3] {
+        let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
+        epoch.submit(&[0, 2, 3, 1], None).unwrap();
+        epoch.submit(&[0, 2], None).unwrap();
+        let (error, place) = wait(&mut epoch).unwrap_err().split();
+        assert!(matches!(error, Error::Format(_)), "{error:?}");
+        assert_eq!(place.unwrap().index, 3);
+        let done = wait(&mut epoch).unwrap();
+        assert_eq!((done.len, done.size), (2, Size::new(3, 4)));
+        assert!(matches!(epoch.submit(&[4], None), Err(Error::Parameter(_))));
+    }
+}
+
+#[derive(Debug)]
+struct Panics;
+
+impl Fallback for Panics {
+    fn size(&self, _: &[u8]) -> Result<Size> {
+        panic!("deliberate")
+    }
+    fn decode(&self, _: &[u8], _: &mut Window) -> Result<()> {
+        unreachable!()
+    }
+}
+
+#[test]
+fn a_panic_becomes_an_error_at_the_consumer() {
+    let good = png();
+    let files = [b"odd".to_vec(), good.clone()].concat();
+    let source = Source::Blobs(Blobs::new(Box::new(files), vec![3, 3 + good.len() as u64]).unwrap());
+    let decoder = Decoder { fallback: Some(Arc::new(Panics)), ..Decoder::default() };
+    let pipeline = pipeline(source, vec![], Target::Class, decoder);
+    for workers in [0, 2] {
+        let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
+        epoch.submit(&[0], None).unwrap();
+        epoch.submit(&[1], None).unwrap();
+        let (error, place) = wait(&mut epoch).unwrap_err().split();
+        assert!(matches!(&error, Error::Panic(message) if message == "deliberate"), "{error:?}");
+        assert_eq!(place.unwrap().index, 0);
+        assert_eq!(wait(&mut epoch).unwrap().len, 1);
+    }
+}
+
+#[test]
+fn one_hot_rows_and_unknown_labels() {
+    let levels = Levels::new(3, vec![1], vec![0]).unwrap();
+    let pipeline = pipeline(arrays(4), vec![], Target::OneHot(levels), Decoder::default());
+    let mut epoch = Epoch::new(pipeline, 0, 2).unwrap();
+    epoch.submit(&[2, 0], None).unwrap();
+    assert_eq!(bytes(&wait(&mut epoch).unwrap().targets), [0, 0, 1, 1, 0, 0]);
+    epoch.submit(&[3], None).unwrap();
+    let error = wait(&mut epoch).unwrap_err();
+    assert!(error.to_string().contains("label 3 is out of range for 3 classes [sample 3]"), "{error}");
+}
+
+#[test]
+fn an_epoch_dropped_in_the_middle_joins_its_threads() {
+    let pipeline = pipeline(arrays(1000), vec![CROP], Target::Class, Decoder::default());
+    for _ in 0..20 {
+        let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, 4).unwrap();
+        for start in (0..1000).step_by(100) {
+            epoch.submit(&(start..start + 100).collect::<Vec<_>>(), None).unwrap();
+        }
+        let _ = epoch.next(Duration::ZERO);
+    }
+    // Each thread holds its batch, and each batch the pipeline: joined threads hold none.
+    assert_eq!(Arc::strong_count(&pipeline), 1);
+}
+
+/// A PNG of 3 x 4 pixels.
+fn png() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 4, 3);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&[9; 36]).unwrap();
+    bytes
+}

@@ -1,0 +1,134 @@
+//! Executed plans against the slow, obvious version: every call on the whole image, pixel by pixel.
+
+use proptest::prelude::*;
+use torchfeed_core::{
+    image::{Rect, Size, Window},
+    rng::Key,
+    transform::{
+        Call, Filter, Layout, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize, Tail,
+        Target,
+        execute::{Executor, Scratch},
+    },
+};
+
+mod naive;
+
+const FILTERS: [Filter; 6] =
+    [Filter::Nearest, Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos];
+const MODES: [PadMode; 4] = [PadMode::Constant, PadMode::Edge, PadMode::Reflect, PadMode::Symmetric];
+
+fn filter() -> impl Strategy<Value = Filter> {
+    prop::sample::select(&FILTERS[..])
+}
+
+fn size(most: usize) -> impl Strategy<Value = Size> {
+    (1..most, 1..most).prop_map(|(height, width)| Size::new(height, width))
+}
+
+fn padding() -> impl Strategy<Value = Padding> {
+    (-2isize..9, -2isize..9, -2isize..9, -2isize..9, any::<[u8; 3]>(), prop::sample::select(&MODES[..]))
+        .prop_map(|(left, top, right, bottom, fill, mode)| Padding { left, top, right, bottom, fill, mode })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let smaller = |edge| Target::Smaller { edge, max: None };
+    prop_oneof![
+        (size(40), filter()).prop_map(|(size, filter)| Op::Resize { target: Target::Exact(size), filter }),
+        (1usize..40, filter()).prop_map(move |(edge, filter)| Op::Resize { target: smaller(edge), filter }),
+        size(40).prop_map(Op::CenterCrop),
+        (size(20), padding())
+            .prop_map(|(size, padding)| { Op::RandomCrop(RandomCrop { size, padding, pad_if_needed: true }) }),
+        (size(40), filter()).prop_map(|(size, filter)| Op::RandomResizedCrop(RandomResizedCrop {
+            resize: Resize { size, filter },
+            scale: (0.08, 1.0),
+            ratio: (0.75, 4.0 / 3.0),
+        })),
+        Just(Op::RandomHorizontalFlip { p: 0.5 }),
+        Just(Op::RandomVerticalFlip { p: 0.5 }),
+        padding().prop_map(Op::Pad),
+    ]
+}
+
+/// A tail that leaves bytes as they are, pixel by pixel.
+fn identity(channels: usize) -> Tail {
+    let table = (0..channels).flat_map(|_| 0..=255).collect();
+    Tail::new(table, channels, 1, Layout::ChannelsLast).expect("a table of the right size")
+}
+
+/// An image of noise.
+fn noise(size: Size, channels: usize, seed: u64) -> Window {
+    let mut image = Window::default();
+    image.reset(size, Rect::all(size), channels);
+    let mut state = seed | 1;
+    for byte in &mut image.data {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *byte = (state >> 56) as u8;
+    }
+    image
+}
+
+/// The part of `image` that is `region`.
+fn part(image: &Window, region: Rect) -> Window {
+    let mut part = Window::default();
+    part.reset(image.size, region, image.channels);
+    let stride = part.stride();
+    for (y, row) in part.data.chunks_exact_mut(stride).enumerate() {
+        row.copy_from_slice(image.view().row(region.top + y, region.left, region.width));
+    }
+    part
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Reading only the needed pixels, fusing crops, pads and flips, and resizing only what is shown changes nothing.
+    #[test]
+    fn fused_plans_equal_one_call_after_the_other(
+        ops in prop::collection::vec(op(), 0..5),
+        input in size(50),
+        gray: bool,
+        cheaper: bool,
+        seed: u64,
+    ) {
+        let channels = if gray { 1 } else { 3 };
+        let pass_order = if cheaper { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
+        let plan = Plan { ops, tail: identity(channels), pass_order };
+        let image = noise(input, channels, seed);
+        let mut calls = Vec::new();
+        let Ok(size) = plan.draw(Key { seed, index: 0, occurrence: 0 }, input, &mut calls) else { return Ok(()) };
+
+        let executor = Executor::new(&plan, &calls, input);
+        prop_assert_eq!(executor.output_size(), size);
+        prop_assert!(Rect::all(input).contains(&executor.region()));
+        let mut out = vec![0; executor.output_bytes()];
+        executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out);
+
+        let mut expected = naive::Image { size: input, channels, data: image.data };
+        for (_, call) in &calls {
+            expected = naive::apply(expected, call, pass_order);
+        }
+        prop_assert_eq!(expected.size, size);
+        prop_assert_eq!(out, expected.data);
+    }
+
+    /// A drawn crop lies in its image, whatever the image's shape.
+    #[test]
+    fn crops_fit(
+        input in size(2000),
+        seed: u64,
+        scale in (0.0f64..1.0, 0.0f64..1.0),
+        ratio in (0.1f64..9.0, 0.1f64..9.0),
+    ) {
+        let op = RandomResizedCrop {
+            resize: Resize { size: Size::new(8, 8), filter: Filter::Bilinear },
+            scale: (scale.0.min(scale.1), scale.0.max(scale.1)),
+            ratio: (ratio.0.min(ratio.1), ratio.0.max(ratio.1)),
+        };
+        let plan = Plan { ops: vec![Op::RandomResizedCrop(op)], tail: identity(3), pass_order: PassOrder::default() };
+        let mut calls = Vec::new();
+        plan.draw(Key { seed, index: 1, occurrence: 2 }, input, &mut calls).unwrap();
+        let Call::ResizedCrop { top, left, crop, .. } = calls[0].1 else { panic!("{calls:?}") };
+        prop_assert!(crop.height > 0 && crop.width > 0);
+        prop_assert!(top + crop.height <= input.height && left + crop.width <= input.width);
+    }
+}
