@@ -1,10 +1,8 @@
-"""The native half. Private: use the package `torchfeed`."""
-
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
-Dtype = tuple[int, int]
+Dtype: TypeAlias = tuple[int, int]
 
 class DecodeError(ValueError):
     index: int | None
@@ -39,15 +37,15 @@ def scan(
     root: str | PathLike[str], classes: Sequence[tuple[str, int]], extensions: Sequence[str]
 ) -> tuple[Source, list[int]]: ...
 
-_Size = tuple[int, int]
-_Padding = tuple[Sequence[int], Sequence[int], str]
+_Size: TypeAlias = tuple[int, int]
+_Padding: TypeAlias = tuple[Sequence[int], Sequence[int], str]
 
 @final
 class Op:
     @staticmethod
     def resize(exact: _Size, interpolation: int) -> Op: ...
     @staticmethod
-    def resize_smaller(edge: int, max: int | None, interpolation: int) -> Op: ...
+    def resize_smaller(edge: int, longest: int | None, interpolation: int) -> Op: ...
     @staticmethod
     def center_crop(crop: _Size) -> Op: ...
     @staticmethod
@@ -94,4 +92,4 @@ class Epoch:
     def close(self) -> None: ...
 
 def stack(tensors: Sequence[tuple[int, Sequence[int]]], shape: Sequence[int], dtype: Dtype) -> Tensor: ...
-def one_hot(address: int, len: int, classes: int, on: bytes, off: bytes, dtype: Dtype) -> Tensor: ...
+def one_hot(address: int, length: int, classes: int, on: bytes, off: bytes, dtype: Dtype) -> Tensor: ...

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 from torch.utils.data._utils import collate as torch_collate
+from torch.utils.dlpack import from_dlpack
 
 from . import _native
 from ._dlpack import dtype_code
@@ -46,7 +47,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def _collate_fn_map() -> dict[Any, Callable[..., Any]]:
-    """torch's map, with what a user has registered there, and our functions in the place of torch's own."""
+    """Torch's map, with what a user has registered there, and our functions in the place of torch's own."""
     merged = dict(torch_collate.default_collate_fn_map)
     if merged.get(torch.Tensor) is torch_collate.collate_tensor_fn:
         merged[torch.Tensor] = _stack
@@ -63,6 +64,10 @@ def _stack_arrays(batch: Sequence[Any], *, collate_fn_map: dict[Any, Callable[..
 
 def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Tensor:
     first = batch[0]
+    if any(not isinstance(tensor, Tensor) or tensor.is_nested for tensor in batch):
+        # torch says what is wrong with these.
+        refused: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
+        return refused
     for position, tensor in enumerate(batch):
         if tensor.shape != first.shape:
             raise RuntimeError(
@@ -72,7 +77,7 @@ def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., A
     code = dtype_code(first.dtype)
     native = (
         code is not None
-        and first.nbytes * len(batch) >= NATIVE_BYTES
+        and first.numel() * first.itemsize * len(batch) >= NATIVE_BYTES
         and all(_is_plain(tensor, first.dtype) for tensor in batch)
         # In a worker process the batch must lie in shared memory.
         and get_worker_info() is None
@@ -80,7 +85,7 @@ def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., A
     if code is None or not native:
         stacked: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
         return stacked
-    return torch.from_dlpack(_native.stack([(t.data_ptr(), t.stride()) for t in batch], first.shape, code))
+    return from_dlpack(_native.stack([(t.data_ptr(), t.stride()) for t in batch], first.shape, code))
 
 
 def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
@@ -144,10 +149,10 @@ def one_hot(
         tensor([[0., 1., 0.],
                 [1., 0., 0.]])
     """
-    if isinstance(labels, np.ndarray):
-        labels = np.ascontiguousarray(labels)
-        # torch has no arithmetic on the larger unsigned dtypes, and no other byte order.
-        labels = labels.astype(np.int64) if labels.dtype.kind in "iu" else labels
+    if isinstance(labels, (np.ndarray, np.generic)):
+        labels = np.asarray(labels)
+        # torch has no arithmetic on the larger unsigned dtypes, no other byte order and no negative strides.
+        labels = labels.astype(np.int64, order="C") if labels.dtype.kind in "iu" else labels
     given = torch.as_tensor(labels)
     if given.numel() == 0 and not isinstance(labels, (Tensor, np.ndarray)):
         given = given.long()
@@ -159,5 +164,5 @@ def one_hot(
             raise ValueError("num_classes must be given where there are no labels")
         num_classes = int(flat.max()) + 1
     levels = one_hot_levels(num_classes, smoothing, dtype)
-    rows = torch.from_dlpack(_native.one_hot(flat.data_ptr(), flat.numel(), *levels))
+    rows = from_dlpack(_native.one_hot(flat.data_ptr(), flat.numel(), *levels))
     return rows.view(*given.shape, num_classes)

@@ -11,6 +11,7 @@ import PIL
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 from . import _native
 from ._dlpack import dtype_code
@@ -112,17 +113,24 @@ def apply_to_image(transform: Callable[[Any], Any], image: Image.Image) -> Image
 
     Raises:
         TypeError: not a PIL image of mode RGB or L.
-        ValueError: the transform cannot be applied to an image of that size.
+        ValueError: an argument that nothing native stands for, or an image of a size that it cannot be applied to.
     """
     if not isinstance(image, Image.Image):
-        raise TypeError(f"{type(transform).__name__} takes a PIL image, not {type(image).__name__}: put it before ToTensor()")
+        raise TypeError(
+            f"{type(transform).__name__} takes a PIL image, not {type(image).__name__}: put it before ToTensor()"
+        )
     if image.mode not in {"RGB", "L"}:
-        raise TypeError(f"{type(transform).__name__} takes images of mode RGB or L, not {image.mode}: convert() it first")
+        raise TypeError(
+            f"{type(transform).__name__} takes images of mode RGB or L, not {image.mode}: convert() it first"
+        )
     pixels = np.asarray(image)
     pixels = pixels[None, :, :, None] if image.mode == "L" else pixels[None]
-    plan = recognize_geometry([transform], channels=pixels.shape[3])
+    try:
+        plan = recognize_geometry([transform], channels=pixels.shape[3])
+    except Unrecognized as why:
+        raise ValueError(str(why)) from None
     pipeline = compile_plan(array_source(pixels), [0], plan, memory_format=torch.channels_last).pipeline
-    epoch = _native.Epoch(pipeline, fresh_seed(), 0)
+    epoch = _native.Epoch(pipeline, fresh_seed() if plan.is_random else 0, 0)
     epoch.submit([0])
     images, _ = to_tensors(epoch.next())
     return to_image((*images.shape[2:], images.shape[1]), images.permute(0, 2, 3, 1).numpy().tobytes())
@@ -132,4 +140,4 @@ def to_tensors(batch: tuple[_native.Tensor, _native.Tensor] | None) -> tuple[Ten
     """Takes over the memory of a finished batch."""
     assert batch is not None, "without a timeout there is always a batch"
     images, targets = batch
-    return torch.from_dlpack(images), torch.from_dlpack(targets)
+    return from_dlpack(images), from_dlpack(targets)

@@ -37,12 +37,13 @@ class DeviceLoader:
     def __init__(self, loader: Iterable[Any], device: torch.device) -> None:
         self.loader = loader
         self.device = device
+        self._position: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.loader)  # type: ignore[arg-type]  # a loader without a length raises, as it does itself
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"loader", "device"}:  # not there yet: while it is unpickled
+        if name in {"loader", "device", "_position"}:  # not there yet: while it is unpickled
             raise AttributeError(name)
         return getattr(self.loader, name)
 
@@ -53,30 +54,58 @@ class DeviceLoader:
             return self._overlapped()
         return (move(batch, self.device) for batch in self.loader)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The loader's position, as of the last batch that was handed over (the loader itself is one ahead)."""
+        state: dict[str, Any] = self._position or self.loader.state_dict()  # type: ignore[attr-defined]
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Makes the next `iter()` go on where `state_dict()` was called."""
+        self._position = None
+        self.loader.load_state_dict(state)  # type: ignore[attr-defined]
+
     def _overlapped(self) -> Iterator[Any]:
         """Copies each batch while the one before it is in use."""
-        stream = torch.cuda.Stream(self.device)
-        ahead: list[Any] = []
-        for batch in self.loader:
-            with torch.cuda.stream(stream):
-                copy = move(batch, self.device, non_blocking=True)
-            # The host memory belongs to the copy until it is done: torch's allocator knows that for pinned blocks,
-            # and for others the copy is not asynchronous.
-            copied = stream.record_event()
-            if ahead:
-                yield _hand_over(*ahead)
-            ahead = [copy, copied]
-        if ahead:
-            yield _hand_over(*ahead)
+        copier = _Copier(self.device)
+        save = getattr(self.loader, "state_dict", lambda: None)
+        ahead: tuple[Any, Any, Any] | None = None
+        try:
+            for batch in self.loader:
+                following = (*copier.copy(batch), save())
+                if ahead is not None:
+                    self._position = ahead[2]
+                    yield copier.hand_over(*ahead[:2])
+                ahead = following
+            if ahead is not None:
+                self._position = ahead[2]
+                yield copier.hand_over(*ahead[:2])
+        finally:
+            self._position = None
 
 
-def _hand_over(batch: Any, copied: torch.cuda.Event) -> Any:
-    """Makes the consumer's stream wait for the copy, and tells the allocator that this stream uses the memory too."""
-    current = torch.cuda.current_stream()
-    current.wait_event(copied)
-    for tensor in tensors(batch):
-        tensor.record_stream(current)
-    return batch
+class _Copier:
+    """A stream of its own for copies to a CUDA device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def copy(self, batch: Any) -> tuple[Any, torch.cuda.Event]:
+        """Starts a copy: the batch on the device, and the event that marks the copy's end.
+
+        The host memory belongs to the copy until then: torch's allocator knows that for pinned blocks, and from other
+        memory the copy is not asynchronous.
+        """
+        with torch.cuda.stream(self.stream):
+            return move(batch, self.device, non_blocking=True), self.stream.record_event()
+
+    def hand_over(self, batch: Any, copied: torch.cuda.Event) -> Any:
+        """Makes the consumer's stream wait for the copy, and tells the allocator that it uses the memory too."""
+        current = torch.cuda.current_stream(self.device)
+        current.wait_event(copied)
+        for tensor in tensors(batch):
+            tensor.record_stream(current)
+        return batch
 
 
 def move(batch: Any, device: torch.device, *, non_blocking: bool = False) -> Any:

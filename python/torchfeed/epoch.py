@@ -38,77 +38,78 @@ class NativeEpoch(Iterator[Any]):
     torch's own iterators do: so the order is torch's, and the generator ends up where torch would leave it.
     """
 
-    def __init__(self, loader: DataLoader[Any], resolved: Resolved) -> None:
+    def __init__(self, loader: DataLoader[Any], resolved: Resolved, skip: int) -> None:
         if loader.num_workers == 0 and loader.timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
+        if loader.num_workers > 0 and loader.prefetch_factor == 0:
+            raise AssertionError("prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter")
         self._resolved = resolved
-        self._position = loader._position  # noqa: SLF001  (the two are one concept in two files)
+        self._position = loader.position
         self._batched = loader.batch_sampler is not None
         self._workers = loader.num_workers
         self._depth = max(1, (loader.prefetch_factor or 0) * loader.num_workers)
         self._timeout = loader.timeout or None
         self._pin = _pins(loader)
         self._memory_format = loader.memory_format
-        self._outputs: deque[Tensor | None] = deque()
-        self._length = len(loader) if hasattr(loader._index_sampler, "__len__") else None  # noqa: SLF001
+        self._outputs: deque[Tensor | Exception | None] = deque()
+        self._index_sampler = loader._index_sampler  # noqa: SLF001  (torch's own name for either sampler)
         self._name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"
-        with self._position.begin(loader) as skip:
-            self._sampler = iter(loader._index_sampler)  # noqa: SLF001
-            seed = torch.empty((), dtype=torch.int64).random_(generator=loader.generator).item()
-            loader._seed = int(seed)  # noqa: SLF001
-            self._native: _native.Epoch | None = _native.Epoch(
-                resolved.compiled.pipeline, int(seed) & (2**64 - 1), self._workers
-            )
-            _open_epochs.add(self)
-            for _ in range(skip):
-                self._native.skip(self._next_indices())
-            if self._workers:
-                self._fill()
-            elif skip:
-                self._submit()
+        self._sampler = iter(self._index_sampler)
+        self._seed = int(torch.empty((), dtype=torch.int64).random_(generator=loader.generator).item())
+        loader._seed = self._seed  # noqa: SLF001  (`drawn` answers for the epoch that began last)
+        pipeline = resolved.compiled.pipeline
+        self._native: _native.Epoch | None = _native.Epoch(pipeline, self._seed & (2**64 - 1), self._workers)
+        _open_epochs.add(self)
+        for _ in range(skip):
+            self._native.skip(self._indices(next(self._sampler)))
+            self._position.advance()
+        # torch's worker processes ask the sampler at once; without them it is asked when a batch is. A resumed epoch
+        # asks now, while the random state is the one that it began with.
+        if self._workers or skip:
+            self._fill()
 
     def __len__(self) -> int:
-        if self._length is None:
-            raise TypeError("the sampler has no length")
-        return self._length
+        return len(self._index_sampler)
 
     def __next__(self) -> Any:
         with torch.autograd.profiler.record_function(self._name):
             if self._native is None:
                 raise StopIteration
-            try:
-                if not self._outputs:
-                    self._submit()
-                batch = self._take(self._native)
-                self._position.advance()
-                if self._workers:
-                    self._fill()
-            except StopIteration:
+            if not self._outputs:
+                self._fill()
+            if not self._outputs:
                 self.close()
                 self._position.finish()
-                raise
+                raise StopIteration
+            self._position.advance()
+            batch = self._take(self._native)
+            if self._workers:
+                self._fill()
             return batch
 
-    def _next_indices(self) -> list[int]:
-        indices = next(self._sampler)
-        return [self._resolved.index(index) for index in (indices if self._batched else [indices])]
+    def _indices(self, drawn: Any) -> list[int]:
+        """Finds what the sampler drew in the compiled dataset."""
+        return [self._resolved.index(index) for index in (drawn if self._batched else [drawn])]
 
     def _fill(self) -> None:
-        """Submits batches until as many are in flight as torch would have."""
-        while len(self._outputs) < self._depth:
+        """Submits batches until as many are in flight as torch would have, or the sampler ends."""
+        while self._native is not None and len(self._outputs) < self._depth:
             try:
-                self._submit()
+                drawn = next(self._sampler)
             except StopIteration:
-                if not self._outputs:
-                    return
-                break
+                return
+            self._outputs.append(self._submit(self._native, drawn))
 
-    def _submit(self) -> None:
-        assert self._native is not None, "a closed epoch submits nothing"
-        indices = self._next_indices()
-        out = self._pinned_output(len(indices)) if self._pin else None
-        self._native.submit(indices, None if out is None else (out.data_ptr(), out.nbytes, out))
-        self._outputs.append(out)
+    def _submit(self, native: _native.Epoch, drawn: Any) -> Tensor | Exception | None:
+        """Queues a batch; returns its pinned memory if it has some, or why there is no such batch."""
+        try:
+            indices = self._indices(drawn)
+            out = self._pinned_output(len(indices)) if self._pin else None
+            native.submit(indices, None if out is None else (out.data_ptr(), out.nbytes, out))
+        except (IndexError, TypeError, ValueError) as error:
+            # The batches before it come first.
+            return error
+        return out
 
     def _pinned_output(self, length: int) -> Tensor | None:
         """Makes pinned memory for a batch, if its shape is known.
@@ -124,6 +125,8 @@ class NativeEpoch(Iterator[Any]):
 
     def _take(self, native: _native.Epoch) -> Any:
         out = self._outputs.popleft()
+        if isinstance(out, Exception):
+            raise out
         done = native.next(self._timeout)
         if done is None:
             self.close()

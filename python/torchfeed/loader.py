@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, Sampler
 
 from .compile import Drawn
 from .epoch import NativeEpoch
-from .position import Position
+from .position import MultiProcessIterator, Position, SingleProcessIterator, begin, state_dict
 from .recognize import Unrecognized
 from .resolve import Resolved, resolve
 
@@ -80,7 +80,8 @@ class DataLoader(TorchDataLoader[T_co]):
         if memory_format not in {torch.contiguous_format, torch.channels_last}:
             raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
         self.memory_format = memory_format
-        self._position = Position()
+        self._position: Position | None = None
+        self._resume: dict[str, Any] | None = None
         self._seed: int | None = None
         super().__init__(
             dataset,
@@ -100,11 +101,28 @@ class DataLoader(TorchDataLoader[T_co]):
         )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class here
-        try:
-            resolved = self.resolve()
-        except Unrecognized:
-            return self._position.follow(self, super().__iter__)
-        return NativeEpoch(self, resolved)
+        resume, self._resume = self._resume, None
+        with begin(self, resume) as (self._position, skip):
+            try:
+                resolved = self.resolve()
+            except Unrecognized:
+                batches = super().__iter__()
+                for _ in range(skip):
+                    next(batches)
+                return batches
+            return NativeEpoch(self, resolved, skip)
+
+    def _get_iterator(self) -> Any:
+        if self.num_workers == 0:
+            return SingleProcessIterator(self)
+        self.check_worker_number_rationality()
+        return MultiProcessIterator(self)
+
+    @property
+    def position(self) -> Position:
+        """Where the latest iterator is."""
+        assert self._position is not None, "iter() makes a position first"
+        return self._position
 
     def resolve(self) -> Resolved:
         """Compiles the dataset, its transforms and the collate_fn as they are now.
@@ -151,7 +169,7 @@ class DataLoader(TorchDataLoader[T_co]):
         Returns:
             A small dict of plain values and tensors, for `torch.save`.
         """
-        return self._position.state_dict(self)
+        return self._resume or state_dict(self, self._position)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Makes the next `iter()` go on where `state_dict()` was called, with the same batches as without the break.
@@ -161,4 +179,4 @@ class DataLoader(TorchDataLoader[T_co]):
         Args:
             state: what `state_dict()` returned, of a loader with the same dataset, sampler and batch size.
         """
-        self._position.load_state_dict(state)
+        self._resume = dict(state)

@@ -22,9 +22,10 @@ __all__ = ["Plan", "Table", "Unrecognized", "class_name", "drawn_names", "recogn
 
 PACKAGES = ("torchfeed", "torchvision")
 
-# `InterpolationMode` of torchvision by value, and Pillow's own numbers.
+# `InterpolationMode` of torchvision by value, which newer v2 transforms hold themselves; else Pillow's own numbers.
 _INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
+    "nearest-exact": Image.Resampling.NEAREST,  # on PIL images there is no difference
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "box": Image.Resampling.BOX,
@@ -54,6 +55,11 @@ class Plan:
     names: tuple[str, ...]
     values: tuple[str, ...]
     table: Table
+
+    @property
+    def is_random(self) -> bool:
+        """Whether anything is drawn at all."""
+        return any(name.startswith("random") for name, _ in self.ops)
 
     def native_ops(self) -> list[_native.Op]:
         """Makes the native transforms."""
@@ -120,7 +126,7 @@ def tabulate(steps: Sequence[Callable[[Any], Any]], channels: int) -> Table:
     if not steps:
         raise Unrecognized("the transform does not make a tensor: end it with ToTensor() or PILToTensor()")
     ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(channels, axis=2)
-    out = Image.fromarray(ramp if channels == 3 else ramp[:, :, 0])
+    out: Any = Image.fromarray(ramp if channels == 3 else ramp[:, :, 0])
     for step in steps:
         out = step(out)
     if not isinstance(out, Tensor) or out.shape != (channels, 1, 256) or dtype_code(out.dtype) is None:
@@ -141,7 +147,7 @@ def _why(step: Any) -> str:
 
 
 def _interpolation(value: Any) -> int:
-    number = _INTERPOLATIONS.get(getattr(value, "value", None) or "") if not isinstance(value, int) else int(value)
+    number = int(value) if isinstance(value, int) else _INTERPOLATIONS.get(str(getattr(value, "value", value)))
     if number is None or number not in set(_INTERPOLATIONS.values()):
         raise Unrecognized(f"interpolation {value} has no native kernel")
     return int(number)

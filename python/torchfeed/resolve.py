@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,14 +37,15 @@ class Resolved:
 
         Raises:
             IndexError: there is no such sample.
+            TypeError: not an integer.
         """
-        index = int(index)
+        at = operator.index(index)
         if self.subset is not None:
-            index = int(self.subset[index])
+            at = operator.index(self.subset[at])
         length = len(self.compiled.pipeline)
-        if not -length <= index < length:
-            raise IndexError(f"index {index} is out of range for {length} samples")
-        return index % length
+        if not -length <= at < length:
+            raise IndexError(f"index {at} is out of range for {length} samples")
+        return at % length
 
 
 def resolve(loader: DataLoader[Any]) -> Resolved:
@@ -76,8 +78,6 @@ def _compile(dataset: Any, memory_format: torch.memory_format) -> Compiled:
         cls = type(dataset)
         if cls.__getitem__ is not NativeDataset.__getitem__ or cls.__getitems__ is not NativeDataset.__getitems__:
             raise Unrecognized(f"{cls.__name__} has a __getitem__ of its own")
-        if getattr(dataset, "loader", None) is not None:
-            raise Unrecognized("the dataset's loader function runs in Python: leave it out for the native decoder")
         return dataset.compile(memory_format)
     source, targets, channels = _torchvision_source(dataset)
     plan, levels = recognize(dataset.transform, channels), recognize_target(dataset.target_transform)
@@ -103,6 +103,8 @@ def _torchvision_source(dataset: Any) -> tuple[_native.Source, Sequence[int], in
         raise Unrecognized(f"{kind.__module__}.{kind.__qualname__} makes its samples in Python")
     # `transforms` is what runs; it is made of the other two unless someone replaced it.
     pair = dataset.transforms
-    if pair is not None and (pair.transform is not dataset.transform or pair.target_transform is not dataset.target_transform):
+    if pair is not None and (
+        pair.transform is not dataset.transform or pair.target_transform is not dataset.target_transform
+    ):
         raise Unrecognized("dataset.transforms is not made of transform and target_transform")
     return source, targets, source.channels

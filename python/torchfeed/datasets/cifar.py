@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _native
-from ..compile import array_source, compile_plan, to_tensors
-from ..recognize import recognize_geometry
+from torchfeed import _native
+from torchfeed.compile import array_source, compile_plan, to_tensors
+from torchfeed.recognize import recognize_geometry
+
 from .folder import ImageFolder
 from .native import NativeDataset
 

@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import _native
+import torch
+
+from torchfeed import _native
+from torchfeed.compile import Compiled
+from torchfeed.recognize import Unrecognized
+
 from .native import NativeDataset
 
 __all__ = ["IMG_EXTENSIONS", "ImageFolder"]
@@ -82,7 +87,7 @@ class ImageFolder(NativeDataset):
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
     ) -> None:
-        self.root = os.path.expanduser(os.fspath(root))
+        self.root = os.fspath(Path(root).expanduser())
         self.loader = loader
         self.classes, self.class_to_idx = self.find_classes(self.root)
         if is_valid_file is None:
@@ -108,6 +113,30 @@ class ImageFolder(NativeDataset):
         """Another name of `samples`, as in torchvision."""
         return self.samples
 
+    def compile(self, memory_format: torch.memory_format = torch.contiguous_format) -> Compiled:
+        """Compiles the transforms as they are now; see `NativeDataset.compile`.
+
+        Args:
+            memory_format: how images lie in a batch.
+
+        Raises:
+            Unrecognized: a transform, or the loader function, runs in Python.
+        """
+        if self.loader is not None:
+            raise Unrecognized("the dataset's loader function runs in Python: leave it out for the native decoder")
+        return super().compile(memory_format)
+
+    def image(self, index: int) -> Any:
+        """Decodes the image of sample `index`, without transforms; see `NativeDataset.image`.
+
+        Args:
+            index: in ``[-len, len)``.
+
+        Returns:
+            A PIL image, RGB, or whatever `loader` makes of the path.
+        """
+        return super().image(index) if self.loader is None else self.loader(self.samples[self._index(index)][0])
+
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
         """Finds the class folders; override it to choose or to order them.
 
@@ -130,9 +159,7 @@ class ImageFolder(NativeDataset):
         return "\n".join([*lines, f"    Root location: {self.root}", f"    Transform: {self.transform}"])
 
 
-def _walk(
-    root: str, class_to_idx: dict[str, int], is_valid_file: Callable[[str], bool]
-) -> Iterator[tuple[str, int]]:
+def _walk(root: str, class_to_idx: dict[str, int], is_valid_file: Callable[[str], bool]) -> Iterator[tuple[str, int]]:
     """Yields the files that a user's function accepts, in torchvision's order."""
     for name, index in sorted(class_to_idx.items()):
         for folder, _, files in sorted(os.walk(Path(root, name), followlinks=True)):

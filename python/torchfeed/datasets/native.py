@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from .. import _native
-from ..compile import Compiled, Drawn, compile_plan, fresh_seed, recognize_target, to_image, to_tensors
-from ..recognize import Unrecognized, recognize, recognize_geometry
+from torchfeed import _native
+from torchfeed.compile import Compiled, Drawn, compile_plan, fresh_seed, recognize_target, to_image, to_tensors
+from torchfeed.recognize import Unrecognized, recognize, recognize_geometry
 
 __all__ = ["NativeDataset"]
 
@@ -77,10 +78,10 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         return {**self.__dict__, "_compiled": None}
 
     def _index(self, index: Any) -> int:
-        index = int(index)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} is out of range for {len(self)} samples")
-        return index % len(self)
+        at = operator.index(index)
+        if not -len(self) <= at < len(self):
+            raise IndexError(f"index {at} is out of range for {len(self)} samples")
+        return at % len(self)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self.__getitems__([index])[0]
@@ -98,7 +99,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         compiled = self._own()
         if compiled is None:
             return [self._python_sample(index) for index in indices]
-        epoch = _native.Epoch(compiled.pipeline, fresh_seed() if self.seed is None else self.seed, 0)
+        epoch = _native.Epoch(compiled.pipeline, self._seed(compiled), 0)
         samples: list[tuple[Any, Any]] = []
         one_size = compiled.pipeline.output_size() is not None
         for batch in [indices] if one_size else [[index] for index in indices]:
@@ -107,6 +108,12 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
             labels = targets.tolist() if self.target_transform is None else targets.unbind()
             samples.extend(zip(images.unbind(), labels, strict=True))
         return samples
+
+    def _seed(self, compiled: Compiled) -> int:
+        """The seed of an access by index; torch's generator is left alone where nothing is drawn, as in torchvision."""
+        if self.seed is not None:
+            return self.seed
+        return fresh_seed() if compiled.plan.is_random else 0
 
     def _python_sample(self, index: int) -> tuple[Any, Any]:
         image: Any = self.image(index)

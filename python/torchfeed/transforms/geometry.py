@@ -38,8 +38,9 @@ class _Geometry:
     """A transform that the native engine runs, here on a single image."""
 
     def __call__(self, img: Image.Image) -> Image.Image:
+        """Applies the transform, with parameters drawn from torch's global generator."""
         # Compiling needs this module's classes, so it cannot be imported above.
-        from ..compile import apply_to_image  # noqa: PLC0415
+        from torchfeed.compile import apply_to_image  # noqa: PLC0415
 
         return apply_to_image(self, img)
 
@@ -121,9 +122,7 @@ class Pad(_Geometry):
         ValueError: a padding of other than 1, 2 or 4 values, or an unknown mode.
     """
 
-    def __init__(
-        self, padding: int | Sequence[int], fill: Any = 0, padding_mode: PaddingMode = "constant"
-    ) -> None:
+    def __init__(self, padding: int | Sequence[int], fill: Any = 0, padding_mode: PaddingMode = "constant") -> None:
         _check_padding(padding, fill, padding_mode)
         self.padding = padding
         self.fill = fill

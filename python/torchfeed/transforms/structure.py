@@ -23,6 +23,7 @@ class Compose:
         self.transforms = transforms
 
     def __call__(self, img: Any) -> Any:
+        """Applies the transforms."""
         for transform in self.transforms:
             img = transform(img)
         return img

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..batch import one_hot, one_hot_levels
+from torchfeed.batch import one_hot, one_hot_levels
 
 __all__ = ["OneHot"]
 
@@ -38,4 +38,5 @@ class OneHot:
         one_hot_levels(self.num_classes, self.smoothing, self.dtype)
 
     def __call__(self, target: int) -> Tensor:
+        """Makes the row of a class index."""
         return one_hot([target], self.num_classes, dtype=self.dtype, smoothing=self.smoothing)[0]

@@ -34,6 +34,7 @@ class ToTensor:
     """
 
     def __call__(self, pic: Image.Image | np.ndarray[Any, Any]) -> Tensor:
+        """Applies the transform to one image."""
         if isinstance(pic, np.ndarray):
             if pic.ndim not in {2, 3}:
                 raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
@@ -58,6 +59,7 @@ class PILToTensor:
     """
 
     def __call__(self, pic: Image.Image) -> Tensor:
+        """Applies the transform to one image."""
         if not isinstance(pic, Image.Image):
             raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
         return _pil_to_tensor(pic)
@@ -80,6 +82,7 @@ class ConvertImageDtype:
         self.dtype = dtype
 
     def __call__(self, image: Tensor) -> Tensor:
+        """Applies the transform to one image."""
         if image.dtype == self.dtype:
             return image
         if not self.dtype.is_floating_point or not (image.is_floating_point() or image.dtype == torch.uint8):
@@ -108,6 +111,7 @@ class ToDtype:
         self.scale = scale
 
     def __call__(self, image: Tensor) -> Tensor:
+        """Applies the transform to one image."""
         if image.dtype == self.dtype:
             return image
         if not self.scale or (image.is_floating_point() and self.dtype.is_floating_point):
@@ -139,6 +143,7 @@ class Normalize:
         self.inplace = inplace
 
     def __call__(self, tensor: Tensor) -> Tensor:
+        """Applies the transform to one image."""
         if not tensor.is_floating_point():
             raise TypeError(f"Input tensor should be a float tensor. Got {tensor.dtype}.")
         if tensor.ndim < 3:

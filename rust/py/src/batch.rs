@@ -140,23 +140,23 @@ pub(crate) fn stack(
     Ok(Tensor::contiguous(Arc::new(out.into()), shape, dtype))
 }
 
-/// One-hot rows of the `len` int64 labels at `address`, kept alive by the caller.
+/// One-hot rows of the `length` int64 labels at `address`, kept alive by the caller.
 #[pyfunction]
 pub(crate) fn one_hot(
     py: Python<'_>,
     address: usize,
-    len: usize,
+    length: usize,
     classes: usize,
     on: Vec<u8>,
     off: Vec<u8>,
     dtype: Dtype,
 ) -> PyResult<Tensor> {
-    let labels = memory::integers(address, len);
-    if labels.len() != len {
+    let labels = memory::integers(address, length);
+    if labels.len() != length {
         return Err(PyRuntimeError::new_err("labels are not aligned"));
     }
     let levels = Levels::new(classes, on, off).map_err(Failure::from)?;
-    let mut out = pool().take(len * levels.row_bytes());
+    let mut out = pool().take(length * levels.row_bytes());
     py.detach(|| levels.write(labels, out.bytes_mut())).map_err(Failure::from)?;
-    Ok(Tensor::contiguous(Arc::new(out.into()), vec![len as i64, classes as i64], dtype))
+    Ok(Tensor::contiguous(Arc::new(out.into()), vec![length as i64, classes as i64], dtype))
 }

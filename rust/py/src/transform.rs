@@ -57,8 +57,8 @@ impl Op {
     }
 
     #[staticmethod]
-    fn resize_smaller(edge: usize, max: Option<usize>, interpolation: u8) -> PyResult<Self> {
-        Ok(Self(transform::Op::Resize { target: Target::Smaller { edge, max }, filter: filter(interpolation)? }))
+    fn resize_smaller(edge: usize, longest: Option<usize>, interpolation: u8) -> PyResult<Self> {
+        Ok(Self(transform::Op::Resize { target: Target::Smaller { edge, max: longest }, filter: filter(interpolation)? }))
     }
 
     #[staticmethod]
