@@ -4,10 +4,10 @@
 """
 
 from . import datasets, transforms
-from ._native import DecodeError
 from .batch import default_collate, one_hot
 from .decode import get_max_pixels, set_max_pixels
 from .device import to_device
+from .errors import DecodeError
 from .explain import explain
 from .loader import DataLoader
 from .version import __version__

@@ -2,11 +2,9 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, TypeAlias, final
 
-Dtype: TypeAlias = tuple[int, int]
+__all__ = ["Epoch", "Op", "Pipeline", "Source", "Tensor", "one_hot", "scan", "stack"]
 
-class DecodeError(ValueError):
-    index: int | None
-    path: str | None
+_Dtype: TypeAlias = tuple[int, int]
 
 @final
 class Tensor:
@@ -70,11 +68,11 @@ class Pipeline:
         ops: Sequence[Op],
         table: bytes,
         channels: int,
-        dtype: Dtype,
+        dtype: _Dtype,
         *,
         channels_last: bool,
         cheaper_first: bool,
-        one_hot: tuple[int, bytes, bytes, Dtype] | None,
+        one_hot: tuple[int, bytes, bytes, _Dtype] | None,
         max_pixels: int,
         fallback: object | None,
     ) -> Pipeline: ...
@@ -91,5 +89,5 @@ class Epoch:
     def next(self, timeout: float | None = None) -> tuple[Tensor, Tensor] | None: ...
     def close(self) -> None: ...
 
-def stack(tensors: Sequence[tuple[int, Sequence[int]]], shape: Sequence[int], dtype: Dtype) -> Tensor: ...
-def one_hot(address: int, length: int, classes: int, on: bytes, off: bytes, dtype: Dtype) -> Tensor: ...
+def stack(tensors: Sequence[tuple[int, Sequence[int]]], shape: Sequence[int], dtype: _Dtype) -> Tensor: ...
+def one_hot(address: int, length: int, classes: int, on: bytes, off: bytes, dtype: _Dtype) -> Tensor: ...

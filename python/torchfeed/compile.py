@@ -97,7 +97,14 @@ def compile_plan(
 
 
 def array_source(array: np.ndarray[Any, Any]) -> _native.Source:
-    """Wraps decoded images, uint8 of shape (N, H, W, C) with C 1 or 3; the array's memory is used, not copied."""
+    """Wraps decoded images, uint8 of shape (N, H, W, C) with C 1 or 3; the array's memory is used, not copied.
+
+    Raises:
+        TypeError: another dtype.
+        ValueError: another shape.
+    """
+    if array.dtype != np.uint8:
+        raise TypeError(f"images in memory must be uint8, not {array.dtype}")
     array = np.ascontiguousarray(array)
     return _native.Source.array(array.ctypes.data, array.shape, array)
 

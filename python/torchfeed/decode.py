@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 __all__ = ["MAX_IMAGE_PIXELS", "PillowDecoder", "get_max_pixels", "set_max_pixels"]
 
@@ -44,11 +44,21 @@ class PillowDecoder:
 
     def size(self, data: bytes) -> tuple[int, int]:
         """Reads the (height, width) in the image's header."""
-        with Image.open(io.BytesIO(data)) as image:
+        with _open(data) as image:
             return image.height, image.width
 
     def decode(self, data: bytes) -> tuple[int, int, bytes]:
         """Decodes to RGB: height, width and the pixels."""
-        with Image.open(io.BytesIO(data)) as image:
+        with _open(data) as image:
             rgb = image.convert("RGB")
         return rgb.height, rgb.width, rgb.tobytes()
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise UnidentifiedImageError("the file is empty")
+    try:
+        return Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        # Pillow's own message names a BytesIO.
+        raise UnidentifiedImageError(f"not an image: {len(data)} bytes that begin with {data[:16]!r}") from None

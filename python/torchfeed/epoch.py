@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import threading
 import warnings
 import weakref
 from collections import deque
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeEpoch"]
 
+_exiting = threading.Event()
 _open_epochs: weakref.WeakSet[NativeEpoch] = weakref.WeakSet()
 
 
 @atexit.register
 def _close_all() -> None:
     """Joins all threads while there is still an interpreter that they may call for a fallback decode."""
+    _exiting.set()
     for epoch in list(_open_epochs):
         epoch.close()
 
@@ -81,7 +84,6 @@ class NativeEpoch(Iterator[Any]):
                 self.close()
                 self._position.finish()
                 raise StopIteration
-            self._position.advance()
             batch = self._take(self._native)
             if self._workers:
                 self._fill()
@@ -89,7 +91,10 @@ class NativeEpoch(Iterator[Any]):
 
     def _indices(self, drawn: Any) -> list[int]:
         """Finds what the sampler drew in the compiled dataset."""
-        return [self._resolved.index(index) for index in (drawn if self._batched else [drawn])]
+        indices = [self._resolved.index(index) for index in (drawn if self._batched else [drawn])]
+        if not indices:
+            raise IndexError("a batch of no samples")
+        return indices
 
     def _fill(self) -> None:
         """Submits batches until as many are in flight as torch would have, or the sampler ends."""
@@ -124,10 +129,19 @@ class NativeEpoch(Iterator[Any]):
         return torch.empty(shape, dtype=table.dtype, pin_memory=True, memory_format=self._memory_format)
 
     def _take(self, native: _native.Epoch) -> Any:
-        out = self._outputs.popleft()
+        out = self._outputs[0]
         if isinstance(out, Exception):
+            self._passed()
             raise out
-        done = native.next(self._timeout)
+        try:
+            done = native.next(self._timeout)
+        except Exception:
+            if _exiting.is_set() and threading.current_thread().daemon:
+                threading.Event().wait()  # for ever, as Python itself holds daemon threads up at exit
+            self._passed()
+            raise
+        # Not reached, nor counted, on Ctrl-C: the batch is still there for whoever asks again or saves the position.
+        self._passed()
         if done is None:
             self.close()
             raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
@@ -138,6 +152,10 @@ class NativeEpoch(Iterator[Any]):
             return [images, targets]
         # As torch's default_convert: class indices stay numbers.
         return [images[0], targets.item() if targets.ndim == 1 else targets[0]]
+
+    def _passed(self) -> None:
+        self._outputs.popleft()
+        self._position.advance()
 
     def close(self) -> None:
         """Stops the epoch's threads."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.utils.data import IterableDataset, Subset
 from torch.utils.data import default_collate as torch_default_collate
@@ -97,6 +98,8 @@ def _torchvision_source(dataset: Any) -> tuple[_native.Source, Sequence[int], in
         paths, targets = zip(*dataset.samples, strict=True) if dataset.samples else ((), ())
         source = _native.Source.files(os.fsencode(path) for path in paths)
     elif name in {"CIFAR10", "CIFAR100"}:
+        if not isinstance(dataset.data, np.ndarray) or dataset.data.dtype != np.uint8 or dataset.data.shape[3:] != (3,):
+            raise Unrecognized("dataset.data is not what torchvision made: uint8 of shape (N, H, W, 3)")
         source, targets = array_source(dataset.data), dataset.targets
     else:
         kind = type(dataset)
@@ -104,7 +107,9 @@ def _torchvision_source(dataset: Any) -> tuple[_native.Source, Sequence[int], in
     # `transforms` is what runs; it is made of the other two unless someone replaced it.
     pair = dataset.transforms
     if pair is not None and (
-        pair.transform is not dataset.transform or pair.target_transform is not dataset.target_transform
+        class_name(pair) != "StandardTransform"
+        or pair.transform is not dataset.transform
+        or pair.target_transform is not dataset.target_transform
     ):
         raise Unrecognized("dataset.transforms is not made of transform and target_transform")
     return source, targets, source.channels

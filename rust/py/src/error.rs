@@ -1,20 +1,16 @@
 //! The one place where the core's errors become Python's exceptions.
 
+use std::path::PathBuf;
+
 use pyo3::{
-    PyErr, Python, create_exception,
+    PyErr, Python,
     exceptions::{PyOSError, PyRuntimeError, PyValueError},
+    import_exception,
     prelude::*,
 };
 use torchfeed_core::{Error, error::Place};
 
-create_exception!(
-    torchfeed,
-    DecodeError,
-    PyValueError,
-    "An image cannot be decoded: its bytes are broken, no image at all, or beyond a limit.\n\n\
-     Attributes:\n    index (int | None): the sample's index in its dataset.\n    \
-     path (str | None): the sample's file, where it has one."
-);
+import_exception!(torchfeed.errors, DecodeError);
 
 /// A core error on its way to Python.
 pub(crate) struct Failure(Error);
@@ -44,7 +40,7 @@ impl From<Failure> for PyErr {
             Error::Shape(_) | Error::Panic(_) | Error::Sample { .. } => PyRuntimeError::new_err(message),
         };
         Python::attach(|py| {
-            let path = place.as_ref().and_then(|place| place.path.as_ref());
+            let path = place.as_ref().and_then(|place| place.path.as_deref()).map(|path| path.as_os_str());
             let value = exception.value(py);
             // An exception without these attributes is better than none, so a failure to set them is passed over.
             let _ = value.setattr("index", place.as_ref().map(|place| place.index));
@@ -57,7 +53,7 @@ impl From<Failure> for PyErr {
 /// An `OSError` of the subclass that belongs to its number, with the file's name, as `open()` raises.
 fn os_error(error: &std::io::Error, place: Option<&Place>) -> PyErr {
     let sample = place.map(|place| format!(" [sample {}]", place.index)).unwrap_or_default();
-    let path = place.and_then(|place| place.path.clone());
+    let path = place.and_then(|place| place.path.clone()).map(PathBuf::into_os_string);
     let text = error.to_string();
     let reason = format!("{}{sample}", text.split(" (os error").next().unwrap_or(&text));
     match (error.raw_os_error(), path) {

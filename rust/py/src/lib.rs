@@ -16,8 +16,6 @@ mod _native {
     #[pymodule_export]
     use super::batch::{Epoch, one_hot, stack};
     #[pymodule_export]
-    use super::error::DecodeError;
-    #[pymodule_export]
     use super::pipeline::Pipeline;
     #[pymodule_export]
     use super::source::{Source, scan};

@@ -58,7 +58,10 @@ impl Op {
 
     #[staticmethod]
     fn resize_smaller(edge: usize, longest: Option<usize>, interpolation: u8) -> PyResult<Self> {
-        Ok(Self(transform::Op::Resize { target: Target::Smaller { edge, max: longest }, filter: filter(interpolation)? }))
+        Ok(Self(transform::Op::Resize {
+            target: Target::Smaller { edge, max: longest },
+            filter: filter(interpolation)?,
+        }))
     }
 
     #[staticmethod]

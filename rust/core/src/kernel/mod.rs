@@ -1,12 +1,14 @@
-//! The loops over pixels. The bodies are in [`scalar`], written so that the compiler vectorises them; [`avx2`] is
-//! the same bodies compiled for wider registers, chosen once at run time. Both give the same bits: all arithmetic
-//! is on integers, and there is one body.
+//! The loops over pixels. The bodies are in [`scalar`]; [`avx2`] has the same bodies compiled for wider registers,
+//! and one of its own where the compiler finds no good one. Which runs is chosen at run time. Both give the same bits:
+//! all arithmetic is on integers, and a test runs both on the same input.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 pub(crate) mod lookup;
 pub(crate) mod scalar;
+
+use crate::transform::filter::Coefficients;
 
 /// Defines a kernel that runs the AVX2 build of its body where the CPU has it.
 macro_rules! kernel {
@@ -24,14 +26,59 @@ macro_rules! kernel {
 }
 
 kernel!(
-    /// One row of a horizontal pass: `out[x] = clip(sum(weights[x] * row[bounds[x]..]))` for 3 channels.
-    resample_row_rgb(row: &[u8], bounds: &[(usize, usize)], weights: &[i32], taps: usize, out: &mut [u8])
+    /// Rows of a horizontal pass over RGB pixels: `out[x] = clip(sum(weights[x] * row[bounds[x]..]))`. Rows begin every
+    /// `stride` bytes; there are as many as fit in `out`, where they begin every `out_stride` bytes, without gaps.
+    resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
 );
 kernel!(
-    /// One row of a horizontal pass for a single channel.
-    resample_row_gray(row: &[u8], bounds: &[(usize, usize)], weights: &[i32], taps: usize, out: &mut [u8])
+    /// The same for a single channel.
+    resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
 );
 kernel!(
     /// One row of a vertical pass: `out = clip(sum(weights[i] * rows[i * stride..]))`, byte by byte.
     resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8])
 );
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::transform::filter::{Filter, Stretch};
+
+    type Rows = fn(&[u8], usize, &Coefficients, &mut [u8], usize);
+
+    /// Every build of the row kernels that this CPU runs, by channels.
+    fn builds() -> Vec<(usize, Rows)> {
+        let mut all: Vec<(usize, Rows)> = vec![(1, scalar::resample_rows_gray), (3, scalar::resample_rows_rgb)];
+        all.extend([(1, resample_rows_gray as Rows), (3, resample_rows_rgb as Rows)]);
+        all
+    }
+
+    proptest! {
+        /// One body for all instruction sets: what each build makes of a row, against the sum written out.
+        #[test]
+        fn rows_are_sums(
+            input in 1usize..100,
+            output in 1usize..100,
+            rows in 1usize..10,
+            filter in prop::sample::select(vec![Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos]),
+            bytes in prop::collection::vec(any::<u8>(), 3000),
+        ) {
+            let mut table = Coefficients::default();
+            table.fill(Stretch::new(filter, input, output), 0, output, 0);
+            for (channels, build) in builds() {
+                let (stride, out_stride) = (input * channels, output * channels);
+                let mut out = vec![0; rows * out_stride];
+                build(&bytes[..rows * stride], stride, &table, &mut out, out_stride);
+                for (i, &got) in out.iter().enumerate() {
+                    let (row, x, c) = (&bytes[i / out_stride * stride..], i % out_stride / channels, i % channels);
+                    let first = table.bounds[x].0;
+                    let terms = table.weights(x).iter().enumerate();
+                    let sum: i64 = terms.map(|(k, &w)| i64::from(w) * i64::from(row[(first + k) * channels + c])).sum();
+                    prop_assert_eq!(got, ((sum + (1 << 21)) >> 22).clamp(0, 255) as u8);
+                }
+            }
+        }
+    }
+}

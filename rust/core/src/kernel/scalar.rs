@@ -1,9 +1,9 @@
 //! The bodies of all kernels.
 
-use crate::transform::filter::PRECISION_BITS;
+use crate::transform::filter::{Coefficients, PRECISION_BITS};
 
 /// The sum starts at one half, so that the final shift rounds.
-const HALF: i32 = 1 << (PRECISION_BITS - 1);
+pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
 #[inline(always)]
 fn clip(sum: i32) -> u8 {
@@ -11,28 +11,36 @@ fn clip(sum: i32) -> u8 {
 }
 
 #[inline(always)]
-fn resample_row<const C: usize>(row: &[u8], bounds: &[(usize, usize)], weights: &[i32], taps: usize, out: &mut [u8]) {
-    let (pixels, _) = row.as_chunks::<C>();
-    let (out, _) = out.as_chunks_mut::<C>();
-    for ((out, &(first, count)), weights) in out.iter_mut().zip(bounds).zip(weights.chunks_exact(taps)) {
-        let mut sums = [HALF; C];
-        for (pixel, &weight) in pixels[first..first + count].iter().zip(weights) {
-            for c in 0..C {
-                sums[c] = sums[c].wrapping_add(i32::from(pixel[c]).wrapping_mul(weight));
-            }
+fn resample_rows<const C: usize>(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+    for (y, out) in out.chunks_exact_mut(out_stride).enumerate() {
+        let row = &rows[y * stride..];
+        for (x, out) in out.as_chunks_mut::<C>().0.iter_mut().enumerate() {
+            *out = resample_pixel(row, table, x);
         }
-        *out = sums.map(clip);
     }
 }
 
+/// One pixel of a horizontal pass.
 #[inline(always)]
-pub(crate) fn resample_row_rgb(row: &[u8], bounds: &[(usize, usize)], weights: &[i32], taps: usize, out: &mut [u8]) {
-    resample_row::<3>(row, bounds, weights, taps, out);
+pub(super) fn resample_pixel<const C: usize>(row: &[u8], table: &Coefficients, x: usize) -> [u8; C] {
+    let (pixels, _) = row.as_chunks::<C>();
+    let mut sums = [HALF; C];
+    for (pixel, &weight) in pixels[table.bounds[x].0..].iter().zip(table.weights(x)) {
+        for c in 0..C {
+            sums[c] = sums[c].wrapping_add(i32::from(pixel[c]).wrapping_mul(weight));
+        }
+    }
+    sums.map(clip)
 }
 
 #[inline(always)]
-pub(crate) fn resample_row_gray(row: &[u8], bounds: &[(usize, usize)], weights: &[i32], taps: usize, out: &mut [u8]) {
-    resample_row::<1>(row, bounds, weights, taps, out);
+pub(crate) fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+    resample_rows::<3>(rows, stride, table, out, out_stride);
+}
+
+#[inline(always)]
+pub(crate) fn resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+    resample_rows::<1>(rows, stride, table, out, out_stride);
 }
 
 /// Bytes that are summed together, so that the sums stay in registers over all taps.

@@ -6,10 +6,7 @@ use super::{
     geometry::{Geometry, Stage},
     resize::PassOrder,
 };
-use crate::{
-    image::{Rect, Size, View, Window},
-    kernel,
-};
+use crate::image::{Rect, Size, View, Window};
 
 /// A drawn plan, compiled for one image.
 #[derive(Debug)]
@@ -96,6 +93,9 @@ impl<'p> Executor<'p> {
     }
 }
 
+/// Rows that go from the vertical to the horizontal pass together, while they are in the cache.
+const STRIP: usize = 8;
+
 impl Scratch {
     /// Runs one stage: `read` of its gather's output is resized to `write` of its resize's output, into `to`.
     fn resize(&mut self, stage: &Stage, order: PassOrder, image: View<'_>, read: Rect, write: Rect, to: &mut Window) {
@@ -108,7 +108,7 @@ impl Scratch {
         let source = if stage.gather.is_window() {
             // The gather only moves the origin: the same pixels, counted from its own corner.
             let origin = stage.gather.needs(read);
-            Source { image, top: origin.top, left: origin.left, width: read.width }
+            Source { image, top: origin.top, left: origin.left }
         } else {
             gathered.reset(input, read, image.channels);
             for y in 0..read.height {
@@ -116,40 +116,27 @@ impl Scratch {
                 let stride = gathered.stride();
                 gathered.data[y * stride..][..stride].copy_from_slice(line);
             }
-            Source { image: gathered.view(), top: read.top, left: read.left, width: read.width }
+            Source { image: gathered.view(), top: read.top, left: read.left }
         };
         let (across, down) = (input.width != output.width, input.height != output.height);
-        let stride = to.stride();
-        match (across, down) {
-            (true, false) => {
-                for (y, line) in to.data.chunks_exact_mut(stride).enumerate() {
-                    self.horizontal.apply_to_row(source.row(y), image.channels, line);
-                }
+        let (stride, channels) = (to.stride(), image.channels);
+        let (rows, row_stride) = source.rows();
+        if !down {
+            self.horizontal.apply_to_rows(rows, row_stride, channels, &mut to.data);
+        } else if !across {
+            self.vertical.apply_to_columns(rows, row_stride, 0, &mut to.data, stride);
+        } else if order.vertical_first(input, output) {
+            let width = read.width * channels;
+            self.between.resize(STRIP * width, 0);
+            for (strip, out) in to.data.chunks_mut(STRIP * stride).enumerate() {
+                let between = &mut self.between[..out.len() / stride * width];
+                self.vertical.apply_to_columns(rows, row_stride, strip * STRIP, between, width);
+                self.horizontal.apply_to_rows(between, width, channels, out);
             }
-            (_, true) if !across || order.vertical_first(input, output) => {
-                let (rows, row_stride) = source.rows();
-                let width = read.width * image.channels;
-                self.between.resize(width, 0);
-                for (y, line) in to.data.chunks_exact_mut(stride).enumerate() {
-                    let rows = &rows[self.vertical.bounds[y].0 * row_stride..];
-                    if across {
-                        kernel::resample_column(rows, row_stride, self.vertical.weights(y), &mut self.between);
-                        self.horizontal.apply_to_row(&self.between, image.channels, line);
-                    } else {
-                        kernel::resample_column(rows, row_stride, self.vertical.weights(y), line);
-                    }
-                }
-            }
-            _ => {
-                self.between.resize(read.height * stride, 0);
-                for (y, line) in self.between.chunks_exact_mut(stride).enumerate() {
-                    self.horizontal.apply_to_row(source.row(y), image.channels, line);
-                }
-                for (y, line) in to.data.chunks_exact_mut(stride).enumerate() {
-                    let rows = &self.between[self.vertical.bounds[y].0 * stride..];
-                    kernel::resample_column(rows, stride, self.vertical.weights(y), line);
-                }
-            }
+        } else {
+            self.between.resize(read.height * stride, 0);
+            self.horizontal.apply_to_rows(rows, row_stride, channels, &mut self.between);
+            self.vertical.apply_to_columns(&self.between, stride, 0, &mut to.data, stride);
         }
         self.gathered = gathered;
     }
@@ -160,14 +147,9 @@ struct Source<'a> {
     image: View<'a>,
     top: usize,
     left: usize,
-    width: usize,
 }
 
 impl<'a> Source<'a> {
-    fn row(&self, y: usize) -> &'a [u8] {
-        self.image.row(self.top + y, self.left, self.width)
-    }
-
     /// All bytes from the corner on, and the bytes from one row to the next.
     fn rows(&self) -> (&'a [u8], usize) {
         let View { rect, channels, data, .. } = self.image;

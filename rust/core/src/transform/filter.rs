@@ -116,7 +116,33 @@ pub(crate) struct Coefficients {
     weights: Vec<i32>,
     /// The most taps of any position.
     taps: usize,
+    /// The same weights for the vector kernel: `groups` for each output position.
+    split: Vec<SplitWeights>,
+    groups: usize,
     exact: Vec<f64>,
+}
+
+/// Four weights `k`, each as `high * 2^11 + low`: two parts that fit 16 bits, as the vector kernel multiplies them.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(16))]
+pub(crate) struct SplitWeights(
+    /// The high parts, then the low parts.
+    pub(crate) [i16; 8],
+);
+
+impl SplitWeights {
+    /// Bits of the low part.
+    pub(crate) const LOW_BITS: u32 = 11;
+
+    /// Splits up to four weights.
+    fn new(weights: &[i32]) -> Self {
+        let mut this = Self::default();
+        for (i, &weight) in weights.iter().enumerate() {
+            this.0[i] = (weight >> Self::LOW_BITS) as i16;
+            this.0[4 + i] = (weight & ((1 << Self::LOW_BITS) - 1)) as i16;
+        }
+        this
+    }
 }
 
 impl Coefficients {
@@ -140,6 +166,17 @@ impl Coefficients {
                 *weight = if normal < 0.0 { fixed - 0.5 } else { fixed + 0.5 } as i32;
             }
         }
+        self.groups = self.taps.div_ceil(4);
+        self.split.clear();
+        for weights in self.weights.chunks_exact(self.taps) {
+            self.split.extend(weights.chunks(4).map(SplitWeights::new));
+        }
+    }
+
+    /// The weights of the `i`-th position of the table, for the vector kernel: groups of four, the last filled with 0.
+    #[inline]
+    pub(crate) fn split_weights(&self, i: usize) -> &[SplitWeights] {
+        &self.split[i * self.groups..][..self.bounds[i].1.div_ceil(4)]
     }
 
     /// The weights of the `i`-th position of the table.
@@ -148,12 +185,22 @@ impl Coefficients {
         &self.weights[i * self.taps..][..self.bounds[i].1]
     }
 
-    /// Resamples one row of pixels of `channels` channels.
-    pub(crate) fn apply_to_row(&self, row: &[u8], channels: usize, out: &mut [u8]) {
+    /// Resamples columns of bytes of rows that begin every `stride` bytes: the rows of `out`, every `out_stride` bytes,
+    /// are the output positions from the table's `first` on.
+    pub(crate) fn apply_to_columns(&self, rows: &[u8], stride: usize, first: usize, out: &mut [u8], out_stride: usize) {
+        for (i, out) in out.chunks_exact_mut(out_stride).enumerate() {
+            let rows = &rows[self.bounds[first + i].0 * stride..];
+            kernel::resample_column(rows, stride, self.weights(first + i), out);
+        }
+    }
+
+    /// Resamples rows of pixels of `channels` channels, which begin every `stride` bytes, to rows of `out` without gaps.
+    pub(crate) fn apply_to_rows(&self, rows: &[u8], stride: usize, channels: usize, out: &mut [u8]) {
+        let out_stride = self.bounds.len() * channels;
         if channels == 1 {
-            kernel::resample_row_gray(row, &self.bounds, &self.weights, self.taps, out);
+            kernel::resample_rows_gray(rows, stride, self, out, out_stride);
         } else {
-            kernel::resample_row_rgb(row, &self.bounds, &self.weights, self.taps, out);
+            kernel::resample_rows_rgb(rows, stride, self, out, out_stride);
         }
     }
 }

@@ -1,0 +1,19 @@
+"""The package's own exceptions."""
+
+from __future__ import annotations
+
+__all__ = ["DecodeError"]
+
+
+class DecodeError(ValueError, OSError):
+    """An image cannot be decoded: its bytes are broken, no image at all, or beyond a limit.
+
+    It is an `OSError` too, as what Pillow raises for such files is.
+
+    Attributes:
+        index: the sample's index in its dataset.
+        path: the sample's file, where it has one.
+    """
+
+    index: int | None = None
+    path: str | None = None
