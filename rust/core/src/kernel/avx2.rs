@@ -63,7 +63,10 @@ pub(super) fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients
             }
         }
     }
-    scalar::resample_rows_rgb(&rows[done * stride..], stride, table, &mut out[done * out_stride..], out_stride);
+    let rest = &mut out[done * out_stride..];
+    if !rest.is_empty() {
+        scalar::resample_rows_rgb(&rows[done * stride..], stride, table, rest, out_stride);
+    }
 }
 
 /// One pixel of each of [`ROWS`] rows, 4 bytes each; `rows` has the pixels of all groups, and 4 bytes more, every

@@ -62,15 +62,18 @@ mod tests {
             input in 1usize..100,
             output in 1usize..100,
             rows in 1usize..10,
+            gap in 0usize..9,
             filter in prop::sample::select(vec![Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos]),
-            bytes in prop::collection::vec(any::<u8>(), 3000),
+            bytes in prop::collection::vec(any::<u8>(), 3200),
         ) {
             let mut table = Coefficients::default();
             table.fill(Stretch::new(filter, input, output), 0, output, 0);
             for (channels, build) in builds() {
-                let (stride, out_stride) = (input * channels, output * channels);
+                let (stride, out_stride) = (input * channels + gap, output * channels);
+                // The last row ends where its pixels end, as in a part of a wider image.
+                let end = rows * stride - gap;
                 let mut out = vec![0; rows * out_stride];
-                build(&bytes[..rows * stride], stride, &table, &mut out, out_stride);
+                build(&bytes[..end], stride, &table, &mut out, out_stride);
                 for (i, &got) in out.iter().enumerate() {
                     let (row, x, c) = (&bytes[i / out_stride * stride..], i % out_stride / channels, i % channels);
                     let first = table.bounds[x].0;
