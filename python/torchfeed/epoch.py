@@ -58,10 +58,8 @@ class NativeEpoch(Iterator[Any]):
         self._index_sampler = loader._index_sampler  # noqa: SLF001  (torch's own name for either sampler)
         self._name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"
         self._sampler = iter(self._index_sampler)
-        self._seed = int(torch.empty((), dtype=torch.int64).random_(generator=loader.generator).item())
-        loader._seed = self._seed  # noqa: SLF001  (`drawn` answers for the epoch that began last)
-        pipeline = resolved.compiled.pipeline
-        self._native: _native.Epoch | None = _native.Epoch(pipeline, self._seed & (2**64 - 1), self._workers)
+        pipeline, seed = resolved.compiled.pipeline, loader.draw_seed()
+        self._native: _native.Epoch | None = _native.Epoch(pipeline, seed, self._workers)
         _open_epochs.add(self)
         for _ in range(skip):
             self._native.skip(self._indices(next(self._sampler)))

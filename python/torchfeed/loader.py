@@ -19,6 +19,8 @@ __all__ = ["DataLoader"]
 
 T_co = TypeVar("T_co", covariant=True)
 
+_SEED_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: far apart, and no two epochs alike
+
 
 class DataLoader(TorchDataLoader[T_co]):
     """A drop-in `torch.utils.data.DataLoader`: same arguments, attributes, length, order and batches.
@@ -83,6 +85,7 @@ class DataLoader(TorchDataLoader[T_co]):
         self._position: Position | None = None
         self._resume: dict[str, Any] | None = None
         self._seed: int | None = None
+        self._base: tuple[int, int] | None = None
         super().__init__(
             dataset,
             batch_size,
@@ -102,7 +105,7 @@ class DataLoader(TorchDataLoader[T_co]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class here
         resume, self._resume = self._resume, None
-        with begin(self, resume) as (self._position, skip):
+        with begin(self, resume, self._base) as (self._position, skip):
             try:
                 resolved = self.resolve()
             except Unrecognized:
@@ -117,6 +120,20 @@ class DataLoader(TorchDataLoader[T_co]):
             return SingleProcessIterator(self)
         self.check_worker_number_rationality()
         return MultiProcessIterator(self)
+
+    def draw_seed(self) -> int:
+        """Draws the seed of a new epoch from `generator`, when torch's loader draws its base seed.
+
+        With ``persistent_workers`` torch draws once for all epochs; later ones then count up from there, so that each
+        has augmentations of its own.
+        """
+        base, epoch = self.position.base or (None, 0)
+        if base is None:
+            base = int(torch.empty((), dtype=torch.int64).random_(generator=self.generator).item())
+        if self.persistent_workers:
+            self.position.base = self._base = (base, epoch)
+        self._seed = (base + epoch * _SEED_STEP) % 2**64
+        return self._seed
 
     @property
     def position(self) -> Position:
@@ -156,7 +173,7 @@ class DataLoader(TorchDataLoader[T_co]):
             resolved = self.resolve()
         except Unrecognized as why:
             raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
-        return resolved.compiled.draw(resolved.index(index), self._seed & (2**64 - 1), occurrence)
+        return resolved.compiled.draw(resolved.index(index), self._seed, occurrence)
 
     @property
     def seed(self) -> int | None:

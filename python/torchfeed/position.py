@@ -23,10 +23,16 @@ class Position:
     depends on nothing else. Each iterator has a position of its own; the loader knows that of the latest.
     """
 
-    def __init__(self, state: Tensor) -> None:
+    def __init__(self, state: Tensor, base: tuple[int, int] | None) -> None:
         self.state = state
+        self.base = base  # with persistent workers: the seed of the first epoch, and the number of this one
         self.batches = 0
         self.over = False
+
+    @property
+    def following(self) -> tuple[int, int] | None:
+        """The base of the next epoch."""
+        return (self.base[0], self.base[1] + 1) if self.base else None
 
     def advance(self) -> None:
         """Counts a batch that was handed out."""
@@ -39,13 +45,20 @@ class Position:
 
 def state_dict(loader: DataLoader[Any], position: Position | None) -> dict[str, Any]:
     """Writes a position as plain values: between epochs, only the user's generator as it is."""
-    if position is None or position.over:
-        return {"batches": 0, "state": None if loader.generator is None else loader.generator.get_state()}
-    return {"batches": position.batches, "state": position.state}
+    if position is None:
+        return {"batches": 0, "state": None if loader.generator is None else loader.generator.get_state(), "base": None}
+    if position.over:
+        state = None if loader.generator is None else loader.generator.get_state()
+        return {"batches": 0, "state": state, "base": position.following}
+    # The first epoch draws its base seed again, from the same state.
+    base = position.base if position.base and position.base[1] else None
+    return {"batches": position.batches, "state": position.state, "base": base}
 
 
 @contextmanager
-def begin(loader: DataLoader[Any], resume: dict[str, Any] | None) -> Generator[tuple[Position, int]]:
+def begin(
+    loader: DataLoader[Any], resume: dict[str, Any] | None, base: tuple[int, int] | None
+) -> Generator[tuple[Position, int]]:
     """Begins an epoch, at a saved place if there is one; gives its position and the number of batches to pass over.
 
     A generator of the user's is set to where it was. The global one is only borrowed: its state afterwards is what
@@ -57,7 +70,8 @@ def begin(loader: DataLoader[Any], resume: dict[str, Any] | None) -> Generator[t
         torch.set_rng_state(state) if loader.generator is None else loader.generator.set_state(state)
     try:
         now = torch.get_rng_state() if loader.generator is None else loader.generator.get_state()
-        yield Position(now), resume["batches"] if resume else 0
+        base = resume.get("base") if resume else (base[0], base[1] + 1) if base else None
+        yield Position(now, base and (base[0], base[1])), resume["batches"] if resume else 0
     finally:
         if borrowed is not None:
             torch.set_rng_state(borrowed)

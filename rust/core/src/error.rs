@@ -26,6 +26,9 @@ pub enum Error {
     /// This library: a worker panicked. The message is the panic's own.
     #[error("internal error, please report it: {0}")]
     Panic(String),
+    /// The caller's own code, called back: its error as it was.
+    #[error("{0}")]
+    Callback(Box<dyn std::error::Error + Send + Sync>),
     /// Any of the above, with the sample that it happened to.
     #[error("{source} [{place}]")]
     Sample {

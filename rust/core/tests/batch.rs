@@ -36,11 +36,8 @@ fn pipeline(source: Source, ops: Vec<Op>, target: Target, decoder: Decoder) -> A
 }
 
 fn wait(epoch: &mut Epoch) -> Result<Finished> {
-    loop {
-        if let Some(done) = epoch.next(Duration::from_millis(20))? {
-            return Ok(done);
-        }
-    }
+    while !epoch.wait(Duration::from_millis(20))? {}
+    epoch.take()
 }
 
 fn bytes(memory: &torchfeed_core::batch::buffer::Memory) -> Vec<u8> {
@@ -143,7 +140,7 @@ fn an_epoch_dropped_in_the_middle_joins_its_threads() {
         for start in (0..1000).step_by(100) {
             epoch.submit(&(start..start + 100).collect::<Vec<_>>(), None).unwrap();
         }
-        let _ = epoch.next(Duration::ZERO);
+        let _ = epoch.wait(Duration::ZERO);
     }
     // Each thread holds its batch, and each batch the pipeline: joined threads hold none.
     assert_eq!(Arc::strong_count(&pipeline), 1);

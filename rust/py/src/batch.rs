@@ -86,10 +86,13 @@ impl Epoch {
     fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<(Tensor, Tensor)>> {
         let until = timeout.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
         loop {
-            if let Some(done) = self.with(py, |epoch| epoch.next(SIGNAL_INTERVAL))? {
-                return Ok(Some(self.finished(&done)));
-            }
+            let done = self.with(py, |epoch| epoch.wait(SIGNAL_INTERVAL))?;
+            // Before the batch is taken: an exception must not lose it.
             py.check_signals()?;
+            if done {
+                let batch = self.with(py, batch::Epoch::take)?;
+                return Ok(Some(self.finished(&batch)));
+            }
             if until.is_some_and(|until| Instant::now() >= until) {
                 return Ok(None);
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pyo3::{prelude::*, types::PyBytes};
+use pyo3::{exceptions::PyException, prelude::*, types::PyBytes};
 use torchfeed_core::{
     Error, Result,
     decode::Fallback,
@@ -23,7 +23,14 @@ impl PythonDecoder {
     fn call<R>(&self, method: &str, bytes: &[u8], take: impl FnOnce(Bound<'_, PyAny>) -> PyResult<R>) -> Result<R> {
         Python::try_attach(|py| {
             let call = || take(self.0.bind(py).call_method1(method, (PyBytes::new(py, bytes),))?);
-            call().map_err(|error: PyErr| Error::Format(error.value(py).to_string()))
+            call().map_err(|error: PyErr| {
+                if error.is_instance_of::<PyException>(py) {
+                    Error::Format(error.value(py).to_string())
+                } else {
+                    // Ctrl-C and the like say nothing about the image.
+                    Error::Callback(Box::new(error))
+                }
+            })
         })
         .unwrap_or_else(|| Err(Error::Format("the interpreter is shutting down".into())))
     }

@@ -33,6 +33,10 @@ impl From<Failure> for PyErr {
         let at = place.as_ref().map(|place| format!(" [{place}]")).unwrap_or_default();
         let message = format!("{cause}{at}");
         let exception = match cause {
+            Error::Callback(error) => match error.downcast::<PyErr>() {
+                Ok(error) => return *error,
+                Err(error) => PyRuntimeError::new_err(error.to_string()),
+            },
             Error::Io(error) => os_error(&error, place.as_ref()),
             Error::Format(_) | Error::Limit(_) => DecodeError::new_err(message),
             Error::Parameter(_) => PyValueError::new_err(message),

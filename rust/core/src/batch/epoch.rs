@@ -70,12 +70,11 @@ impl Epoch {
         self.pending.len()
     }
 
-    /// The oldest pending batch, if it is done within about `most`; `None` if it is not, ask again.
+    /// Whether the oldest pending batch is done; waits for it, but no longer than about `most`.
     ///
     /// # Errors
-    /// As [`Batch::finish`]; [`Error::Parameter`] where nothing is pending, or the process is a fork of the one that
-    /// has the threads.
-    pub fn next(&mut self, most: Duration) -> Result<Option<Finished>> {
+    /// [`Error::Parameter`] where nothing is pending, or the process is a fork of the one that has the threads.
+    pub fn wait(&mut self, most: Duration) -> Result<bool> {
         let Some(batch) = self.pending.front() else {
             return Err(Error::Parameter("no batch was submitted".into()));
         };
@@ -92,9 +91,17 @@ impl Epoch {
             batch.work(&mut self.scratch, || std::time::Instant::now() < until);
         }
         let most = if self.engine.is_some() { most } else { Duration::ZERO };
-        if !batch.wait(most) {
-            return Ok(None);
-        }
-        self.pending.pop_front().expect("a pending batch").finish().map(Some)
+        Ok(batch.wait(most))
+    }
+
+    /// Hands out the oldest pending batch, once [`Epoch::wait`] said that it is done.
+    ///
+    /// # Errors
+    /// As [`Batch::finish`]; [`Error::Parameter`] where nothing is pending.
+    ///
+    /// # Panics
+    /// If it is not done.
+    pub fn take(&mut self) -> Result<Finished> {
+        self.pending.pop_front().ok_or_else(|| Error::Parameter("no batch was submitted".into()))?.finish()
     }
 }

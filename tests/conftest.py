@@ -1,0 +1,43 @@
+"""Folders of small images, made once per session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pictures import encode, files, picture
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ImageFolder of 26 JPEGs and PNGs of many sizes, 24 to 90 pixels, in three classes."""
+    root = tmp_path_factory.mktemp("photos")
+    for number in range(26):
+        folder = root / ("ape", "bee", "cat")[number % 3]
+        folder.mkdir(exist_ok=True)
+        image = picture(24 + 7 * number % 61, 25 + 11 * number % 65, seed=number)
+        if number % 5 == 4:
+            data, suffix = encode(image, "PNG"), "png"
+        else:
+            data = encode(image, "JPEG", quality=60 + number, subsampling=number % 3, progressive=number % 7 == 0)
+            suffix = "jpg"
+        (folder / f"{number:03d}.{suffix}").write_bytes(data)
+    return root
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ImageFolder of one file of every kind, in one class; names tell nothing of the format."""
+    root = tmp_path_factory.mktemp("mixed")
+    (root / "all").mkdir()
+    for number, data in enumerate(files().values()):
+        (root / "all" / f"{number:03d}.jpg").write_bytes(data)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Every test begins with the same global random state, in whatever order they run."""
+    torch.manual_seed(0)

@@ -1,0 +1,158 @@
+"""Recognition: what runs natively and what does not, and that `explain` says so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader as TorchDataLoader
+from torch.utils.data import Subset
+from torchvision import datasets as their_datasets
+
+from pictures import in_memory, pixels
+from replay import same, theirs, v2
+from test_batch import equal
+from torchfeed import DataLoader, explain, to_device
+from torchfeed import transforms as T
+
+IMAGES = [pixels(20, 24, seed=i) for i in range(5)]
+
+
+class Flip(theirs.RandomHorizontalFlip):  # type: ignore[misc]  # of any type
+    """A subclass may do anything."""
+
+
+def cifar(data: Any = None) -> Any:
+    """torchvision's class without its files."""
+    dataset = their_datasets.CIFAR10.__new__(their_datasets.CIFAR10)
+    their_datasets.VisionDataset.__init__(dataset, "root", transform=theirs.ToTensor())
+    dataset.train, dataset.targets = True, [3, 1, 4, 1, 5]
+    dataset.data = np.stack(IMAGES) if data is None else data
+    return dataset
+
+
+NATIVE: dict[str, Any] = {
+    "torchfeed": T.Compose([T.Resize(8), T.CenterCrop(8), T.ToTensor(), T.Normalize([0.5], [0.5])]),
+    "torchvision": theirs.Compose([theirs.Resize(8), theirs.CenterCrop(8), theirs.ToTensor()]),
+    "v2": v2.Compose([v2.Resize(8), v2.CenterCrop(8), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]),
+    "v2 image": v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5], [0.5])]),
+    "v2 pure": v2.Compose([v2.PILToTensor(), v2.ToPureTensor()]),
+    "nested": theirs.Compose([T.Compose([theirs.Resize(8)]), v2.Compose([v2.CenterCrop(8), theirs.ToTensor()])]),
+    "sequential": nn.Sequential(v2.CenterCrop(8), v2.PILToTensor()),
+    "one": theirs.ToTensor(),
+    "pad of v2": v2.Compose([v2.Pad((1, 2, 3, 4), fill=9), v2.Pad(2, padding_mode="reflect"), v2.PILToTensor()]),
+    "size of one": theirs.Compose([theirs.Resize([8]), theirs.CenterCrop([8]), theirs.ToTensor()]),
+}
+
+PYTHON: dict[str, tuple[Any, str]] = {
+    "none": (None, "does not make a tensor"),
+    "no tensor": (theirs.Resize(8), "does not make a tensor"),
+    "function": (theirs.functional.pil_to_tensor, "runs in Python"),
+    "subclass": (theirs.Compose([Flip(), theirs.ToTensor()]), r"test_recognize\.Flip runs in Python"),
+    "colour": (theirs.Compose([theirs.ColorJitter(0.1), theirs.ToTensor()]), "ColorJitter runs in Python"),
+    "late": (theirs.Compose([theirs.ToTensor(), theirs.CenterCrop(8)]), "comes after .* move it before"),
+    "fill": (theirs.Compose([theirs.Pad(2, fill=(1, 2, 3, 4)), theirs.ToTensor()]), "fill"),
+    "dict of fills": (v2.Compose([v2.Pad(2, fill={Image.Image: 3}), v2.PILToTensor()]), "fill"),
+    "erasing": (theirs.Compose([theirs.ToTensor(), theirs.RandomErasing()]), "RandomErasing runs in Python"),
+    "choice": (theirs.Compose([theirs.RandomChoice([theirs.CenterCrop(8)]), theirs.ToTensor()]), "RandomChoice"),
+}
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_runs_natively(name: str) -> None:
+    transform = NATIVE[name]
+    loader = DataLoader(in_memory(IMAGES, transform), 5)
+    assert explain(loader).startswith("native, the caller's thread")
+    ((images, _),) = loader
+    assert type(images) is torch.Tensor
+    for made, array in zip(images, IMAGES, strict=True):
+        # Ours are functions of an image as well, so that each transform is its own oracle.
+        same(made, torch.as_tensor(transform(Image.fromarray(array))).as_subclass(torch.Tensor))
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_runs_in_python_and_says_why(name: str) -> None:
+    transform, why = PYTHON[name]
+    loader = DataLoader(in_memory(IMAGES, transform), 5)
+    text = explain(loader)
+    assert text.startswith("torch's own path, the caller's process")
+    assert re.search(why, text), text
+    assert explain(DataLoader(in_memory(IMAGES, transform), 5, num_workers=2)).startswith(
+        "torch's own path, 2 processes"
+    )
+    with pytest.raises(TypeError, match="only native transforms are drawn beforehand"):
+        in_memory(IMAGES, transform).draw(0, seed=0)
+
+
+def test_torchvision_s_datasets(photos: Path) -> None:
+    transform = theirs.Compose([theirs.CenterCrop(20), theirs.ToTensor()])
+    folder = their_datasets.ImageFolder(photos, transform)
+    for dataset in (folder, cifar(), Subset(folder, [3, 1]), Subset(Subset(cifar(), range(4)), [2, 0])):
+        loader = DataLoader(dataset, 2, num_workers=2)
+        assert explain(loader).startswith("native, 2 threads")
+        equal(list(loader), list(TorchDataLoader(dataset, 2)))
+
+
+CHANGED: dict[str, Callable[[Path], Any]] = {
+    "a loader of its own": lambda root: their_datasets.ImageFolder(root, theirs.ToTensor(), loader=Image.open),
+    "both transforms": lambda root: with_attribute(
+        their_datasets.ImageFolder(root, theirs.ToTensor()), "transforms", lambda image, target: (target, image.size)
+    ),
+    "a target transform": lambda root: their_datasets.ImageFolder(
+        root, theirs.ToTensor(), target_transform=lambda t: -t
+    ),
+    "a subclass": lambda root: type("Mine", (their_datasets.ImageFolder,), {})(root, theirs.ToTensor()),
+    "data of another dtype": lambda _: cifar(
+        np.stack(IMAGES).astype(np.int32).astype(np.uint8)[..., :1].astype(np.float32)
+    ),
+    "a list": lambda _: [1, 2, 3],
+}
+
+
+def with_attribute(value: Any, name: str, content: Any) -> Any:
+    setattr(value, name, content)
+    return value
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_changed_datasets_are_torch_s(name: str, photos: Path) -> None:
+    loader = DataLoader(CHANGED[name](photos))
+    assert explain(loader).startswith("torch's own path")
+
+
+def test_explain() -> None:
+    transform = T.Compose([T.RandomCrop(8), T.RandomHorizontalFlip(), T.ToTensor()])
+    loader = DataLoader(in_memory(IMAGES, transform), 3, num_workers=2)
+    text = explain(loader)
+    for part in (
+        *("native, 2 threads", "5 samples", "RandomCrop, RandomHorizontalFlip", "ToTensor()"),
+        *("torch.float32, shape (3, 3, 8, 8)", "device     cpu"),
+    ):
+        assert part in text
+    assert "device     meta" in explain(to_device(loader, "meta"))
+    any_size = explain(DataLoader(in_memory(IMAGES, T.Compose([T.RandomCrop(8), T.ToTensor()])), batch_sampler=[[1]]))
+    assert "shape (N, 3, 8, 8)" in any_size
+    with pytest.raises(TypeError, match=r"takes a torchfeed\.DataLoader, not DataLoader"):
+        explain(TorchDataLoader(IMAGES))  # type: ignore[arg-type]
+
+
+def test_collate_functions() -> None:
+    dataset = in_memory(IMAGES, T.ToTensor())
+    assert "collate_fn" in explain(DataLoader(dataset, collate_fn=list))
+    assert explain(DataLoader(dataset, collate_fn=torch.utils.data.default_collate)).startswith("native")
+    assert "collate_fn" in explain(DataLoader(dataset, None, collate_fn=torch.utils.data.default_collate))
+
+
+def test_torchvision_is_not_imported() -> None:
+    """It is recognised by name: a machine without it has everything else."""
+    code = "import sys, torchfeed; assert not {m.split('.')[0] for m in sys.modules} & {'torchvision', 'scipy', 'cv2'}"
+    subprocess.run([sys.executable, "-c", code], check=True)
