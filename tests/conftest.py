@@ -9,6 +9,9 @@ import torch
 
 from pictures import encode, files, picture
 
+# The tensors here are small: more threads would only wait for each other, for minutes on a busy machine.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
