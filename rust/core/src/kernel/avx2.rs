@@ -22,8 +22,10 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
 };
 
-use super::scalar;
-use crate::transform::filter::{Coefficients, PRECISION_BITS, SplitWeights};
+use super::{
+    scalar,
+    table::{Coefficients, PRECISION_BITS, SplitWeights},
+};
 
 macro_rules! with_avx2 {
     ($($name:ident($($arg:ident: $type:ty),*);)*) => {$(

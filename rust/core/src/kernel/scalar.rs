@@ -1,6 +1,6 @@
 //! The bodies of all kernels.
 
-use crate::transform::filter::{Coefficients, PRECISION_BITS};
+use super::table::{Coefficients, PRECISION_BITS};
 
 /// The sum starts at one half, so that the final shift rounds.
 pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);

@@ -2,11 +2,13 @@
 
 use super::{
     Call, Plan,
-    filter::Coefficients,
     geometry::{Geometry, Stage},
     resize::PassOrder,
 };
-use crate::image::{Rect, Size, View, Window};
+use crate::{
+    image::{Rect, Size, View, Window},
+    kernel::Coefficients,
+};
 
 /// A drawn plan, compiled for one image.
 #[derive(Debug)]
@@ -101,8 +103,8 @@ impl Scratch {
     fn resize(&mut self, stage: &Stage, order: PassOrder, image: View<'_>, read: Rect, write: Rect, to: &mut Window) {
         let (input, output) = (stage.gather.size(), stage.resize.size);
         let (vertical, horizontal) = stage.stretches();
-        self.vertical.fill(vertical, write.top, write.height, read.top);
-        self.horizontal.fill(horizontal, write.left, write.width, read.left);
+        vertical.fill(&mut self.vertical, write.top, write.height, read.top);
+        horizontal.fill(&mut self.horizontal, write.left, write.width, read.left);
         to.reset(output, write, image.channels);
         let mut gathered = std::mem::take(&mut self.gathered);
         let source = if stage.gather.is_window() {

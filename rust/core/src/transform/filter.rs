@@ -5,7 +5,7 @@
 
 use std::f64::consts::PI;
 
-use crate::kernel;
+use crate::kernel::Coefficients;
 
 /// The interpolations of `torchvision.transforms.InterpolationMode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,9 +64,6 @@ fn sinc(x: f64) -> f64 {
     x.sin() / x
 }
 
-/// Fractional bits of a coefficient: 32 less 8 for the pixel and 2 for the sum.
-pub(crate) const PRECISION_BITS: u32 = 32 - 8 - 2;
-
 /// A filter stretched for a resize of one axis from `input` to `output` positions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stretch {
@@ -100,108 +97,24 @@ impl Stretch {
         ((centre - support + 0.5) as usize, ((centre + support + 0.5) as usize).min(self.input))
     }
 
+    /// Fills `table` for outputs `first..first + len`, with input positions counted from `origin` on.
+    pub(crate) fn fill(&self, table: &mut Coefficients, first: usize, len: usize, origin: usize) {
+        let inverse = 1.0 / self.stretch;
+        let mut weights = Vec::new();
+        table.clear(self.support().ceil() as usize * 2 + 1);
+        for position in first..first + len {
+            let centre = self.centre(position);
+            let (low, high) = self.bounds(position);
+            weights.clear();
+            weights.extend((low..high).map(|i| self.filter.weight((i as f64 - centre + 0.5) * inverse)));
+            table.push(low - origin, &weights);
+        }
+    }
+
     /// The first input position, and how many up to the last, that outputs `first..first + len` read.
     pub(crate) fn span(&self, first: usize, len: usize) -> (usize, usize) {
         let low = self.bounds(first).0;
         (low, self.bounds(first + len - 1).1 - low)
-    }
-}
-
-/// The weights of a run of output positions along one axis.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Coefficients {
-    /// For each output position its first input position, and its number of taps.
-    pub(crate) bounds: Vec<(usize, usize)>,
-    /// `taps` weights for each output position, unused ones 0.
-    weights: Vec<i32>,
-    /// The most taps of any position.
-    taps: usize,
-    /// The same weights for the vector kernel: `groups` for each output position.
-    split: Vec<SplitWeights>,
-    groups: usize,
-    exact: Vec<f64>,
-}
-
-/// Four weights `k`, each as `high * 2^11 + low`: two parts that fit 16 bits, as the vector kernel multiplies them.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C, align(16))]
-pub(crate) struct SplitWeights(
-    /// The high parts, then the low parts.
-    pub(crate) [i16; 8],
-);
-
-impl SplitWeights {
-    /// Bits of the low part.
-    pub(crate) const LOW_BITS: u32 = 11;
-
-    /// Splits up to four weights.
-    fn new(weights: &[i32]) -> Self {
-        let mut this = Self::default();
-        for (i, &weight) in weights.iter().enumerate() {
-            this.0[i] = (weight >> Self::LOW_BITS) as i16;
-            this.0[4 + i] = (weight & ((1 << Self::LOW_BITS) - 1)) as i16;
-        }
-        this
-    }
-}
-
-impl Coefficients {
-    /// Fills the table for outputs `first..first + len`, with input positions counted from `origin` on.
-    pub(crate) fn fill(&mut self, stretch: Stretch, first: usize, len: usize, origin: usize) {
-        let inverse = 1.0 / stretch.stretch;
-        self.taps = stretch.support().ceil() as usize * 2 + 1;
-        self.bounds.clear();
-        self.weights.clear();
-        self.weights.resize(len * self.taps, 0);
-        for (position, weights) in (first..first + len).zip(self.weights.chunks_exact_mut(self.taps)) {
-            let centre = stretch.centre(position);
-            let (low, high) = stretch.bounds(position);
-            self.bounds.push((low - origin, high - low));
-            self.exact.clear();
-            self.exact.extend((low..high).map(|i| stretch.filter.weight((i as f64 - centre + 0.5) * inverse)));
-            let sum: f64 = self.exact.iter().sum();
-            for (weight, exact) in weights.iter_mut().zip(&self.exact) {
-                let normal = if sum == 0.0 { *exact } else { *exact / sum };
-                let fixed = normal * f64::from(1u32 << PRECISION_BITS);
-                *weight = if normal < 0.0 { fixed - 0.5 } else { fixed + 0.5 } as i32;
-            }
-        }
-        self.groups = self.taps.div_ceil(4);
-        self.split.clear();
-        for weights in self.weights.chunks_exact(self.taps) {
-            self.split.extend(weights.chunks(4).map(SplitWeights::new));
-        }
-    }
-
-    /// The weights of the `i`-th position of the table, for the vector kernel: groups of four, the last filled with 0.
-    #[inline]
-    pub(crate) fn split_weights(&self, i: usize) -> &[SplitWeights] {
-        &self.split[i * self.groups..][..self.bounds[i].1.div_ceil(4)]
-    }
-
-    /// The weights of the `i`-th position of the table.
-    #[inline]
-    pub(crate) fn weights(&self, i: usize) -> &[i32] {
-        &self.weights[i * self.taps..][..self.bounds[i].1]
-    }
-
-    /// Resamples columns of bytes of rows that begin every `stride` bytes: the rows of `out`, every `out_stride` bytes,
-    /// are the output positions from the table's `first` on.
-    pub(crate) fn apply_to_columns(&self, rows: &[u8], stride: usize, first: usize, out: &mut [u8], out_stride: usize) {
-        for (i, out) in out.chunks_exact_mut(out_stride).enumerate() {
-            let rows = &rows[self.bounds[first + i].0 * stride..];
-            kernel::resample_column(rows, stride, self.weights(first + i), out);
-        }
-    }
-
-    /// Resamples rows of pixels of `channels` channels, which begin every `stride` bytes, to rows of `out` without gaps.
-    pub(crate) fn apply_to_rows(&self, rows: &[u8], stride: usize, channels: usize, out: &mut [u8]) {
-        let out_stride = self.bounds.len() * channels;
-        if channels == 1 {
-            kernel::resample_rows_gray(rows, stride, self, out, out_stride);
-        } else {
-            kernel::resample_rows_rgb(rows, stride, self, out, out_stride);
-        }
     }
 }
 
@@ -223,6 +136,7 @@ pub(crate) fn nearest(input: usize, output: usize) -> Vec<Option<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::PRECISION_BITS;
 
     #[test]
     fn weights_sum_to_one() {
@@ -231,7 +145,7 @@ mod tests {
             for (input, output) in [(1, 1), (1, 9), (7, 5), (500, 224), (224, 500), (1000, 3), (13, 13)] {
                 let stretch = Stretch::new(filter, input, output);
                 assert!(stretch.span(0, output).1 <= input);
-                table.fill(stretch, 0, output, 0);
+                stretch.fill(&mut table, 0, output, 0);
                 for i in 0..output {
                     let sum: i32 = table.weights(i).iter().sum();
                     let taps = table.weights(i).len() as i32;
@@ -245,9 +159,9 @@ mod tests {
     fn part_of_a_table_is_that_part() {
         let (mut all, mut part) = (Coefficients::default(), Coefficients::default());
         let stretch = Stretch::new(Filter::Bicubic, 333, 224);
-        all.fill(stretch, 0, 224, 0);
+        stretch.fill(&mut all, 0, 224, 0);
         let (origin, len) = stretch.span(100, 24);
-        part.fill(stretch, 100, 24, origin);
+        stretch.fill(&mut part, 100, 24, origin);
         for i in 0..24 {
             let (first, taps) = part.bounds[i];
             assert_eq!(all.bounds[100 + i], (first + origin, taps));
@@ -259,7 +173,7 @@ mod tests {
     #[test]
     fn an_axis_that_keeps_its_length_is_copied() {
         let mut table = Coefficients::default();
-        table.fill(Stretch::new(Filter::Lanczos, 9, 9), 2, 5, 2);
+        Stretch::new(Filter::Lanczos, 9, 9).fill(&mut table, 2, 5, 2);
         assert_eq!(table.bounds, (0..5).map(|i| (i, 1)).collect::<Vec<_>>());
         assert!((0..5).all(|i| table.weights(i) == [1 << PRECISION_BITS]));
     }
