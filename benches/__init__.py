@@ -1,0 +1,1 @@
+"""Every stage of torchfeed beside torchvision and torch, on the same work: ``make bench DATA=DIR``."""

@@ -1,0 +1,70 @@
+"""What a run leaves behind: the machine and the versions in the JSON, and a Markdown table."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections import defaultdict
+from importlib.metadata import version
+from typing import Any
+
+from .work import SIDES
+
+__all__ = ["describe", "table"]
+
+STAGES = ("loader", "decode", "transform", "batch")  # what counts most comes first
+PACKAGES = ("torchfeed", "torch", "torchvision", "pillow", "numpy")
+
+
+def describe(machine: dict[str, Any], profile: str) -> None:
+    """Adds to pytest-benchmark's description of the machine what the figures depend on."""
+    machine.pop("node", None)  # the machine's name is nobody's business
+    # A container, or taskset, may leave fewer cores than there are.
+    affinity = getattr(os, "sched_getaffinity", None)
+    machine["usable_cores"] = len(affinity(0)) if affinity else os.cpu_count()
+    machine["versions"] = {name: version(name) for name in PACKAGES}
+    machine["versions"] |= {"python": platform.python_version(), "rustc": _rustc()}
+    machine["build_profile"] = profile
+
+
+def _rustc() -> str | None:
+    try:
+        said = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said.split()[1]
+
+
+def table(result: dict[str, Any]) -> str:
+    """Sets both sides of each job side by side, by their median times."""
+    rows: dict[str, dict[str, Any]] = defaultdict(dict)
+    for benchmark in result["benchmarks"]:
+        info = benchmark["extra_info"]
+        rate = info["amount"] / benchmark["stats"]["median"]
+        rows[info["work"]] |= {info["side"]: rate, "unit": info["unit"], "stage": info["stage"]}
+    machine = result["machine_info"]
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    cpu, cores = machine["cpu"].get("brand_raw", machine["machine"]), machine["cpu"].get("count")
+    when = result["datetime"][:10]
+    lines = [
+        "| stage | work | torchfeed | torchvision, torch | ratio |",
+        "| --- | --- | ---: | ---: | ---: |",
+        *(_row(work, row) for work, row in sorted(rows.items(), key=lambda item: STAGES.index(item[1]["stage"]))),
+        "",
+        f"{cpu}, {cores} cores, {machine['usable_cores']} used; {versions}; {machine['build_profile']} build; {when}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(work: str, row: dict[str, Any]) -> str:
+    ours, theirs = (row.get(side) for side in SIDES)
+    cells = [_figure(rate, row["unit"]) for rate in (ours, theirs)]
+    ratio = f"{ours / theirs:.1f} x" if ours and theirs else ""
+    return f"| {row['stage']} | {work} | {cells[0]} | {cells[1]} | {ratio} |"
+
+
+def _figure(rate: float | None, unit: str) -> str:
+    if rate is None:
+        return ""
+    return f"{rate:.1f} {unit}/s" if rate < 100 else f"{float(f'{rate:.3g}'):,.0f} {unit}/s"
