@@ -106,9 +106,7 @@ def load_with_package(photos: Path, expected: Expected) -> None:
     for (images, labels), (path, size, pixels) in zip(loader, expected, strict=True):
         assert (images[0].permute(1, 2, 0).shape, images[0].permute(1, 2, 0).numpy().tobytes()) == (size, pixels), path
         assert labels.item() == dataset.class_to_idx[Path(path).parent.name]
-    print(
-        f"Python {sys.version.split()[0]}, torch {torch.__version__}: torchfeed {torchfeed.__version__} loads the folder"
-    )
+    print(f"Python {sys.version.split()[0]}, torch {torch.__version__}: torchfeed {torchfeed.__version__} loads it")
 
 
 def load_with_native(photos: Path, expected: Expected) -> None:
