@@ -6,13 +6,14 @@ BIN := .venv/bin
 IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(BIN):$$PATH"
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 
-.PHONY: help demo test test-rust bench bench-kernels bench-check wheel check-wheel lint fmt build clean
+.PHONY: help demo test test-rust bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
 	@echo "make test [ARGS=...]   the Python tests; make test-rust: the core's own"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
+	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
 	@echo "make wheel             a wheel in dist/; make check-wheel: install and use it in clean environments"
 	@echo "make lint, make fmt    what CI checks, and what can be put right automatically"
 	@echo "make clean             all but .venv and demo-data"
@@ -24,7 +25,7 @@ test: build
 	$(BIN)/python -m pytest $(ARGS)
 
 test-rust: $(INSTALLED)
-	$(IN_VENV) cargo test --release --workspace
+	$(IN_VENV) cargo test --release
 
 bench: build
 	mkdir -p bench-results
@@ -33,6 +34,9 @@ bench: build
 
 bench-kernels: $(INSTALLED)
 	$(IN_VENV) cargo bench --package torchfeed-core --bench kernels
+
+bench-jpeg:
+	cargo run --release --package side-by-side -- "$(DATA)"
 
 bench-check: build
 	$(BIN)/python -m pytest benches --benchmark-disable $(if $(DATA),--data "$(DATA)")
@@ -47,7 +51,7 @@ check-wheel: $(INSTALLED)
 
 lint: build
 	$(IN_VENV) cargo fmt --check
-	$(IN_VENV) cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	$(IN_VENV) cargo clippy --release --locked --all-targets -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python -m mypy
@@ -66,8 +70,6 @@ $(INSTALLED):
 	@cargo --version || { echo "torchfeed needs a Rust toolchain, see https://rustup.rs" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade "pip>=25.1"
-	@$(IN_VENV) cmake --version || $(BIN)/python -m pip install cmake
-	@$(IN_VENV) sh tools/nasm.sh
 	@echo "Now torch, torchvision and the tools, into .venv. On Linux that is 5 GB with the CUDA libraries, once."
 	$(BIN)/python -m pip install --progress-bar on --group dev
 	rm -f .venv/installed-* && touch $@

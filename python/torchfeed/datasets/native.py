@@ -48,6 +48,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         self.transform = transform
         self.target_transform = target_transform
         self._compiled: tuple[Any, Any, Compiled] | None = None
+        self._plain: Compiled | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -75,7 +76,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         return self._compiled[2]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_compiled": None}
+        return {**self.__dict__, "_compiled": None, "_plain": None}
 
     def _index(self, index: Any) -> int:
         at = operator.index(index)
@@ -131,8 +132,9 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         Returns:
             A PIL image, RGB (or L where the source is gray).
         """
-        plan = recognize_geometry([], self.source.channels)
-        return to_image(*compile_plan(self.source, self.targets, plan).pipeline.image(self._index(index)))
+        if self._plain is None:
+            self._plain = compile_plan(self.source, self.targets, recognize_geometry([], self.source.channels))
+        return to_image(*self._plain.pipeline.image(self._index(index)))
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:
         """Says what an epoch of `seed` does to sample `index`.

@@ -1,19 +1,15 @@
-//! The JPEG marker walk: what must be known before libjpeg is called, and whether the file is one for it.
+//! The JPEG marker walk: whether a file is one that Pillow opens without a remark, how large it is, and whether it ends.
 //!
 //! The walk is stricter than libjpeg and than Pillow. Whatever it does not expect is an `Err` with the reason, and the
 //! caller asks the fallback. So a file that passes is one that Pillow opens too.
 
-use crate::image::{Rect, Size};
+use crate::image::Size;
 
 /// What the frame header (SOF) says, and where the first scan starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
     /// The size of the image.
     pub(super) size: Size,
-    /// Colour components: 1 (gray), 3 (RGB or YCbCr) or 4 (CMYK or YCCK).
-    pub(super) components: usize,
-    /// How many columns share a chroma sample (1, 2 or 4). `None` where the image is always decoded whole.
-    pub(super) subsampling: Option<usize>,
     /// Where the first scan (SOS) starts in the file.
     pub(super) scan: usize,
 }
@@ -41,7 +37,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Frame, String> {
         };
         match marker {
             0xC0..=0xC2 if frame.is_some() => return Err("broken JPEG: it has two frame headers".to_owned()),
-            0xC0..=0xC2 => frame = Some(parse_frame(payload, marker == 0xC2)?),
+            0xC0..=0xC2 => frame = Some(parse_frame(payload)?),
             0xDA => {
                 let frame = frame.ok_or_else(|| "broken JPEG: a scan comes before the frame header".to_owned())?;
                 return Ok(Frame { scan: start, ..frame });
@@ -73,7 +69,7 @@ fn truncated(bytes: &[u8]) -> String {
     format!("truncated JPEG: its {} bytes end within the header", bytes.len())
 }
 
-fn parse_frame(payload: &[u8], progressive: bool) -> Result<Frame, String> {
+fn parse_frame(payload: &[u8]) -> Result<Frame, String> {
     let (&[precision, h1, h0, w1, w0, components], layers) =
         payload.split_first_chunk().ok_or_else(|| format!("broken JPEG: frame header of {} bytes", payload.len()))?;
     let size = Size::new(u16::from_be_bytes([h1, h0]).into(), u16::from_be_bytes([w1, w0]).into());
@@ -87,49 +83,14 @@ fn parse_frame(payload: &[u8], progressive: bool) -> Result<Frame, String> {
     if size.height == 0 || size.width == 0 {
         return Err(format!("broken JPEG: {} x {} pixels (width x height)", size.width, size.height));
     }
-    // Sampling factors, horizontal and vertical, in one byte. Others are legal, too, but not worth a region decode.
-    let factors = [0, 1, 2, 3].map(|layer| layers.get(layer * 3 + 1).copied().unwrap_or(0));
-    let subsampling = match factors {
-        // All of the entropy decoding is needed anyway, which leaves a gain of 9 %. And where scans are missing, libjpeg
-        // smooths over block borders, also over those of a crop.
-        _ if progressive => None,
-        [0x11, 0, 0, 0] => Some(1),
-        [luma @ (0x11 | 0x12 | 0x21 | 0x22 | 0x41), 0x11, 0x11, black] if black == 0 || black == luma => {
-            Some(usize::from(luma >> 4))
-        }
-        _ => None,
-    };
-    Ok(Frame { size, components, subsampling, scan: 0 })
+    Ok(Frame { size, scan: 0 })
 }
 
-impl Frame {
-    /// Whether there is an end-of-image marker after the first scan, that is, whether the file is whole.
-    ///
-    /// A region decode does not read what lies below the region. Without this check it would accept a truncated file
-    /// that Pillow refuses. The marker is at the very end of nearly all files, so the search is short.
-    pub(super) fn is_whole(&self, bytes: &[u8]) -> bool {
-        bytes[self.scan..].windows(2).rposition(|pair| pair == [0xFF, 0xD9]).is_some()
-    }
-
-    /// The least part of the image that libjpeg can decode on its own and that has `region` exactly as in the whole.
-    pub(super) fn enclose(&self, region: Rect) -> Rect {
-        let all = Rect::all(self.size);
-        let Some(subsampling) = self.subsampling else { return all };
-        // libjpeg crops at multiples of the widest component's block. Rows need no care: libjpeg decodes the rows of
-        // context that the upsampling needs.
-        let unit = 8 * subsampling;
-        // For 2:1 chroma it uses a triangle filter over the neighbouring columns ("fancy upsampling"), and treats the
-        // outermost columns of a crop like those of an image. So one column more is decoded on either side.
-        let halo = usize::from(subsampling == 2);
-        let mut left = region.left.saturating_sub(halo) / unit * unit;
-        let right = ((region.right() + halo).div_ceil(unit) * unit).min(self.size.width);
-        // Below two chroma columns libjpeg would silently change to the plain filter.
-        if right - left < unit {
-            left = left.saturating_sub(unit);
-        }
-        let rect = Rect { top: region.top, left, height: region.height, width: right - left };
-        // Cropping gains nothing where nearly all is asked for, or where the image is tiny.
-        let (part, whole) = (rect.height * rect.width, all.height * all.width);
-        if whole <= 64 * 64 || part * 8 >= whole * 7 { all } else { rect }
-    }
+/// Whether there is an end-of-image marker in `data`, which starts with the first scan: that is, whether the file is
+/// whole.
+///
+/// A region decode does not read what lies below the region. Without this check it would accept a truncated file that
+/// Pillow refuses. The marker is at the very end of nearly all files, so the search is short.
+pub(super) fn is_whole(data: &[u8]) -> bool {
+    data.windows(2).rposition(|pair| pair == [0xFF, 0xD9]).is_some()
 }

@@ -7,8 +7,8 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `decoder.rs` | limits, dispatch, fallback |
-//! | `jpeg_header.rs` | the JPEG marker walk: size and sampling; refuses what is unclean |
-//! | `jpeg.rs` | region decode through libjpeg-turbo; all `unsafe` of this stage |
+//! | `jpeg_header.rs` | the JPEG marker walk: size and end; refuses what is unclean |
+//! | `jpeg.rs` | region decode through `torchfeed-jpeg` |
 //! | `png_header.rs` | the PNG chunk walk: refuses what Pillow refuses |
 //! | `png.rs` | rows of samples through the `png` crate |
 //! | `convert.rs` | CMYK, gray, palette and 16-bit samples to RGB, as Pillow does |
@@ -80,7 +80,7 @@ pub trait Fallback: Send + Sync {
 /// Who decodes a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// libjpeg-turbo.
+    /// The `torchfeed-jpeg` crate.
     Jpeg,
     /// The `png` crate.
     Png,

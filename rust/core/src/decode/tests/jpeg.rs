@@ -1,31 +1,40 @@
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
-use turbojpeg_sys as tj;
 
 use super::*;
-use crate::decode::{convert, jpeg::encode};
+use crate::decode::convert;
 
-const SAMPLINGS: [tj::TJSAMP; 7] = [
-    tj::TJSAMP_TJSAMP_444,
-    tj::TJSAMP_TJSAMP_422,
-    tj::TJSAMP_TJSAMP_420,
-    tj::TJSAMP_TJSAMP_GRAY,
-    tj::TJSAMP_TJSAMP_440,
-    tj::TJSAMP_TJSAMP_411,
-    tj::TJSAMP_TJSAMP_441,
+const SAMPLINGS: [SamplingFactor; 6] = [
+    SamplingFactor::F_1_1,
+    SamplingFactor::F_2_1,
+    SamplingFactor::F_2_2,
+    SamplingFactor::F_1_2,
+    SamplingFactor::F_4_1,
+    SamplingFactor::F_4_2,
 ];
 
-fn jpeg(size: Size, sampling: tj::TJSAMP, more: &[(tj::TJPARAM, i32)]) -> Vec<u8> {
-    let parameters = [&[(tj::TJPARAM_TJPARAM_QUALITY, 85), (tj::TJPARAM_TJPARAM_SUBSAMP, sampling)], more].concat();
-    encode(&picture(size, 3), size, tj::TJPF_TJPF_RGB, &parameters)
+fn encode(
+    size: Size,
+    sampling: SamplingFactor,
+    color: ColorType,
+    set: impl FnOnce(&mut Encoder<&mut Vec<u8>>),
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, 85);
+    encoder.set_sampling_factor(sampling);
+    set(&mut encoder);
+    let channels = match color {
+        ColorType::Luma => 1,
+        ColorType::Rgb => 3,
+        _ => 4,
+    };
+    let pixels = picture(size, channels);
+    encoder.encode(&pixels, size.width as u16, size.height as u16, color).unwrap();
+    bytes
 }
 
-fn cmyk(size: Size, sampling: tj::TJSAMP, colorspace: tj::TJCS) -> Vec<u8> {
-    let parameters = [
-        (tj::TJPARAM_TJPARAM_QUALITY, 85),
-        (tj::TJPARAM_TJPARAM_SUBSAMP, sampling),
-        (tj::TJPARAM_TJPARAM_COLORSPACE, colorspace as i32),
-    ];
-    encode(&picture(size, 4), size, tj::TJPF_TJPF_CMYK, &parameters)
+fn jpeg(size: Size, sampling: SamplingFactor) -> Vec<u8> {
+    encode(size, sampling, ColorType::Rgb, |_| {})
 }
 
 proptest! {
@@ -39,12 +48,12 @@ proptest! {
         let size = Size::new(height, width);
         let sampling = SAMPLINGS[sampling];
         let bytes = match variant {
-            1 => jpeg(size, sampling, &[(tj::TJPARAM_TJPARAM_PROGRESSIVE, 1)]),
-            2 => jpeg(size, sampling, &[(tj::TJPARAM_TJPARAM_RESTARTROWS, 1)]),
-            3 => jpeg(size, sampling, &[(tj::TJPARAM_TJPARAM_RESTARTBLOCKS, 3), (tj::TJPARAM_TJPARAM_OPTIMIZE, 1)]),
-            4 if sampling != tj::TJSAMP_TJSAMP_GRAY => cmyk(size, sampling, tj::TJCS_TJCS_CMYK),
-            5 if sampling != tj::TJSAMP_TJSAMP_GRAY => cmyk(size, sampling, tj::TJCS_TJCS_YCCK),
-            _ => jpeg(size, sampling, &[]),
+            1 => encode(size, sampling, ColorType::Rgb, |encoder| encoder.set_progressive(true)),
+            2 => encode(size, sampling, ColorType::Rgb, |encoder| encoder.set_restart_interval(3)),
+            3 => encode(size, sampling, ColorType::Luma, |encoder| encoder.set_optimized_huffman_tables(true)),
+            4 => encode(size, sampling, ColorType::Cmyk, |_| {}),
+            5 => encode(size, sampling, ColorType::CmykAsYcck, |_| {}),
+            _ => jpeg(size, sampling),
         };
         let whole = decode(&bytes, None).unwrap();
         let part = decode(&bytes, Some(region(size, fractions))).unwrap();
@@ -55,14 +64,17 @@ proptest! {
 #[test]
 fn lossy_but_near() {
     let size = Size::new(90, 70);
-    let all = decode(&jpeg(size, tj::TJSAMP_TJSAMP_444, &[(tj::TJPARAM_TJPARAM_QUALITY, 100)]), None).unwrap();
+    let mut bytes = Vec::new();
+    let encoder = Encoder::new(&mut bytes, 100);
+    encoder.encode(&picture(size, 3), 70, 90, ColorType::Rgb).unwrap();
+    let all = decode(&bytes, None).unwrap();
     let worst = all.data.iter().zip(picture(size, 3)).map(|(&a, b)| a.abs_diff(b)).max().unwrap();
     assert!(worst <= 6, "{worst}");
 }
 
 #[test]
 fn small_regions_are_decoded_alone() {
-    let bytes = jpeg(Size::new(200, 300), tj::TJSAMP_TJSAMP_420, &[]);
+    let bytes = jpeg(Size::new(200, 300), SamplingFactor::F_2_2);
     let rect = Rect { top: 50, left: 160, height: 60, width: 32 };
     assert_eq!(decode(&bytes, Some(rect)).unwrap().rect, rect);
 }
@@ -86,8 +98,8 @@ fn limits_are_checked_before_anything_is_decoded() {
 fn every_truncation_is_an_error() {
     let size = Size::new(96, 80);
     let top = Some(Rect { top: 0, left: 0, height: 1, width: 80 });
-    for more in [&[][..], &[(tj::TJPARAM_TJPARAM_PROGRESSIVE, 1)]] {
-        let bytes = jpeg(size, tj::TJSAMP_TJSAMP_420, more);
+    for progressive in [false, true] {
+        let bytes = encode(size, SamplingFactor::F_2_2, ColorType::Rgb, |encoder| encoder.set_progressive(progressive));
         assert!(decode(&bytes, top).is_ok());
         for length in 0..bytes.len() {
             // Zeros are what an interrupted download leaves in a file of the right size.
@@ -100,14 +112,14 @@ fn every_truncation_is_an_error() {
 
 #[test]
 fn bytes_after_the_end_are_no_error() {
-    let bytes = jpeg(Size::new(30, 40), tj::TJSAMP_TJSAMP_420, &[]);
+    let bytes = jpeg(Size::new(30, 40), SamplingFactor::F_2_2);
     let longer = [&bytes[..], &[1; 1000]].concat();
     assert_eq!(decode(&longer, None).unwrap(), decode(&bytes, None).unwrap());
 }
 
 #[test]
 fn an_error_does_not_spoil_the_next_image() {
-    let good = jpeg(Size::new(30, 40), tj::TJSAMP_TJSAMP_420, &[]);
+    let good = jpeg(Size::new(30, 40), SamplingFactor::F_2_2);
     let expected = decode(&good, None).unwrap();
     let (decoder, mut scratch, mut out) = (Decoder::default(), Scratch::default(), Window::default());
     let failures = (2..good.len()).filter(|&at| {
@@ -124,7 +136,7 @@ fn an_error_does_not_spoil_the_next_image() {
 #[test]
 fn warnings_go_to_the_fallback() {
     let size = Size::new(2, 3);
-    let good = jpeg(size, tj::TJSAMP_TJSAMP_444, &[]);
+    let good = jpeg(size, SamplingFactor::F_1_1);
     let (decoder, fallback) = with_fallback(3);
     let (mut scratch, mut out) = (Scratch::default(), Window::default());
     decode_with(&decoder, &mut scratch, &good, None, &mut out).unwrap();
@@ -138,7 +150,7 @@ fn warnings_go_to_the_fallback() {
 
 #[test]
 fn exotic_frames_go_to_the_fallback() {
-    let good = jpeg(Size::new(2, 3), tj::TJSAMP_TJSAMP_444, &[]);
+    let good = jpeg(Size::new(2, 3), SamplingFactor::F_1_1);
     let at = good.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
     let (decoder, _) = with_fallback(3);
     // Lossless, arithmetic coding, 12 bits, no rows, two components.

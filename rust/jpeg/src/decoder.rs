@@ -1,0 +1,322 @@
+//! The way through a file: markers, scans, pixels.
+
+use crate::{
+    Error, Header, Limits, Result,
+    header::parse_restart_interval,
+    index::RowIndex,
+    kernel::Kernels,
+    layout::{Layout, Scale},
+    marker::{self, Walk},
+    output::{Output, Sink, Strips},
+    pipeline::{self, Pipeline},
+    planes::Planes,
+    progressive::Coefficients,
+    scan::Scan,
+    segments::{End, Segments},
+    sequential::{self, Job},
+    tables::Tables,
+    view::{Region, View},
+};
+
+/// What to decode.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The part of the image, in pixels of the output; all of it by default.
+    pub region: Option<Region>,
+    /// The size of the output.
+    pub scale: Scale,
+    /// Whether a file that ends too early is decoded all the same; what is missing is gray.
+    pub allow_truncated: bool,
+    /// Budgets.
+    pub limits: Limits,
+}
+
+/// What was decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Info {
+    /// The decoded region.
+    pub region: Region,
+    /// Bytes per pixel: 3 for RGB, 4 for CMYK.
+    pub channels: usize,
+    /// How often something was odd in what was read of the file. libjpeg warns of such things and goes on.
+    ///
+    /// Below the region nothing is read, so nothing there is counted.
+    pub warnings: u32,
+}
+
+/// Decodes files. It holds memory and tables that are reused from file to file; no result depends on them.
+#[derive(Debug)]
+pub struct Decoder {
+    kernels: Kernels,
+    tables: Tables,
+    segments: Segments,
+    sequential: sequential::Memory,
+    coefficients: Coefficients,
+    pipeline: pipeline::Memory,
+    strip: Vec<u8>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// A decoder with the fastest code that this machine can run.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(Kernels::detect())
+    }
+
+    /// A decoder without vector instructions. Its results are the same.
+    #[must_use]
+    pub fn portable() -> Self {
+        Self::with(Kernels::portable())
+    }
+
+    fn with(kernels: Kernels) -> Self {
+        Self {
+            kernels,
+            tables: Tables::default(),
+            segments: Segments::default(),
+            sequential: sequential::Memory::default(),
+            coefficients: Coefficients::default(),
+            pipeline: pipeline::Memory::default(),
+            strip: Vec::new(),
+        }
+    }
+
+    /// Decodes the file in `bytes`, whose header is `header`, into a buffer.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] where the region is empty or not inside the image, or the buffer too small;
+    /// [`Error::Format`], [`Error::Truncated`], [`Error::Unsupported`] or [`Error::Limit`] by the file. The buffer is
+    /// then unspecified.
+    pub fn decode(&mut self, bytes: &[u8], header: &Header, options: &Options, output: Output<'_>) -> Result<Info> {
+        let plan = Plan::new(header, options)?;
+        output.check(plan.view.region, header.channels())?;
+        self.run(bytes, &plan, None, output)
+    }
+
+    /// [`Decoder::decode`] with an index of this very file, which is used and extended.
+    ///
+    /// The pixels are the same. Files with a complete index are not searched for their end, and so not found truncated.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`], and [`Error::Parameter`] where the index is another file's.
+    pub fn decode_indexed(
+        &mut self,
+        bytes: &[u8],
+        header: &Header,
+        options: &Options,
+        index: &mut RowIndex,
+        output: Output<'_>,
+    ) -> Result<Info> {
+        let plan = Plan::new(header, options)?;
+        output.check(plan.view.region, header.channels())?;
+        index.claim(bytes, header)?;
+        self.run(bytes, &plan, Some(index), output)
+    }
+
+    /// Decodes the file in `bytes`, whose header is `header`, and hands over strips of rows while they are in the cache.
+    ///
+    /// `receive` is called with the first row (counted from the top of the region) and the pixels of some rows, from the
+    /// top down. There are no gaps between rows.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`]. Some strips may have been handed over before.
+    pub fn decode_strips(
+        &mut self,
+        bytes: &[u8],
+        header: &Header,
+        options: &Options,
+        receive: impl FnMut(usize, &[u8]),
+    ) -> Result<Info> {
+        let plan = Plan::new(header, options)?;
+        let mut buffer = std::mem::take(&mut self.strip);
+        let row = plan.view.region.width * header.channels();
+        let result = self.run(bytes, &plan, None, Strips { buffer: &mut buffer, row, receive });
+        self.strip = buffer;
+        result
+    }
+
+    fn run(
+        &mut self,
+        bytes: &[u8],
+        plan: &Plan<'_>,
+        mut index: Option<&mut RowIndex>,
+        sink: impl Sink,
+    ) -> Result<Info> {
+        let Plan { header, options, layout, view } = plan;
+        let limits = &options.limits;
+        Limits::check("pixels", header.width as u64 * header.height as u64, limits.max_pixels)?;
+        let mut walk = Walk::new(bytes)?;
+        self.tables.reset();
+        let mut interval = 0;
+        let Some(scan) = next_scan(&mut self.tables, &mut walk, header, &mut interval)? else {
+            return Err(Error::Format("it has no scan".to_owned()));
+        };
+        if !header.progressive {
+            self.tables.default_huffman();
+        }
+        let single = !header.progressive && scan.parts().len() == header.components.len();
+        let planes = Planes::memory(layout, &view.columns);
+        let coefficients = if single { 0 } else { Coefficients::memory(layout) };
+        // Without byte stuffing, and where there are restart markers, with a padding for each.
+        let data = bytes.len() as u64 * if interval > 0 { 16 } else { 1 };
+        let memory = data + planes + coefficients;
+        Limits::check("bytes of memory", memory, limits.max_memory)?;
+        check_mcu(header, &scan)?;
+        let mut pipeline = Pipeline::new(&self.kernels, layout, view, header.color, &mut self.pipeline, sink);
+        let mut warnings = walk.warnings;
+        if single {
+            for part in scan.parts() {
+                self.tables.build_dc(part.dc)?;
+                self.tables.build_ac(part.ac, bytes.len() > 1 << 14)?;
+            }
+            warnings += not_sequential(&scan);
+            // With an index: the last known row that is not below the first needed one, and what follows the last (some
+            // bytes more, as a stuffed byte must not be cut).
+            let known = index.as_ref().and_then(|index| {
+                let row = view.rows.start.min(index.rows.len().checked_sub(1)?);
+                Some((row, index.rows[row]))
+            });
+            let end = index
+                .as_ref()
+                .and_then(|index| index.rows.get(view.rows.end))
+                .map(|row| (row.byte as usize + 16).min(bytes.len()));
+            let (at, segment) = match known {
+                Some((row, start)) => (start.byte as usize, (row * layout.mcus_x).checked_div(interval).unwrap_or(0)),
+                None => (walk.at, 0),
+            };
+            let needed = end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
+            let found = self.segments.read(&self.kernels, needed, at, segment, interval > 0);
+            let unended = needed.len() == bytes.len() && finish(bytes, found, options, &mut warnings);
+            let job = Job {
+                bytes,
+                header,
+                scan: &scan,
+                restart_interval: interval,
+                tables: &self.tables,
+                segments: &self.segments,
+                start: known,
+                index: index.take(),
+                unended,
+            };
+            warnings += sequential::decode(job, &mut self.sequential, &mut pipeline)?;
+        } else {
+            let state = (&self.kernels, &mut self.tables, &mut self.segments, &mut self.coefficients);
+            warnings = scans(state, walk, plan, scan, interval)?;
+            self.coefficients.check_complete(header)?;
+            self.coefficients.output(&mut pipeline);
+        }
+        Ok(Info { region: view.region, channels: header.channels(), warnings })
+    }
+}
+
+/// What is to be done, apart from the file's bytes.
+struct Plan<'a> {
+    header: &'a Header,
+    options: &'a Options,
+    layout: Layout,
+    view: View,
+}
+
+impl<'a> Plan<'a> {
+    fn new(header: &'a Header, options: &'a Options) -> Result<Self> {
+        header.check()?;
+        let layout = Layout::new(header, options.scale)?;
+        let view = View::new(&layout, options.region)?;
+        Ok(Self { header, options, layout, view })
+    }
+}
+
+/// Reads tables up to the header of the next scan; `None` at the end of the image.
+fn next_scan(tables: &mut Tables, walk: &mut Walk<'_>, header: &Header, interval: &mut usize) -> Result<Option<Scan>> {
+    loop {
+        let code = walk.marker()?;
+        match code {
+            marker::EOI => return Ok(None),
+            marker::SOI => return Err(Error::Format("it has two start-of-image markers".to_owned())),
+            marker::RST0..=marker::RST7 | marker::TEM => continue,
+            _ => {}
+        }
+        let again = walk.at >= header.scan;
+        let payload = walk.payload()?;
+        match code {
+            marker::SOS => return Scan::parse(payload, header).map(Some),
+            marker::DQT => tables.read_quant(payload)?,
+            marker::DHT => tables.read_huffman(payload)?,
+            marker::DRI => *interval = parse_restart_interval(payload)?,
+            marker::DAC | marker::DNL | marker::COM | marker::APP0..=marker::APP15 => {}
+            marker::SOF0..=marker::SOF2 if !again => {}
+            _ => return Err(Error::Format(format!("marker {code:#04x} before byte {}", walk.at))),
+        }
+    }
+}
+
+/// Collects the coefficients of all scans. Returns the warnings.
+fn scans(
+    (kernels, tables, segments, coefficients): (&Kernels, &mut Tables, &mut Segments, &mut Coefficients),
+    mut walk: Walk<'_>,
+    plan: &Plan<'_>,
+    mut scan: Scan,
+    mut interval: usize,
+) -> Result<u32> {
+    let Plan { header, options, layout, .. } = plan;
+    coefficients.reset(layout);
+    let mut count = 1;
+    loop {
+        check_mcu(header, &scan)?;
+        if !header.progressive {
+            coefficients.warnings += not_sequential(&scan);
+        }
+        let end = segments.read(kernels, walk.bytes, walk.at, 0, interval > 0);
+        if end == End::File && !options.allow_truncated {
+            return Err(walk.truncated());
+        }
+        coefficients.scan(header, layout, &scan, interval, tables, segments)?;
+        let End::Marker(at) = end else { break };
+        walk.at = at;
+        match next_scan(tables, &mut walk, header, &mut interval) {
+            Ok(Some(next)) => scan = next,
+            Ok(None) => break,
+            Err(Error::Truncated { .. }) if options.allow_truncated => break,
+            Err(error) => return Err(error),
+        }
+        count += 1;
+        Limits::check("scans", count, options.limits.max_scans.into())?;
+    }
+    Ok(walk.warnings + coefficients.warnings)
+}
+
+/// libjpeg's limit of blocks in an MCU (`per_scan_setup` in `jdinput.c`; T.81, B.2.3).
+fn check_mcu(header: &Header, scan: &Scan) -> Result<()> {
+    let layers = scan.parts().iter().map(|part| &header.components[part.layer]);
+    let blocks: usize = layers.map(|layer| usize::from(layer.h) * usize::from(layer.v)).sum();
+    match scan.parts().len() > 1 && blocks > 10 {
+        true => Err(Error::Format(format!("{blocks} blocks in an MCU"))),
+        false => Ok(()),
+    }
+}
+
+/// A sequential scan should be of all coefficients, with all their bits (libjpeg, `JWRN_NOT_SEQUENTIAL`).
+fn not_sequential(scan: &Scan) -> u32 {
+    u32::from((scan.first, scan.last, scan.high, scan.low) != (0, 63, 0, 0))
+}
+
+/// Looks at what follows the only scan, which should be the end of the image. Returns whether the scan has no end.
+fn finish(bytes: &[u8], end: End, options: &Options, warnings: &mut u32) -> bool {
+    match end {
+        End::Marker(at) => {
+            let mut walk = Walk { bytes, at, warnings: 0 };
+            *warnings += u32::from(walk.marker() != Ok(marker::EOI));
+            false
+        }
+        End::File => {
+            *warnings += 1;
+            !options.allow_truncated
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What can be wrong, by who is to blame.
+
+use std::fmt;
+
+/// Why a file was not decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is broken: libjpeg gives up on it, too.
+    Format(String),
+    /// The file ends too early.
+    Truncated {
+        /// How many bytes it has.
+        bytes: usize,
+    },
+    /// The file may be fine, but this decoder does not do what it needs. Another decoder may.
+    Unsupported(String),
+    /// A budget of [`Limits`](crate::Limits) would be exceeded.
+    Limit {
+        /// Which budget.
+        what: &'static str,
+        /// What the file needs.
+        needed: u64,
+        /// What is allowed.
+        allowed: u64,
+    },
+    /// The caller asked for something impossible.
+    Parameter(String),
+}
+
+/// A result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Format(reason) => write!(f, "broken JPEG: {reason}"),
+            Self::Truncated { bytes } => write!(f, "truncated JPEG: its {bytes} bytes end before the image does"),
+            Self::Unsupported(what) => write!(f, "JPEG that is not decoded natively: {what}"),
+            Self::Limit { what, needed, allowed } => {
+                write!(f, "JPEG needs {needed} {what}, the limit is {allowed}")
+            }
+            Self::Parameter(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
