@@ -67,17 +67,37 @@ impl Gather {
                 }
                 row
             }
-            columns => {
-                row.clear();
-                for column in (left..left + width).map(|x| columns.get(x)) {
-                    if from < 0 || column < 0 {
-                        row.extend_from_slice(&self.fill(from, column)[..image.channels]);
-                    } else {
-                        row.extend_from_slice(image.row(from as usize, column as usize, 1));
-                    }
+            Axis::Map(map) => {
+                row.resize(width * image.channels, 0);
+                let columns = &map[left..left + width];
+                if image.channels == 1 {
+                    self.map_row::<1>(from, columns, image, row.as_chunks_mut().0);
+                } else {
+                    self.map_row::<3>(from, columns, image, row.as_chunks_mut().0);
                 }
                 row
             }
+            // A whole row of fill, however its columns run.
+            Axis::Run { .. } => {
+                let fill = self.fill(from, 0);
+                row.clear();
+                row.extend((0..width).flat_map(|_| &fill[..image.channels]));
+                row
+            }
+        }
+    }
+
+    /// Pixels of row `from` of `image` at `columns`, or fills where either is negative.
+    fn map_row<const C: usize>(&self, from: i32, columns: &[i32], image: View<'_>, out: &mut [[u8; C]]) {
+        let fill = |column: i32| *self.fill(from, column).first_chunk().expect("a byte per channel");
+        // Of a row that lies wholly in the padding, the image may hold nothing.
+        if from < 0 || columns.iter().all(|&column| column < 0) {
+            out.iter_mut().zip(columns).for_each(|(out, &column)| *out = fill(column));
+            return;
+        }
+        let (pixels, _) = image.row(from as usize, image.rect.left, image.rect.width).as_chunks::<C>();
+        for (out, &column) in out.iter_mut().zip(columns) {
+            *out = if column < 0 { fill(column) } else { pixels[column as usize - image.rect.left] };
         }
     }
 
