@@ -15,14 +15,14 @@ from torchfeed.compile import array_source, compile_plan, to_tensors
 from torchfeed.recognize import recognize_geometry
 
 from .folder import ImageFolder
-from .native import NativeDataset
+from .native import InMemoryDataset
 
 __all__ = ["CIFAR10", "CIFAR100"]
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-class CIFAR10(NativeDataset):
+class CIFAR10(InMemoryDataset):
     """CIFAR-10 in memory; `torchvision.datasets.CIFAR10`.
 
     Args:
@@ -72,7 +72,7 @@ class CIFAR10(NativeDataset):
             hint = f"; download it with torchvision.datasets.{type(self).__name__}" if download else ""
             raise RuntimeError(f"neither {self.base_folder} nor {folder.name}/CLASS in {self.root}{hint}")
         self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
-        super().__init__(array_source(self.data), targets, transform, target_transform)
+        super().__init__(self.make_source(), targets, transform, target_transform)
 
     def _read_pickles(self, folder: Path) -> tuple[Pixels, list[int], list[str]]:
         data, targets = [], []
@@ -85,14 +85,9 @@ class CIFAR10(NativeDataset):
         file, key = self.meta
         return np.ascontiguousarray(pixels), targets, list(_unpickle(folder / file)[key])
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        del state["source"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.source = array_source(self.data)
+    def make_source(self) -> _native.Source:
+        """Uses `data` as it is, without a copy."""
+        return array_source(self.data)
 
 
 class CIFAR100(CIFAR10):

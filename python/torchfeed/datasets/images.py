@@ -11,12 +11,12 @@ import numpy as np
 from torchfeed import _native
 from torchfeed.compile import array_source
 
-from .native import NativeDataset
+from .native import InMemoryDataset
 
 __all__ = ["ImageList"]
 
 
-class ImageList(NativeDataset):
+class ImageList(InMemoryDataset):
     """Images that are listed rather than found: by path, as the bytes of image files, or as pixels.
 
     Args:
@@ -47,16 +47,11 @@ class ImageList(NativeDataset):
         targets = [0] * len(images) if targets is None else targets
         if len(targets) != len(images):
             raise ValueError(f"{len(targets)} targets for {len(images)} images")
-        super().__init__(_source(images), targets, transform, target_transform)
+        super().__init__(self.make_source(), targets, transform, target_transform)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        del state["source"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.source = _source(self.images)
+    def make_source(self) -> _native.Source:
+        """Lists `images`; pixels are used as they are, without a copy."""
+        return _source(self.images)
 
 
 def _source(images: Any) -> _native.Source:

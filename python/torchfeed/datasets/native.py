@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from torchfeed import _native
 from torchfeed.compile import Compiled, Drawn, compile_plan, fresh_seed, recognize_target, to_image, to_tensors
 from torchfeed.recognize import Unrecognized, recognize, recognize_geometry
 
-__all__ = ["NativeDataset"]
+__all__ = ["InMemoryDataset", "NativeDataset"]
 
 
 class NativeDataset(Dataset[tuple[Any, Any]]):
@@ -161,3 +162,20 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         except Unrecognized as why:
             raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
         return compiled.draw(self._index(index), seed, occurrence)
+
+
+class InMemoryDataset(NativeDataset, ABC):
+    """A native dataset over memory of its own, pickled without its source, which is made from that memory again."""
+
+    @abstractmethod
+    def make_source(self) -> _native.Source:
+        """Makes the source of the dataset's memory."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        del state["source"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.source = self.make_source()
