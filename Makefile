@@ -5,12 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(BIN):$$PATH"
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
+FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-rust bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
+.PHONY: help demo test test-frameworks test-rust bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
 	@echo "make test [ARGS=...]   the Python tests; make test-rust: the core's own"
+	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
 	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
@@ -24,6 +26,9 @@ demo: build
 test: build
 	$(BIN)/python -m pytest $(ARGS)
 
+test-frameworks: build $(FRAMEWORKS)
+	$(BIN)/python -m pytest tests/frameworks $(ARGS)
+
 test-rust: $(INSTALLED)
 	$(IN_VENV) cargo test --release
 
@@ -34,6 +39,7 @@ bench: build
 
 bench-kernels: $(INSTALLED)
 	$(IN_VENV) cargo bench --package torchfeed-core --bench kernels
+	$(IN_VENV) cargo bench --package torchfeed-jpeg --bench decode
 
 bench-jpeg:
 	cargo run --release --package side-by-side -- "$(DATA)"
@@ -41,6 +47,7 @@ bench-jpeg:
 bench-check: build
 	$(BIN)/python -m pytest benches --benchmark-disable $(if $(DATA),--data "$(DATA)")
 	$(IN_VENV) cargo test --release --package torchfeed-core --bench kernels
+	$(IN_VENV) cargo test --release --package torchfeed-jpeg --bench decode
 
 wheel: $(INSTALLED)
 	rm -rf dist
@@ -73,6 +80,10 @@ $(INSTALLED):
 	@echo "Now torch, torchvision and the tools, into .venv. On Linux that is 5 GB with the CUDA libraries, once."
 	$(BIN)/python -m pip install --progress-bar on --group dev
 	rm -f .venv/installed-* && touch $@
+
+$(FRAMEWORKS): $(INSTALLED)
+	$(BIN)/python -m pip install --group frameworks
+	rm -f .venv/frameworks-* && touch $@
 
 clean:
 	rm -rf target dist bench-results runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

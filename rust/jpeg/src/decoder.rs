@@ -14,7 +14,7 @@ use crate::{
     scan::Scan,
     segments::{End, Segments},
     sequential::{self, Job},
-    tables::Tables,
+    tables::{self, Tables},
     view::{Region, View},
 };
 
@@ -157,6 +157,8 @@ impl Decoder {
         let Some(scan) = next_scan(&mut self.tables, &mut walk, header, &mut interval)? else {
             return Err(Error::Format("it has no scan".to_owned()));
         };
+        // The header knows the same oddities, and those of segments that were passed over here.
+        walk.warnings = header.warnings;
         if !header.progressive {
             self.tables.default_huffman();
         }
@@ -243,13 +245,14 @@ fn next_scan(tables: &mut Tables, walk: &mut Walk<'_>, header: &Header, interval
             _ => {}
         }
         let again = walk.at >= header.scan;
-        let payload = walk.payload()?;
+        let payload = walk.payload(code)?;
         match code {
             marker::SOS => return Scan::parse(payload, header).map(Some),
             marker::DQT => tables.read_quant(payload)?,
             marker::DHT => tables.read_huffman(payload)?,
             marker::DRI => *interval = parse_restart_interval(payload)?,
-            marker::DAC | marker::DNL | marker::COM | marker::APP0..=marker::APP15 => {}
+            marker::DAC => tables::check_arithmetic(payload)?,
+            marker::DNL | marker::COM | marker::APP0..=marker::APP15 => {}
             marker::SOF0..=marker::SOF2 if !again => {}
             _ => return Err(Error::Format(format!("marker {code:#04x} before byte {}", walk.at))),
         }

@@ -89,7 +89,7 @@ pub fn read_header(bytes: &[u8], limits: &Limits) -> Result<Header> {
             marker::RST0..=marker::RST7 | marker::TEM => continue,
             _ => {}
         }
-        let payload = walk.payload()?;
+        let payload = walk.payload(code)?;
         match code {
             marker::SOF0..=marker::SOF2 if frame.is_some() => {
                 return Err(Error::Format("it has two frame headers".to_owned()));

@@ -62,10 +62,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The payload of the segment whose marker was read last.
-    pub(crate) fn payload(&mut self) -> Result<&'a [u8]> {
+    /// The payload of the segment whose marker, of this code, was read last.
+    pub(crate) fn payload(&mut self, code: u8) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
-        let length = usize::from(u16::from_be_bytes(*rest.first_chunk().ok_or_else(|| self.truncated())?));
+        let mut length = usize::from(u16::from_be_bytes(*rest.first_chunk().ok_or_else(|| self.truncated())?));
+        if matches!(code, APP0..=APP15 | COM | DNL) {
+            // Where libjpeg needs nothing it takes the two bytes of the length, whatever they say.
+            length = length.max(2);
+        }
         if length < 2 {
             return Err(Error::Format(format!("segment of length {length} at byte {}", self.at)));
         }

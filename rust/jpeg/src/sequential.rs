@@ -236,7 +236,7 @@ impl<'a> Stream<'a> {
     fn skip_to(&mut self, target: usize) {
         let segment = (target / self.interval).min(self.segments.end() - 1);
         if segment > self.segment {
-            self.close(false);
+            self.close(self.at / self.interval > self.segment);
             self.open(segment);
         }
         self.decode::<false>(target - self.at);

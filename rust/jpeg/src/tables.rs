@@ -146,3 +146,13 @@ impl Tables {
         built.ok_or_else(|| Error::Format(format!("Huffman table {number} for AC is missing")))
     }
 }
+
+/// Checks a DAC segment. Without arithmetic coding it means nothing, but libjpeg's `get_dac` refuses some values.
+pub(crate) fn check_arithmetic(payload: &[u8]) -> Result<()> {
+    let (pairs, rest) = payload.as_chunks::<2>();
+    let good = |&[number, value]: &[u8; 2]| number < 32 && (number >= 16 || value & 15 <= value >> 4);
+    match rest.is_empty() && pairs.iter().all(good) {
+        true => Ok(()),
+        false => Err(Error::Format("arithmetic conditioning segment of a wrong length or value".to_owned())),
+    }
+}

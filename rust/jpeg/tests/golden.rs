@@ -15,22 +15,16 @@ fn pixels_are_those_of_pillow() {
         let [scale, height, width, channels] =
             [(); 4].map(|()| words.next().expect("a number").parse().expect("a number"));
         let hash = u64::from_str_radix(words.next().expect("a hash"), 16).expect("a hash");
-        let bytes = std::fs::read(common::directory().join(format!("data/{name}.jpg"))).expect("a file");
+        let bytes = common::file(name);
         for decoder in &mut decoders {
             let options = Options { scale: common::scale(scale), ..Options::default() };
             let (pixels, header, info) = common::decode(decoder, &bytes, &options).expect(name);
             assert_eq!(header.size_at(options.scale), (height, width), "{name}");
             assert_eq!(info.channels, channels, "{name}");
             assert_eq!(info.warnings > 0, name.starts_with("damaged"), "{name}: {} warnings", info.warnings);
-            assert_eq!(fnv(&pixels), hash, "{name} at 1/{scale}");
+            assert_eq!(common::fnv(&pixels), hash, "{name} at 1/{scale}");
         }
         lines += 1;
     }
     assert!(lines > 150, "only {lines} lines");
-}
-
-/// FNV-1a of 64 bits.
-fn fnv(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }

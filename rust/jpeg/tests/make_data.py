@@ -117,4 +117,5 @@ def main() -> None:
     (HERE / "golden.txt").write_text("\n".join(lines) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

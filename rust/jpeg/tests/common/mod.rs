@@ -18,6 +18,11 @@ pub(crate) fn files() -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// Bytes of one file.
+pub(crate) fn file(name: &str) -> Vec<u8> {
+    std::fs::read(directory().join(format!("data/{name}.jpg"))).expect("a file")
+}
+
 /// `tests`.
 pub(crate) fn directory() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
@@ -42,4 +47,10 @@ pub(crate) fn decode(decoder: &mut Decoder, bytes: &[u8], options: &Options) -> 
 pub(crate) fn crop(pixels: &[u8], width: usize, channels: usize, region: Region) -> Vec<u8> {
     let rows = pixels.chunks_exact(width * channels).skip(region.top).take(region.height);
     rows.flat_map(|row| &row[region.left * channels..][..region.width * channels]).copied().collect()
+}
+
+/// FNV-1a of 64 bits, as `make_data.py` has it.
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
