@@ -11,6 +11,7 @@ from torchvision import transforms as theirs
 
 from pictures import in_memory, pixels
 from torchfeed import transforms as T
+from torchfeed.compile import compile_leaves
 
 N = 4000
 # Two samples of N from one distribution exceed this in one comparison of a thousand. The seeds are fixed, so the tests
@@ -29,8 +30,8 @@ def distance(left: Any, right: Any) -> float:
 def drawn(transform: Any, size: tuple[int, int], *, seeds: int = 1) -> list[list[tuple[str, dict[str, Any]]]]:
     """Draws for N samples of equal size, N / seeds of them in each epoch."""
     array = np.broadcast_to(pixels(*size)[None], (N // seeds, *size, 3))
-    compiled = in_memory(array, T.Compose([transform, T.PILToTensor()])).compile()
-    return [compiled.draw(index, seed, 0) for seed in range(seeds) for index in range(N // seeds)]
+    compiled = compile_leaves([in_memory(array, T.Compose([transform, T.PILToTensor()])).leaf()])
+    return [compiled.draw(index, seed, 0)[1] for seed in range(seeds) for index in range(N // seeds)]
 
 
 def boxes(transform: Any, size: tuple[int, int], seeds: int = 1) -> np.ndarray[Any, Any]:
@@ -88,12 +89,13 @@ def correlation(left: Any, right: Any) -> float:
 def test_draws_tell_nothing_about_each_other() -> None:
     """Not about the other transforms' draws, the neighbours', other epochs' and repeated ones."""
     flip_and_crop = T.Compose([T.RandomHorizontalFlip(), T.RandomCrop(16), T.RandomVerticalFlip(), T.RandomCrop(8)])
-    compiled = in_memory(np.zeros((N, 40, 40, 3), np.uint8), T.Compose([flip_and_crop, T.PILToTensor()])).compile()
+    dataset = in_memory(np.zeros((N, 40, 40, 3), np.uint8), T.Compose([flip_and_crop, T.PILToTensor()]))
+    compiled = compile_leaves([dataset.leaf()])
 
     def numbers(seed: int, occurrence: int = 0) -> np.ndarray[Any, Any]:
         rows = []
         for index in range(N):
-            calls = compiled.draw(index, seed, occurrence)
+            _, calls = compiled.draw(index, seed, occurrence)
             crops = [(call["top"], call["left"]) for name, call in calls if name == "RandomCrop"]
             names = [name for name, _ in calls]
             rows.append([*crops[0], *crops[1], "RandomHorizontalFlip" in names, "RandomVerticalFlip" in names])

@@ -205,7 +205,7 @@ def test_an_interrupted_wait_loses_no_batch(workers: int) -> None:
         return DataLoader(dataset, 2, sampler=[0, 1, 2, 3] * 12, num_workers=workers)
 
     def interrupt(_: int, frame: Any) -> None:
-        if frame.f_code.co_name == "_take":  # in the native wait, and not in this test
+        if frame.f_code.co_name == "_ready":  # in the native wait, and not in this test
             raise Interrupted
 
     interrupted, expected, times = loader(), [images[:, 0, 0, 0].clone() for images, _ in loader()], 0

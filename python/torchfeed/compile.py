@@ -1,9 +1,11 @@
-"""From a recognised transform to native pipelines, and native results back to torch and Pillow."""
+"""From recognised datasets and transforms to native pipelines, and native results back to torch and Pillow."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -15,18 +17,20 @@ from torch.utils.dlpack import from_dlpack
 
 from . import _native
 from ._dlpack import dtype_code
-from .batch import one_hot_levels
 from .decode import PillowDecoder, get_max_pixels
-from .recognize import Plan, Unrecognized, class_name, drawn_names, recognize_geometry
+from .given import give
+from .recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
+from .recognize.leaf import Leaf
+from .recognize.memo import Memo
 
 __all__ = [
     "Compiled",
     "Drawn",
     "apply_to_image",
     "array_source",
+    "compile_leaves",
     "compile_plan",
     "fresh_seed",
-    "recognize_target",
     "to_image",
     "to_tensors",
 ]
@@ -35,7 +39,6 @@ __all__ = [
 CHEAPER_PASS_FIRST = int(PIL.__version__.split(".", maxsplit=1)[0]) >= 13
 
 Drawn = list[tuple[str, dict[str, Any]]]
-OneHotLevels = tuple[int, bytes, bytes, tuple[int, int]]
 
 
 def fresh_seed() -> int:
@@ -43,49 +46,57 @@ def fresh_seed() -> int:
     return int(torch.empty((), dtype=torch.int64).random_().item())
 
 
-def recognize_target(target_transform: Callable[[Any], Any] | None) -> OneHotLevels | None:
-    """Compiles a target transform: `None` for class indices, or the levels of one-hot rows.
-
-    Raises:
-        Unrecognized: any other function than `torchfeed.transforms.OneHot`.
-    """
-    if target_transform is None:
-        return None
-    if class_name(target_transform) != "OneHot":
-        raise Unrecognized(f"target_transform {target_transform} runs in Python: use torchfeed.transforms.OneHot")
-    one_hot: Any = target_transform
-    return one_hot_levels(one_hot.num_classes, one_hot.smoothing, one_hot.dtype)
+_labels = Memo(_native.Labels)
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A plan, and the native pipeline that runs it on a source."""
+    """Recognised datasets, end to end, and the native pipeline that makes their samples."""
 
-    plan: Plan
+    leaves: tuple[Leaf, ...]
     pipeline: _native.Pipeline
 
-    def draw(self, index: int, seed: int, occurrence: int) -> Drawn:
-        """Says what is done to a sample: (transform name, parameters)."""
-        _, calls = self.pipeline.draw(index, seed, occurrence)
-        return drawn_names(self.plan, calls)
+    @property
+    def is_random(self) -> bool:
+        """Whether anything native is drawn at all."""
+        return any(leaf.plan.is_random for leaf in self.leaves)
+
+    def draw(self, place: int, seed: int, occurrence: int) -> tuple[Leaf, Drawn]:
+        """Says which dataset a sample is of, and what is done to it natively: (transform name, parameters)."""
+        starts = [0, *accumulate(len(leaf) for leaf in self.leaves)]
+        number = bisect_right(starts, place) - 1
+        leaf = self.leaves[number]
+        items, _ = give([(leaf, place - starts[number])])
+        given = None if items is None else _native.Source.given(items)
+        _, calls = self.pipeline.draw(place, seed, occurrence, given)
+        return leaf, leaf.plan.drawn_names(calls)
 
 
-def compile_plan(
-    source: _native.Source,
-    labels: Sequence[int],
-    plan: Plan,
-    one_hot: OneHotLevels | None = None,
+def compile_leaves(
+    leaves: Sequence[Leaf],
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Compiled:
-    """Makes the native pipeline of a plan."""
-    code = dtype_code(plan.table.dtype)
-    assert code is not None, "tabulate() lets no other dtype through"
-    pipeline = _native.Pipeline(
-        source,
-        labels,
-        plan.native_ops(),
-        plan.table.values,
-        plan.table.channels,
+    """Makes the native pipeline of some datasets, whose plans end in the same kind of tensor.
+
+    Args:
+        leaves: the datasets.
+        memory_format: how images lie in a batch: `torch.contiguous_format` or `torch.channels_last`.
+    """
+    plans = [(leaf.source, _labels(leaf.dataset, leaf.labels), leaf.plan) for leaf in leaves]
+    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format))
+
+
+def _pipeline(
+    parts: Sequence[tuple[_native.Source, _native.Labels, Plan]],
+    one_hot: OneHotLevels | None,
+    memory_format: torch.memory_format,
+) -> _native.Pipeline:
+    table = parts[0][2].table
+    code = dtype_code(table.dtype)
+    assert code is not None, "no table has another dtype"
+    return _native.Pipeline(
+        [_native.Part(source, labels, plan.native_ops(), plan.table.values) for source, labels, plan in parts],
+        table.channels,
         code,
         channels_last=memory_format == torch.channels_last,
         cheaper_first=CHEAPER_PASS_FIRST,
@@ -93,11 +104,22 @@ def compile_plan(
         max_pixels=get_max_pixels(),
         fallback=PillowDecoder(),
     )
-    return Compiled(plan, pipeline)
+
+
+def compile_plan(
+    source: _native.Source,
+    labels: Sequence[int],
+    plan: Plan,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> _native.Pipeline:
+    """Makes the native pipeline of one plan."""
+    return _pipeline([(source, _native.Labels(labels), plan)], None, memory_format)
 
 
 def array_source(array: np.ndarray[Any, Any]) -> _native.Source:
-    """Wraps decoded images, uint8 of shape (N, H, W, C) with C 1 or 3; the array's memory is used, not copied.
+    """Wraps decoded images, uint8 of shape (N, H, W, C) with C 1 or 3.
+
+    The array's memory is used, not copied, unless it has a negative stride.
 
     Raises:
         TypeError: another dtype.
@@ -105,8 +127,9 @@ def array_source(array: np.ndarray[Any, Any]) -> _native.Source:
     """
     if array.dtype != np.uint8:
         raise TypeError(f"images in memory must be uint8, not {array.dtype}")
-    array = np.ascontiguousarray(array)
-    return _native.Source.array(array.ctypes.data, array.shape, array)
+    if min(array.strides, default=0) < 0:
+        array = array.copy()
+    return _native.Source.array(array.ctypes.data, array.shape, array.strides, array)
 
 
 def to_image(size: tuple[int, int, int], pixels: bytes) -> Image.Image:
@@ -136,7 +159,7 @@ def apply_to_image(transform: Callable[[Any], Any], image: Image.Image) -> Image
         plan = recognize_geometry([transform], channels=pixels.shape[3])
     except Unrecognized as why:
         raise ValueError(str(why)) from None
-    pipeline = compile_plan(array_source(pixels), [0], plan, memory_format=torch.channels_last).pipeline
+    pipeline = compile_plan(array_source(pixels), [0], plan, torch.channels_last)
     epoch = _native.Epoch(pipeline, fresh_seed() if plan.is_random else 0, 0)
     epoch.submit([0])
     images, _ = to_tensors(epoch.next())

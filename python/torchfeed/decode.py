@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ["MAX_IMAGE_PIXELS", "PillowDecoder", "get_max_pixels", "set_max_pixels"]
+__all__ = ["MAX_IMAGE_PIXELS", "PillowDecoder", "get_max_pixels", "image_info", "set_max_pixels"]
 
 MAX_IMAGE_PIXELS = 178_956_970
 """Pillow's own limit: twice `PIL.Image.MAX_IMAGE_PIXELS`, above which `PIL.Image.open` raises."""
@@ -52,6 +54,18 @@ class PillowDecoder:
         with _open(data) as image:
             rgb = image.convert("RGB")
         return rgb.height, rgb.width, rgb.tobytes()
+
+
+def image_info(file: bytes, *, is_path: bool) -> dict[Any, Any]:
+    """Reads the metadata that an image has after ``convert("RGB")``, such as its EXIF data.
+
+    Of an RGB or gray JPEG the header is enough: converting it changes nothing in its `info`. Other formats keep some
+    of it behind the pixels, and lose some by converting.
+    """
+    with Image.open(os.fsdecode(file) if is_path else io.BytesIO(file)) as image:
+        if image.format == "JPEG" and image.mode in {"RGB", "L"}:
+            return dict(image.info)
+        return dict(image.convert("RGB").info)
 
 
 def _open(data: bytes) -> Image.Image:

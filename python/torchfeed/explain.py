@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from PIL import Image
+from torch.utils.data import default_collate as torch_default_collate
+
+from .batch import default_collate
+from .compile import compile_leaves
 from .loader import DataLoader
-from .recognize import Unrecognized
+from .recognize import Unrecognized, class_name, describe
+from .recognize.leaf import Leaf
+from .resolve import Gathered, Split
 
 __all__ = ["explain"]
 
@@ -17,7 +25,7 @@ def explain(loader: Any) -> str:
         loader: a `torchfeed.DataLoader`, or what `torchfeed.to_device` returned.
 
     Returns:
-        Some lines of text.
+        Some lines of text. The first begins with ``native``, ``native in part`` or ``torch's own path``.
 
     Raises:
         TypeError: another object.
@@ -31,25 +39,57 @@ def explain(loader: Any) -> str:
         batch      torch.float32, shape (64, 3, 224, 224)
         device     cpu
     """
-    device = getattr(loader, "device", "cpu")
     inner = getattr(loader, "loader", loader)
     if not isinstance(inner, DataLoader):
         raise TypeError(f"explain() takes a torchfeed.DataLoader, not {type(inner).__name__}")
+    processes = f"{inner.num_workers} processes" if inner.num_workers else "the caller's process"
+    threads = f"{inner.num_workers} threads" if inner.num_workers else "the caller's thread"
+    # A loader that requires what it has not got is explained all the same.
+    native, inner.native = inner.native, "off" if inner.native == "off" else "auto"
     try:
         resolved = inner.resolve()
     except Unrecognized as why:
-        workers = f"{inner.num_workers} processes" if inner.num_workers else "the caller's process"
-        return f"torch's own path, {workers}\nbecause    {why}"
-    plan, size = resolved.compiled.plan, resolved.compiled.pipeline.output_size()
-    shape = (inner.batch_size or "N", plan.table.channels, *(size or ("H", "W")))
-    threads = f"{inner.num_workers} threads" if inner.num_workers else "the caller's thread"
-    geometry = ", ".join(plan.names) or "nothing"
-    lines = [
-        f"native, {threads}",
-        f"source     {type(inner.dataset).__name__}, {len(inner.dataset)} samples",  # type: ignore[arg-type]
-        "decode     JPEG and PNG natively, other formats by Pillow",
-        f"transform  {geometry}, then a table of [{', '.join(plan.values)}]",
-        f"batch      {plan.table.dtype}, shape ({', '.join(map(str, shape))})",
-        f"device     {device}{', pinned' if inner.pin_memory else ''}",
-    ]
-    return "\n".join(lines)
+        return f"torch's own path, {processes}\nbecause    {why}"
+    finally:
+        inner.native = native
+    device = f"device     {getattr(loader, 'device', 'cpu')}{', pinned' if inner.pin_memory else ''}"
+    if isinstance(resolved, Gathered):
+        sources = [f"TensorDataset, {len(columns)} samples" for columns in resolved.tree.leaves]
+        return "\n".join(["native, the caller's thread", *_rows("source", sources), "batch      rows gathered", device])
+    leaves = resolved.tree.leaves
+    lines = [f"native in part, {processes}" if isinstance(resolved, Split) else f"native, {threads}"]
+    lines += _rows("source", [f"{type(leaf.dataset).__name__}, {len(leaf)} samples" for leaf in leaves])
+    decodes = any(leaf.brings or leaf.source.path(0) is not None for leaf in leaves if len(leaf))
+    lines += _rows("decode", ["JPEG and PNG natively, other formats by Pillow" if decodes else "nothing to decode"])
+    lines += _rows("transform", [_transform(leaf) for leaf in leaves])
+    lines += _rows("note", [note for leaf in leaves for note in leaf.plan.notes])
+    if isinstance(resolved, Split):
+        lines += _rows("Python", [_python(leaf, inner) for leaf in leaves])
+        lines += _rows("because", [resolved.why])
+    else:
+        size, table = compile_leaves(leaves).pipeline.output_size(), leaves[0].plan.table
+        shape = (inner.batch_size or "N", table.channels, *(size or ("H", "W")))
+        lines += _rows("batch", [f"{table.dtype}, shape ({', '.join(map(str, shape))})"])
+    return "\n".join([*lines, device])
+
+
+def _rows(stage: str, texts: Sequence[str]) -> list[str]:
+    """Lays out what is said of a stage; what is true of all datasets, once."""
+    return [f"{stage:10} {text}" for text in dict.fromkeys(texts)]
+
+
+def _transform(leaf: Leaf) -> str:
+    geometry = ", ".join(leaf.plan.names) or "nothing"
+    if leaf.plan.kind is Image.Image:
+        return f"{geometry}, then a PIL image"
+    return f"{geometry}, then a table of [{', '.join(leaf.plan.values)}]"
+
+
+def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:
+    steps: list[Any] = [leaf.joint] if leaf.joint else list(leaf.plan.rest)
+    if leaf.target_transform is not None and leaf.joint is None:
+        steps.append(leaf.target_transform)
+    names = [type(step).__name__ if class_name(step) else describe(step) for step in steps]
+    if loader.collate_fn not in {default_collate, torch_default_collate}:
+        names.append(describe(loader.collate_fn))
+    return ", ".join(names)

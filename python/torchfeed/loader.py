@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data import Dataset, Sampler
 
-from .compile import Drawn
-from .epoch import NativeEpoch
-from .position import MultiProcessIterator, Position, SingleProcessIterator, begin, state_dict
+from .compile import Drawn, compile_leaves
+from .epoch import GatherEpoch, NativeEpoch
+from .position import Position, begin, state_dict
 from .recognize import Unrecognized
-from .resolve import Resolved, resolve
+from .resolve import Gathered, Native, Resolved, Split, resolve
+from .samples import drawn
+from .workers import MultiProcessIterator, SingleProcessIterator, View
 
 __all__ = ["DataLoader"]
 
 T_co = TypeVar("T_co", covariant=True)
-
-_SEED_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: far apart, and no two epochs alike
 
 
 class DataLoader(TorchDataLoader[T_co]):
@@ -29,13 +29,16 @@ class DataLoader(TorchDataLoader[T_co]):
     the GIL and without worker processes; otherwise everything is torch's own. `torchfeed.explain` says which.
 
     Args:
-        dataset: as in torch. Native are `torchfeed.datasets`, torchvision's `ImageFolder` and CIFAR, and a
-            `torch.utils.data.Subset` of those.
+        dataset: as in torch. Native are `torchfeed.datasets`, most of torchvision's datasets of single images, datasets
+            with a `sample_source`, tensors, and what `Subset` and `ConcatDataset` make of these. A dataset with a
+            method ``sample_source(index) -> (image, target)``, where the image is a path, the bytes of a file or
+            uint8 pixels (H, W, 3), has its images decoded to RGB and its ``transform`` applied natively.
         batch_size: as in torch.
         shuffle: as in torch.
         sampler: as in torch.
         batch_sampler: as in torch.
-        num_workers: native threads; with 0, samples are made in the caller's thread. In torch's own path, processes.
+        num_workers: native threads; with 0, samples are made in the caller's thread. Where a part runs in Python,
+            worker processes, as in torch.
         collate_fn: as in torch; native are torch's default and `torchfeed.default_collate`.
         pin_memory: as in torch; native batches are made in pinned memory.
         drop_last: as in torch.
@@ -47,11 +50,14 @@ class DataLoader(TorchDataLoader[T_co]):
         prefetch_factor: as in torch: batches in flight are ``prefetch_factor * num_workers``.
         persistent_workers: as in torch; on the native path threads are cheap, and made for each epoch.
         pin_memory_device: as in torch.
-        in_order: as in torch; the native path is always in order.
+        in_order: as in torch: with False, batches come as they are finished.
         memory_format: `torch.contiguous_format`, or `torch.channels_last` for native batches that lie in memory as
             convolutions on a GPU like them best.
+        native: ``"auto"``: as much as is recognised is made natively; ``"require"``: an error where that is not
+            all of it; ``"off"``: torch's loader.
 
     Raises:
+        TypeError: with ``native="require"``, when the loader is made or iterated: a part is not native.
         ValueError: arguments that exclude each other, as in torch.
 
     Example:
@@ -77,15 +83,18 @@ class DataLoader(TorchDataLoader[T_co]):
         generator: torch.Generator | None = None,
         *,
         memory_format: torch.memory_format = torch.contiguous_format,
+        native: Literal["auto", "require", "off"] = "auto",
         **options: Any,
     ) -> None:
         if memory_format not in {torch.contiguous_format, torch.channels_last}:
             raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
+        if native not in {"auto", "require", "off"}:
+            raise ValueError(f'native should be "auto", "require" or "off", got {native!r}')
         self.memory_format = memory_format
+        self.native = native
         self._position: Position | None = None
         self._resume: dict[str, Any] | None = None
-        self._seed: int | None = None
-        self._base: tuple[int, int] | None = None
+        self._view: View
         super().__init__(
             dataset,
             batch_size,
@@ -102,38 +111,32 @@ class DataLoader(TorchDataLoader[T_co]):
             generator,
             **options,
         )
+        if native == "require":
+            self.resolve()
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class here
         resume, self._resume = self._resume, None
-        with begin(self, resume, self._base) as (self._position, skip):
+        with begin(self, resume, self._position) as self._position:
             try:
                 resolved = self.resolve()
             except Unrecognized:
-                batches = super().__iter__()
-                for _ in range(skip):
-                    next(batches)
-                return batches
-            return NativeEpoch(self, resolved, skip)
+                resolved = None
+            if isinstance(resolved, Native):
+                return NativeEpoch(self, resolved)
+            if isinstance(resolved, Gathered):
+                return GatherEpoch(self, resolved)
+            self._view = View(self, resolved.tree if resolved else None)
+            batches = super().__iter__()
+            # A split dataset's samples are passed over by the sampler; others may depend on those before them.
+            for _ in range(0 if resolved else self._position.skip):
+                next(batches)
+            return batches
 
     def _get_iterator(self) -> Any:
         if self.num_workers == 0:
-            return SingleProcessIterator(self)
+            return SingleProcessIterator(self._view)
         self.check_worker_number_rationality()
-        return MultiProcessIterator(self)
-
-    def draw_seed(self) -> int:
-        """Draws the seed of a new epoch from `generator`, when torch's loader draws its base seed.
-
-        With ``persistent_workers`` torch draws once for all epochs; later ones then count up from there, so that each
-        has augmentations of its own.
-        """
-        base, epoch = self.position.base or (None, 0)
-        if base is None:
-            base = int(torch.empty((), dtype=torch.int64).random_(generator=self.generator).item())
-        if self.persistent_workers:
-            self.position.base = self._base = (base, epoch)
-        self._seed = (base + epoch * _SEED_STEP) % 2**64
-        return self._seed
+        return MultiProcessIterator(self._view)
 
     @property
     def position(self) -> Position:
@@ -142,12 +145,21 @@ class DataLoader(TorchDataLoader[T_co]):
         return self._position
 
     def resolve(self) -> Resolved:
-        """Compiles the dataset, its transforms and the collate_fn as they are now.
+        """Finds out what makes the batches of the dataset, its transforms and the collate_fn, as they are now.
 
         Raises:
-            Unrecognized: something runs in Python; the message says what.
+            Unrecognized: torch alone; the message says why.
+            TypeError: that, or a part in Python, with ``native="require"``.
         """
-        return resolve(self)
+        try:
+            resolved = resolve(self)
+        except Unrecognized as why:
+            if self.native == "require":
+                raise TypeError(f'native="require", but torch alone makes the batches: {why}') from None
+            raise
+        if self.native == "require" and isinstance(resolved, Split):
+            raise TypeError(f'native="require", but a part runs in Python: {resolved.why}')
+        return resolved
 
     def drawn(self, index: int, occurrence: int = 0) -> Drawn:
         """Says what this epoch does, did or will do to a sample.
@@ -167,18 +179,21 @@ class DataLoader(TorchDataLoader[T_co]):
             >>> loader.drawn(17)
             [('RandomCrop', {'top': 3, 'left': 5, ...}), ('RandomHorizontalFlip', {})]
         """
-        if self._seed is None:
+        if self.seed is None:
             raise RuntimeError("nothing is drawn before the first iter(loader)")
         try:
             resolved = self.resolve()
         except Unrecognized as why:
             raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
-        return resolved.compiled.draw(resolved.index(index), self._seed, occurrence)
+        if isinstance(resolved, Gathered):
+            return []
+        compiled = resolved.compiled if isinstance(resolved, Native) else compile_leaves(resolved.tree.leaves)
+        return drawn(compiled, resolved.tree.locate(index), self.seed, occurrence)
 
     @property
     def seed(self) -> int | None:
         """The seed of the current epoch, as torch's loader draws it from `generator`; `None` before the first."""
-        return self._seed
+        return self._position.seed if self._position else None
 
     def state_dict(self) -> dict[str, Any]:
         """Says where the current epoch is: how many batches were handed out, and the generator at its beginning.

@@ -1,115 +1,132 @@
-"""From a loader's arguments to a compiled pipeline, or to the reason why there is none."""
+"""From a loader's arguments to what makes its batches, or to the reason why that is torch alone."""
 
 from __future__ import annotations
 
-import operator
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch.utils.data import IterableDataset, Subset
+from torch.utils.data import IterableDataset, TensorDataset
 from torch.utils.data import default_collate as torch_default_collate
 from torch.utils.data import default_convert as torch_default_convert
 
 from . import _native
 from .batch import default_collate
-from .compile import Compiled, array_source, compile_plan, recognize_target
+from .compile import Compiled, compile_leaves
 from .datasets.native import NativeDataset
-from .recognize import Unrecognized, class_name, recognize
+from .recognize import Unrecognized, describe
+from .recognize.dataset import read_samples
+from .recognize.leaf import Leaf
+from .recognize.tree import Tree, first_leaf, read_tree
+from .tensors import Columns, read_columns
 
 if TYPE_CHECKING:
     from .loader import DataLoader
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["Gathered", "Native", "Resolved", "Split", "read_datasets", "resolve"]
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """A compiled dataset, and where its samples are in it."""
+class Native:
+    """Datasets whose batches native threads make from beginning to end."""
 
+    tree: Tree[Leaf]
     compiled: Compiled
-    subset: Sequence[int] | None
 
-    def index(self, index: Any) -> int:
-        """Finds a sample of the loader's dataset in the compiled one.
 
-        Raises:
-            IndexError: there is no such sample.
-            TypeError: not an integer.
-        """
-        at = operator.index(index)
-        if self.subset is not None:
-            at = operator.index(self.subset[at])
-        length = len(self.compiled.pipeline)
-        if not -length <= at < length:
-            raise IndexError(f"index {at} is out of range for {length} samples")
-        return at % length
+@dataclass(frozen=True)
+class Split:
+    """Datasets whose samples or batches are finished in Python."""
+
+    tree: Tree[Leaf]
+    why: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Tensors whose rows are gathered."""
+
+    tree: Tree[Columns]
+
+
+Resolved = Native | Split | Gathered
 
 
 def resolve(loader: DataLoader[Any]) -> Resolved:
-    """Compiles what a loader is made of.
+    """Finds out what makes a loader's batches.
 
     Raises:
-        Unrecognized: the first part that runs in Python.
+        Unrecognized: torch alone; the message says why.
     """
-    native = {torch_default_collate, default_collate} if loader.batch_sampler is not None else {torch_default_convert}
-    if loader.collate_fn not in native:
-        raise Unrecognized(f"collate_fn {loader.collate_fn} runs in Python: use torchfeed.default_collate")
-    dataset: Any = loader.dataset
-    subset: Sequence[int] | None = None
-    while type(dataset) is Subset:
-        inner = dataset.indices
-        subset = inner if subset is None else [inner[i] for i in subset]
-        dataset = dataset.dataset
-    return Resolved(_compile(dataset, loader.memory_format), subset)
+    if loader.native == "off":
+        raise Unrecognized('native="off"')
+    batched = loader.batch_sampler is not None
+    native_collate = {torch_default_collate, default_collate} if batched else {torch_default_convert}
+    why = ""
+    if loader.collate_fn not in native_collate:
+        why = f"the collate_fn {describe(loader.collate_fn)} runs in Python: apply it to the batch, in your loop"
+    if type(first_leaf(loader.dataset)) is TensorDataset:
+        if why or not batched:
+            raise Unrecognized(why or "without batches, a TensorDataset is indexed by torch itself")
+        columns = read_tree(loader.dataset, read_columns, len)
+        if len({len(leaf.tensors) for leaf in columns.leaves}) > 1:
+            raise Unrecognized("the TensorDatasets that are concatenated have different numbers of tensors")
+        return Gathered(columns)
+    tree = read_datasets(loader.dataset)
+    why = next((leaf.why for leaf in tree.leaves if leaf.why), why)
+    if not why and any(leaf.one_hot != tree.leaves[0].one_hot for leaf in tree.leaves):
+        why = "the datasets that are concatenated have different target_transforms"
+    if why:
+        return Split(tree, why)
+    return Native(tree, compile_leaves(tree.leaves, loader.memory_format))
 
 
-def _compile(dataset: Any, memory_format: torch.memory_format) -> Compiled:
-    """Compiles a dataset.
+def read_datasets(dataset: Any) -> Tree[Leaf]:
+    """Reads a dataset, or those that it is made of.
+
+    Raises:
+        Unrecognized: one of them is none that the native engine reads.
+    """
+    tree = read_tree(dataset, read_leaf, len)
+    leaves = tree.leaves
+    if len({_made(leaf) for leaf in leaves}) > 1:
+        # They have to be laid side by side by Python, once they are tensors.
+        leaves = tuple(leaf.as_images() for leaf in leaves)
+        if len({_made(leaf) for leaf in leaves}) > 1:
+            raise Unrecognized("the datasets that are concatenated have images of different channels")
+    return replace(tree, leaves=leaves)
+
+
+def _made(leaf: Leaf) -> tuple[Any, ...]:
+    return leaf.plan.kind, leaf.plan.table.dtype, leaf.plan.table.channels
+
+
+def read_leaf(dataset: Any) -> Leaf:
+    """Reads a dataset that holds samples.
 
     Raises:
         Unrecognized: it is none that the native engine reads.
     """
     if isinstance(dataset, IterableDataset):
         raise Unrecognized("an IterableDataset has no index: samples are made by its own __iter__")
+    transforms = getattr(dataset, "transform", None), getattr(dataset, "target_transform", None)
+    if callable(getattr(type(dataset), "sample_source", None)):
+        return Leaf.read(
+            dataset, _native.Source.brought(len(dataset)), [0] * len(dataset), *transforms, brings=dataset.sample_source
+        )
     if isinstance(dataset, NativeDataset):
         cls = type(dataset)
         if cls.__getitem__ is not NativeDataset.__getitem__ or cls.__getitems__ is not NativeDataset.__getitems__:
-            raise Unrecognized(f"{cls.__name__} has a __getitem__ of its own")
-        return dataset.compile(memory_format)
-    source, targets, channels = _torchvision_source(dataset)
-    plan, levels = recognize(dataset.transform, channels), recognize_target(dataset.target_transform)
-    return compile_plan(source, targets, plan, levels, memory_format)
-
-
-def _torchvision_source(dataset: Any) -> tuple[_native.Source, Sequence[int], int]:
-    """Reads the samples of torchvision's own dataset classes.
-
-    Raises:
-        Unrecognized: another dataset, or one that was changed.
-    """
-    name = class_name(dataset)
-    if name == "ImageFolder":
-        if getattr(dataset.loader, "__qualname__", "") not in {"default_loader", "pil_loader"}:
-            raise Unrecognized("the dataset's loader function runs in Python: leave it out for the native decoder")
-        paths, targets = zip(*dataset.samples, strict=True) if dataset.samples else ((), ())
-        source = _native.Source.files(os.fsencode(path) for path in paths)
-    elif name in {"CIFAR10", "CIFAR100"}:
-        if not isinstance(dataset.data, np.ndarray) or dataset.data.dtype != np.uint8 or dataset.data.shape[3:] != (3,):
-            raise Unrecognized("dataset.data is not what torchvision made: uint8 of shape (N, H, W, 3)")
-        source, targets = array_source(dataset.data), dataset.targets
-    else:
-        kind = type(dataset)
-        raise Unrecognized(f"{kind.__module__}.{kind.__qualname__} makes its samples in Python")
-    # `transforms` is what runs; it is made of the other two unless someone replaced it.
-    pair = dataset.transforms
-    if pair is not None and (
-        class_name(pair) != "StandardTransform"
-        or pair.transform is not dataset.transform
-        or pair.target_transform is not dataset.target_transform
-    ):
-        raise Unrecognized("dataset.transforms is not made of transform and target_transform")
-    return source, targets, source.channels
+            raise Unrecognized(f"{cls.__name__} has a __getitem__ of its own: give it a sample_source instead")
+        return dataset.leaf()
+    samples = read_samples(dataset)
+    names: Sequence[str] = type(dataset).__getitem__.__code__.co_names
+    if "transforms" not in names:
+        return Leaf.read(dataset, samples.source, samples.labels, *transforms)
+    # `transforms` is what runs here, whatever the other two are by now.
+    joint = dataset.transforms
+    if joint is None:
+        return Leaf.read(dataset, samples.source, samples.labels, None, None)
+    if type(joint).__name__ == "StandardTransform" and type(joint).__module__.startswith("torchvision."):
+        return Leaf.read(dataset, samples.source, samples.labels, joint.transform, joint.target_transform)
+    return Leaf.read(dataset, samples.source, samples.labels, None, None, joint=joint)

@@ -112,7 +112,7 @@ def _unpickle(path: Path) -> dict[str, Any]:
 def _read_images(folder: Path) -> tuple[Pixels, list[int], list[str]]:
     """Decodes a folder of class folders into one array."""
     files = ImageFolder(folder)
-    pipeline = compile_plan(files.source, files.targets, recognize_geometry([], 3)).pipeline
+    pipeline = compile_plan(files.source, files.targets, recognize_geometry([], 3))
     epoch = _native.Epoch(pipeline, 0, min(4, os.cpu_count() or 1))
     batches = [list(range(len(files)))[start : start + 1024] for start in range(0, len(files), 1024)]
     for batch in batches:

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from torchfeed import _native
-from torchfeed.compile import Compiled
 from torchfeed.recognize import Unrecognized
+from torchfeed.recognize.leaf import Leaf
 
 from .native import NativeDataset
 
@@ -113,18 +111,15 @@ class ImageFolder(NativeDataset):
         """Another name of `samples`, as in torchvision."""
         return self.samples
 
-    def compile(self, memory_format: torch.memory_format = torch.contiguous_format) -> Compiled:
-        """Compiles the transforms as they are now; see `NativeDataset.compile`.
-
-        Args:
-            memory_format: how images lie in a batch.
+    def leaf(self) -> Leaf:
+        """Compiles the transforms as they are now.
 
         Raises:
-            Unrecognized: a transform, or the loader function, runs in Python.
+            Unrecognized: the loader function runs in Python.
         """
         if self.loader is not None:
             raise Unrecognized("the dataset's loader function runs in Python: leave it out for the native decoder")
-        return super().compile(memory_format)
+        return super().leaf()
 
     def image(self, index: int) -> Any:
         """Decodes the image of sample `index`, without transforms; see `NativeDataset.image`.

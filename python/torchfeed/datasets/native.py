@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
 from torchfeed import _native
-from torchfeed.compile import Compiled, Drawn, compile_plan, fresh_seed, recognize_target, to_image, to_tensors
-from torchfeed.recognize import Unrecognized, recognize, recognize_geometry
+from torchfeed.compile import Drawn, compile_leaves, compile_plan, fresh_seed, to_image
+from torchfeed.recognize import Unrecognized, recognize_geometry
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.tree import read_tree
+from torchfeed.samples import Key, SampleMaker, drawn
 
 __all__ = ["InMemoryDataset", "NativeDataset"]
 
@@ -48,36 +51,33 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         self.targets = list(targets)
         self.transform = transform
         self.target_transform = target_transform
-        self._compiled: tuple[Any, Any, Compiled] | None = None
-        self._plain: Compiled | None = None
+        self._made_with: tuple[Any, SampleMaker] | None = None
+        self._plain: _native.Pipeline | None = None
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def compile(self, memory_format: torch.memory_format = torch.contiguous_format) -> Compiled:
+    def leaf(self) -> Leaf:
         """Compiles the transforms as they are now.
 
-        Args:
-            memory_format: how images lie in a batch: `torch.contiguous_format` or `torch.channels_last`.
-
         Raises:
-            Unrecognized: a transform runs in Python.
+            Unrecognized: samples are made in Python.
         """
-        plan, levels = recognize(self.transform, self.source.channels), recognize_target(self.target_transform)
-        return compile_plan(self.source, self.targets, plan, levels, memory_format)
+        return Leaf.read(self, self.source, self.targets, self.transform, self.target_transform)
 
-    def _own(self) -> Compiled | None:
-        """The compiled transforms for access by index, kept while they are the same objects; `None` in Python."""
-        if self._compiled is None or self._compiled[:2] != (self.transform, self.target_transform):
+    def _maker(self) -> SampleMaker | None:
+        """What makes samples by index, kept while the transforms are the same objects; `None` in Python."""
+        transforms = self.transform, self.target_transform
+        if self._made_with is None or self._made_with[0] != transforms:
             try:
-                compiled = self.compile()
+                maker = SampleMaker(read_tree(self, lambda dataset: dataset.leaf(), len))
             except Unrecognized:
                 return None
-            self._compiled = (self.transform, self.target_transform, compiled)
-        return self._compiled[2]
+            self._made_with = transforms, maker
+        return self._made_with[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_compiled": None, "_plain": None}
+        return {**self.__dict__, "_made_with": None, "_plain": None}
 
     def _index(self, index: Any) -> int:
         at = operator.index(index)
@@ -98,24 +98,19 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
             A pair (image, target) for each index.
         """
         indices = [self._index(index) for index in indices]
-        compiled = self._own()
-        if compiled is None:
+        maker = self._maker()
+        if maker is None:
             return [self._python_sample(index) for index in indices]
-        epoch = _native.Epoch(compiled.pipeline, self._seed(compiled), 0)
-        samples: list[tuple[Any, Any]] = []
-        one_size = compiled.pipeline.output_size() is not None
-        for batch in [indices] if one_size else [[index] for index in indices]:
-            epoch.submit(batch)
-            images, targets = to_tensors(epoch.next())
-            labels = targets.tolist() if self.target_transform is None else targets.unbind()
-            samples.extend(zip(images.unbind(), labels, strict=True))
-        return samples
-
-    def _seed(self, compiled: Compiled) -> int:
-        """The seed of an access by index; torch's generator is left alone where nothing is drawn, as in torchvision."""
-        if self.seed is not None:
-            return self.seed
-        return fresh_seed() if compiled.plan.is_random else 0
+        seed = self.seed
+        if seed is None:
+            # torch's generator is left alone where nothing is drawn, as in torchvision.
+            seed = fresh_seed() if maker.compiled.is_random else 0
+        seen: Counter[int] = Counter()
+        keys = []
+        for index in indices:
+            keys.append(Key(index, seed, seen[index]))
+            seen[index] += 1
+        return maker.make(keys, seeded=self.seed is not None)
 
     def _python_sample(self, index: int) -> tuple[Any, Any]:
         image: Any = self.image(index)
@@ -135,7 +130,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         """
         if self._plain is None:
             self._plain = compile_plan(self.source, self.targets, recognize_geometry([], self.source.channels))
-        return to_image(*self._plain.pipeline.image(self._index(index)))
+        return to_image(*self._plain.image(self._index(index)))
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:
         """Says what an epoch of `seed` does to sample `index`.
@@ -158,10 +153,10 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
             [('RandomResizedCrop', {'top': 12, 'left': 0, ...}), ('RandomHorizontalFlip', {})]
         """
         try:
-            compiled = self.compile()
+            leaf = self.leaf()
         except Unrecognized as why:
             raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
-        return compiled.draw(self._index(index), seed, occurrence)
+        return drawn(compile_leaves([leaf]), self._index(index), seed, occurrence)
 
 
 class InMemoryDataset(NativeDataset, ABC):

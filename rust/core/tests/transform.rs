@@ -5,8 +5,8 @@ use torchfeed_core::{
     image::{Rect, Size, Window},
     rng::Key,
     transform::{
-        Call, Filter, Layout, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize, Tail,
-        Target,
+        Call, Filter, Layout, Op, PadMode, Padding, PassOrder, Plan, RandomChoice, RandomCrop, RandomResizedCrop,
+        Resize, Tail, Target,
         execute::{Executor, Scratch},
     },
 };
@@ -31,6 +31,17 @@ fn padding() -> impl Strategy<Value = Padding> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
+    leaf().prop_recursive(2, 8, 3, |op| {
+        let branches = prop::collection::vec(prop::collection::vec(op, 0..3), 1..4);
+        (branches, 0..3).prop_map(|(mut branches, kind)| match kind {
+            0 => Op::RandomApply { p: 0.5, ops: branches.remove(0) },
+            1 => Op::RandomChoice(RandomChoice::new(&vec![1.0; branches.len()], branches).expect("good weights")),
+            _ => Op::RandomOrder(branches),
+        })
+    })
+}
+
+fn leaf() -> impl Strategy<Value = Op> {
     let smaller = |edge| Target::Smaller { edge, max: None };
     prop_oneof![
         (size(40), filter()).prop_map(|(size, filter)| Op::Resize { target: Target::Exact(size), filter }),

@@ -5,10 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pyo3::{exceptions::PyRuntimeError, prelude::*};
+use pyo3::{
+    exceptions::{PyRuntimeError, PyValueError},
+    prelude::*,
+};
 use torchfeed_core::{
     Error,
-    batch::{self, Finished, Pool, Target, collate::Strided, one_hot::Levels},
+    batch::{self, Finished, Pool, Request, Target, collate::Strided, one_hot::Levels},
     transform::Layout,
 };
 
@@ -16,6 +19,7 @@ use crate::{
     error::Failure,
     memory,
     pipeline::Pipeline,
+    source::Source,
     tensor::{Dtype, Tensor},
 };
 
@@ -46,9 +50,9 @@ impl Epoch {
 
     fn finished(&self, done: &Finished) -> (Tensor, Tensor) {
         let pipeline = self.pipeline.get();
-        let (n, tail) = (done.len as i64, &pipeline.core.plan().tail);
-        let (c, h, w) = (tail.channels() as i64, done.size.height as i64, done.size.width as i64);
-        let strides = match tail.layout() {
+        let (n, form) = (done.len as i64, pipeline.core.form());
+        let (c, h, w) = (form.channels as i64, done.size.height as i64, done.size.width as i64);
+        let strides = match form.layout {
             Layout::ChannelsFirst => vec![c * h * w, h * w, w, 1],
             Layout::ChannelsLast => vec![c * h * w, 1, w * c, c],
         };
@@ -69,11 +73,21 @@ impl Epoch {
         Ok(Self { core: Mutex::new(Some(core)), pipeline })
     }
 
-    /// Queues a batch. `out` is (address, bytes, owner) of memory for its images.
-    #[pyo3(signature = (indices, out=None))]
-    fn submit(&self, py: Python<'_>, indices: Vec<usize>, out: Option<(usize, usize, Py<PyAny>)>) -> PyResult<()> {
+    /// Queues a batch. `out` is (address, bytes, owner) of memory for its images, `occurrences` says how often each
+    /// index came up before (where the epoch should not count), `given` brings samples.
+    #[pyo3(signature = (indices, out=None, *, occurrences=None, given=None))]
+    fn submit(
+        &self,
+        py: Python<'_>,
+        indices: Vec<usize>,
+        out: Option<(usize, usize, Py<PyAny>)>,
+        occurrences: Option<Vec<u32>>,
+        given: Option<&Source>,
+    ) -> PyResult<()> {
         let images = out.map(|(address, len, owner)| memory::output(address, len, owner));
-        self.with(py, |epoch| epoch.submit(&indices, images))
+        let given = given.map(|source| Arc::clone(&source.0));
+        let request = Request { indices: &indices, occurrences: occurrences.as_deref(), images, given };
+        self.with(py, |epoch| epoch.submit(request))
     }
 
     /// Counts a batch as seen without making it.
@@ -81,22 +95,35 @@ impl Epoch {
         self.with(py, |epoch| epoch.skip(&indices))
     }
 
+    /// Waits until the oldest pending batch is done, or with `in_order` false any of them: its position among them.
+    /// `None` if there is none within `timeout` seconds.
+    #[pyo3(signature = (timeout=None, *, in_order=true))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>, in_order: bool) -> PyResult<Option<usize>> {
+        let most = timeout.map(Duration::try_from_secs_f64).transpose();
+        let most = most.map_err(|error| PyValueError::new_err(format!("timeout: {error}")))?;
+        let start = Instant::now();
+        loop {
+            let left = most.map_or(SIGNAL_INTERVAL, |most| most.saturating_sub(start.elapsed()));
+            let done = self.with(py, |epoch| epoch.wait(left.min(SIGNAL_INTERVAL), in_order))?;
+            // Before a batch is taken: an exception must not lose it.
+            py.check_signals()?;
+            if done.is_some() || left.is_zero() {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// The pending batch at `position`, which must be done: (images, targets).
+    #[pyo3(signature = (position=0))]
+    fn take(&self, py: Python<'_>, position: usize) -> PyResult<(Tensor, Tensor)> {
+        let batch = self.with(py, |epoch| epoch.take(position))?;
+        Ok(self.finished(&batch))
+    }
+
     /// The oldest batch: (images, targets). `None` if it is not done within `timeout` seconds.
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<(Tensor, Tensor)>> {
-        let until = timeout.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
-        loop {
-            let done = self.with(py, |epoch| epoch.wait(SIGNAL_INTERVAL))?;
-            // Before the batch is taken: an exception must not lose it.
-            py.check_signals()?;
-            if done {
-                let batch = self.with(py, batch::Epoch::take)?;
-                return Ok(Some(self.finished(&batch)));
-            }
-            if until.is_some_and(|until| Instant::now() >= until) {
-                return Ok(None);
-            }
-        }
+        self.wait(py, timeout, true)?.map(|position| self.take(py, position)).transpose()
     }
 
     /// Stops and joins the threads. Batches that are not handed out are lost.

@@ -5,6 +5,7 @@ mod batch;
 mod decode;
 mod error;
 mod memory;
+mod part;
 mod pipeline;
 mod source;
 mod tensor;
@@ -15,6 +16,8 @@ mod transform;
 mod _native {
     #[pymodule_export]
     use super::batch::{Epoch, one_hot, stack};
+    #[pymodule_export]
+    use super::part::{Labels, Part};
     #[pymodule_export]
     use super::pipeline::Pipeline;
     #[pymodule_export]

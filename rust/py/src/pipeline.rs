@@ -1,4 +1,4 @@
-//! A dataset and its transforms, bound.
+//! Datasets and their transforms, bound.
 
 use std::sync::Arc;
 
@@ -9,17 +9,10 @@ use pyo3::{
 use torchfeed_core::{
     batch::{self, Pool, Target, one_hot::Levels},
     decode::{Decoder, Fallback, Limits},
-    rng::Key,
-    transform::{Layout, PassOrder, Plan, Tail},
+    transform::{Form, Layout, PassOrder},
 };
 
-use crate::{
-    decode::PythonDecoder,
-    error::Failure,
-    source::Source,
-    tensor::Dtype,
-    transform::{Op, parameters},
-};
+use crate::{decode::PythonDecoder, error::Failure, part::Part, source::Source, tensor::Dtype, transform::parameters};
 
 /// Free blocks that a pipeline keeps. It never holds more than were in use at the same time.
 const KEPT_BLOCKS: usize = 64;
@@ -37,15 +30,12 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
 
 #[pymethods]
 impl Pipeline {
-    /// `table` holds 256 output values per channel, of `dtype`; `one_hot` is (classes, on, off, dtype).
+    /// `channels` and `dtype` are those of every part; `one_hot` is (classes, on, off, dtype).
     #[new]
-    #[pyo3(signature = (source, labels, ops, table, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback))]
+    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback))]
     #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
     fn new(
-        source: &Source,
-        labels: Vec<i64>,
-        ops: Vec<PyRef<'_, Op>>,
-        table: &[u8],
+        parts: Vec<PyRef<'_, Part>>,
         channels: usize,
         dtype: Dtype,
         channels_last: bool,
@@ -55,11 +45,9 @@ impl Pipeline {
         fallback: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let layout = if channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
-        let plan = Plan {
-            ops: ops.iter().map(|op| op.0).collect(),
-            tail: Tail::new(table.to_vec(), channels, usize::from(dtype.1 / 8), layout).map_err(Failure::from)?,
-            pass_order: if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst },
-        };
+        let form = Form { channels, element: usize::from(dtype.1 / 8), layout };
+        let pass_order = if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
+        let parts = parts.iter().map(|part| part.with(form, pass_order)).collect::<Result<_, _>>()?;
         let fallback = fallback.map(|object| Arc::new(PythonDecoder(object)) as Arc<dyn Fallback>);
         let decoder = Decoder { limits: Limits { max_pixels }, fallback };
         let (target, target_dtype) = match one_hot {
@@ -69,12 +57,12 @@ impl Pipeline {
             }
         };
         let pool = Pool::new(KEPT_BLOCKS);
-        let core = batch::Pipeline::new(Arc::clone(&source.0), decoder, plan, labels, target, pool);
+        let core = batch::Pipeline::new(parts, decoder, target, pool);
         Ok(Self { core: Arc::new(core.map_err(Failure::from)?), dtype, target_dtype })
     }
 
     fn __len__(&self) -> usize {
-        self.core.source().len()
+        self.core.len()
     }
 
     /// The (height, width) of every output, or `None` where it depends on the image.
@@ -82,23 +70,26 @@ impl Pipeline {
         self.core.output_size().map(|size| (size.height, size.width))
     }
 
-    /// The (height, width) of sample `index`, and what is done to it.
+    /// The (height, width) of sample `index`, and what is done to it. `given` brings the sample, as its first item.
+    #[pyo3(signature = (index, seed, occurrence, given=None))]
     fn draw<'py>(
         &self,
         py: Python<'py>,
         index: usize,
         seed: u64,
         occurrence: u32,
+        given: Option<&Source>,
     ) -> PyResult<((usize, usize), Drawn<'py>)> {
-        let key = Key { seed, index: index as u64, occurrence };
-        let (size, calls) = py.detach(|| self.core.draw(key)).map_err(Failure::from)?;
+        let given = given.map(|source| (&*source.0, 0));
+        let draw = || self.core.sample(index, given)?.draw(seed, occurrence);
+        let (size, calls) = py.detach(draw).map_err(Failure::from)?;
         let calls = calls.iter().map(|(op, call)| Ok((*op, parameters(py, call)?))).collect::<PyResult<_>>()?;
         Ok(((size.height, size.width), calls))
     }
 
     /// Sample `index` without transforms: (height, width, channels) and its pixels.
     fn image<'py>(&self, py: Python<'py>, index: usize) -> PyResult<((usize, usize, usize), Bound<'py, PyBytes>)> {
-        let image = py.detach(|| self.core.image(index)).map_err(Failure::from)?;
+        let image = py.detach(|| self.core.sample(index, None)?.image()).map_err(Failure::from)?;
         Ok(((image.size.height, image.size.width, image.channels), PyBytes::new(py, &image.data)))
     }
 }

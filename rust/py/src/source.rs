@@ -2,10 +2,15 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use pyo3::{prelude::*, types::PyBytes};
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    prelude::*,
+    pybacked::{PyBackedBytes, PyBackedStr},
+    types::{PyBytes, PyTuple},
+};
 use torchfeed_core::{
     image::Size,
-    source::{self, Arrays, Blobs, Files},
+    source::{self, Arrays, Blobs, Files, Given, bytes_to_path},
 };
 
 use crate::{error::Failure, memory::Borrowed};
@@ -40,12 +45,27 @@ impl Source {
         Ok(Self(Arc::new(source::Source::Blobs(Blobs::new(Box::new(data), ends).map_err(Failure::from)?))))
     }
 
-    /// Images in memory: a C-contiguous uint8 array of shape (N, H, W, C) at `address`, kept alive by `owner`.
+    /// Images in memory: a uint8 array (N, H, W, C) at `address`, with `strides` in bytes, kept alive by `owner`.
     #[staticmethod]
-    fn array(address: usize, shape: [usize; 4], owner: Py<PyAny>) -> PyResult<Self> {
-        let data = Borrowed::new(address, shape.iter().product(), owner);
-        let arrays = Arrays::new(Box::new(data), shape[0], Size::new(shape[1], shape[2]), shape[3]);
+    fn array(address: usize, shape: [usize; 4], strides: [usize; 4], owner: Py<PyAny>) -> PyResult<Self> {
+        let data = Borrowed::new(address, Arrays::span(shape, strides).unwrap_or(0), owner);
+        let [len, height, width, channels] = shape;
+        let arrays = Arrays::strided(Box::new(data), len, Size::new(height, width), channels, strides);
         Ok(Self(Arc::new(source::Source::Arrays(arrays.map_err(Failure::from)?))))
+    }
+
+    /// So many RGB images that come with each batch.
+    #[staticmethod]
+    fn brought(length: usize) -> Self {
+        Self(Arc::new(source::Source::Brought(length)))
+    }
+
+    /// The images of one batch: ("path", bytes), ("bytes", bytes), ("array", address, (height, width, 3), owner) or
+    /// `None` for each position.
+    #[staticmethod]
+    fn given(items: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let items = items.try_iter()?.map(|item| given(&item?)).collect::<PyResult<_>>()?;
+        Ok(Self(Arc::new(source::Source::Given(items))))
     }
 
     /// Channels of the decoded images.
@@ -61,7 +81,7 @@ impl Source {
     /// Pickles a source of files as its paths. Samples in memory belong to their dataset, which pickles them itself.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
         let source::Source::Files(files) = &*self.0 else {
-            return Err(pyo3::exceptions::PyTypeError::new_err("only a source of files can be pickled"));
+            return Err(PyTypeError::new_err("only a source of files can be pickled"));
         };
         let paths = (0..files.len()).map(|index| PyBytes::new(py, files.path_bytes(index))).collect();
         Ok((py.get_type::<Self>().getattr("files")?, (paths,)))
@@ -74,6 +94,25 @@ impl Source {
             _ => None,
         }
     }
+}
+
+fn given(item: &Bound<'_, PyAny>) -> PyResult<Option<Given>> {
+    if item.is_none() {
+        return Ok(None);
+    }
+    let item = item.cast::<PyTuple>()?;
+    let kind = item.get_item(0)?;
+    Ok(Some(match kind.extract::<PyBackedStr>()?.as_ref() {
+        "path" => Given::Path(bytes_to_path(item.get_item(1)?.cast::<PyBytes>()?.as_bytes())),
+        "bytes" => Given::Encoded(Box::new(item.get_item(1)?.extract::<PyBackedBytes>()?)),
+        "array" => {
+            let (_, address, [height, width, channels], owner): (Bound<'_, PyAny>, usize, [usize; 3], Py<PyAny>) =
+                item.extract()?;
+            let data = Borrowed::new(address, height * width * channels, owner);
+            Given::pixels(Box::new(data), Size::new(height, width)).map_err(Failure::from)?
+        }
+        other => return Err(PyValueError::new_err(format!("unknown kind of sample {other:?}"))),
+    }))
 }
 
 /// The image files below `root/class` for each (class, target), and the target of each.

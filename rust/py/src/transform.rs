@@ -3,8 +3,10 @@
 use pyo3::{prelude::*, types::PyDict};
 use torchfeed_core::{
     image::Size,
-    transform::{self, Call, Filter, PadMode, Padding, RandomCrop, RandomResizedCrop, Resize, Target},
+    transform::{self, Call, Filter, PadMode, Padding, RandomChoice, RandomCrop, RandomResizedCrop, Resize, Target},
 };
+
+use crate::error::Failure;
 
 /// A declared transform.
 #[pyclass(frozen, module = "torchfeed._native")]
@@ -43,6 +45,11 @@ fn padding(([left, top, right, bottom], fill, mode): PaddingArguments) -> PyResu
     let found = MODES.iter().find(|(name, _)| *name == mode);
     let mode = found.map(|(_, mode)| *mode).ok_or_else(|| unknown("padding mode", mode))?;
     Ok(Padding { left, top, right, bottom, fill, mode })
+}
+
+/// The core's ops.
+pub(crate) fn cloned(ops: &[PyRef<'_, Op>]) -> Vec<transform::Op> {
+    ops.iter().map(|op| op.0.clone()).collect()
 }
 
 fn size((height, width): (usize, usize)) -> Size {
@@ -98,6 +105,22 @@ impl Op {
     #[staticmethod]
     fn pad(pad: PaddingArguments) -> PyResult<Self> {
         Ok(Self(transform::Op::Pad(padding(pad)?)))
+    }
+
+    #[staticmethod]
+    fn random_apply(p: f64, ops: Vec<PyRef<'_, Op>>) -> Self {
+        Self(transform::Op::RandomApply { p, ops: cloned(&ops) })
+    }
+
+    #[staticmethod]
+    fn random_choice(weights: Vec<f64>, branches: Vec<Vec<PyRef<'_, Op>>>) -> PyResult<Self> {
+        let branches = branches.iter().map(|ops| cloned(ops)).collect();
+        Ok(Self(transform::Op::RandomChoice(RandomChoice::new(&weights, branches).map_err(Failure::from)?)))
+    }
+
+    #[staticmethod]
+    fn random_order(branches: Vec<Vec<PyRef<'_, Op>>>) -> Self {
+        Self(transform::Op::RandomOrder(branches.iter().map(|ops| cloned(ops)).collect()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Threads that make batches, in order.
+//! Threads that make batches.
 
 use std::{
     collections::VecDeque,
@@ -8,9 +8,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{Builder, JoinHandle},
+    time::{Duration, Instant},
 };
 
-use super::{job::Batch, pipeline::Scratch};
+use super::{job::Batch, sample::Scratch};
 
 /// A pool of threads. They share the samples of the batches that are submitted, oldest batch first, and park when
 /// there is nothing to do. Dropping the engine lets every thread finish its sample and joins it.
@@ -24,8 +25,11 @@ pub struct Engine {
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// The batches that may have unclaimed samples.
     batches: Mutex<VecDeque<Arc<Batch>>>,
     submitted: Condvar,
+    /// A batch is done; whoever waits looks which.
+    finished: Condvar,
     closing: AtomicBool,
 }
 
@@ -35,11 +39,8 @@ impl Shared {
     }
 
     /// The oldest batch with unclaimed samples; waits for one. `None` when the engine closes.
-    fn next(&self, finished: Option<&Arc<Batch>>) -> Option<Arc<Batch>> {
+    fn next(&self) -> Option<Arc<Batch>> {
         let mut batches = self.lock();
-        if let Some(finished) = finished {
-            batches.retain(|batch| !Arc::ptr_eq(batch, finished));
-        }
         loop {
             if self.closing.load(Ordering::Relaxed) {
                 return None;
@@ -51,12 +52,21 @@ impl Shared {
         }
     }
 
+    /// Lets go of a batch without unclaimed samples. A thread that parks must not keep its memory.
+    fn leave(&self, batch: Arc<Batch>, finished: bool) {
+        let mut batches = self.lock();
+        batches.retain(|other| !Arc::ptr_eq(other, &batch));
+        if finished {
+            // Under the lock, so that no one is between a look at the batch and the wait.
+            self.finished.notify_all();
+        }
+    }
+
     fn run(&self) {
         let mut scratch = Scratch::default();
-        let mut batch = self.next(None);
-        while let Some(current) = batch {
-            current.work(&mut scratch, || !self.closing.load(Ordering::Relaxed));
-            batch = self.next(Some(&current));
+        while let Some(batch) = self.next() {
+            let finished = batch.work(&mut scratch, || !self.closing.load(Ordering::Relaxed));
+            self.leave(batch, finished);
         }
     }
 }
@@ -86,6 +96,20 @@ impl Engine {
     pub fn submit(&self, batch: Arc<Batch>) {
         self.shared.lock().push_back(batch);
         self.shared.submitted.notify_all();
+    }
+
+    /// What `look` finds: now, or when a batch is done, but after no longer than `most`.
+    pub fn wait<R>(&self, most: Duration, mut look: impl FnMut() -> Option<R>) -> Option<R> {
+        let start = Instant::now();
+        let mut batches = self.shared.lock();
+        loop {
+            let left = most.saturating_sub(start.elapsed());
+            let found = look();
+            if found.is_some() || left.is_zero() {
+                return found;
+            }
+            batches = self.shared.finished.wait_timeout(batches, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 

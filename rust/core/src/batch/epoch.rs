@@ -1,14 +1,45 @@
-//! One pass over a dataset: batches submitted in the sampler's order, finished ones handed out in the same order.
+//! One pass over a dataset: batches submitted in the sampler's order, finished ones handed out.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     buffer::Memory,
     engine::Engine,
     job::{Batch, Finished},
-    pipeline::{Pipeline, Scratch},
+    pipeline::Pipeline,
+    sample::Scratch,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, source::Source};
+
+/// A batch to be made.
+#[derive(Debug, Default)]
+pub struct Request<'a> {
+    /// The indices of its samples.
+    pub indices: &'a [usize],
+    /// How often each index came up before, where the caller counts. Otherwise the epoch does.
+    pub occurrences: Option<&'a [u32]>,
+    /// Memory for its images, where the caller has some.
+    pub images: Option<Memory>,
+    /// What is brought for its samples: see [`Batch::new`].
+    pub given: Option<Arc<Source>>,
+}
+
+impl<'a> From<&'a [usize]> for Request<'a> {
+    fn from(indices: &'a [usize]) -> Self {
+        Self { indices, ..Self::default() }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [usize; N]> for Request<'a> {
+    fn from(indices: &'a [usize; N]) -> Self {
+        Self::from(&indices[..])
+    }
+}
 
 /// An epoch in progress.
 #[derive(Debug)]
@@ -44,19 +75,29 @@ impl Epoch {
     fn occurrence(&mut self, index: usize) -> Result<u32> {
         self.pipeline.check_index(index)?;
         if index >= self.seen.len() {
-            self.seen.resize(self.pipeline.source().len(), 0);
+            self.seen.resize(self.pipeline.len(), 0);
         }
         self.seen[index] += 1;
         Ok(self.seen[index] - 1)
     }
 
-    /// Queues the batch of `indices`; its images go to `images` where given.
+    /// Queues a batch.
     ///
     /// # Errors
-    /// As [`Batch::new`].
-    pub fn submit(&mut self, indices: &[usize], images: Option<Memory>) -> Result<()> {
-        let samples = indices.iter().map(|&i| Ok((i, self.occurrence(i)?))).collect::<Result<Vec<_>>>()?;
-        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, images)?;
+    /// As [`Batch::new`]; [`Error::Parameter`] where there are not as many occurrences as indices.
+    pub fn submit<'a>(&mut self, request: impl Into<Request<'a>>) -> Result<()> {
+        let Request { indices, occurrences, images, given } = request.into();
+        let samples = match occurrences {
+            None => indices.iter().map(|&index| Ok((index, self.occurrence(index)?))).collect::<Result<_>>()?,
+            Some(counts) if counts.len() == indices.len() => {
+                indices.iter().copied().zip(counts.iter().copied()).collect()
+            }
+            Some(counts) => {
+                let (got, wanted) = (counts.len(), indices.len());
+                return Err(Error::Parameter(format!("{got} occurrences for {wanted} indices")));
+            }
+        };
+        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, images, given)?;
         if let Some(engine) = &self.engine {
             engine.submit(Arc::clone(&batch));
         }
@@ -70,38 +111,40 @@ impl Epoch {
         self.pending.len()
     }
 
-    /// Whether the oldest pending batch is done; waits for it, but no longer than about `most`.
+    /// Waits until the oldest pending batch is done, or with `in_order` false any of them, but no longer than about
+    /// `most`. Returns its position among the pending ones.
+    ///
+    /// Without threads the caller's own makes the oldest batch: at least one sample per call.
     ///
     /// # Errors
     /// [`Error::Parameter`] where nothing is pending, or the process is a fork of the one that has the threads.
-    pub fn wait(&mut self, most: Duration) -> Result<bool> {
-        let Some(batch) = self.pending.front() else {
+    pub fn wait(&mut self, most: Duration, in_order: bool) -> Result<Option<usize>> {
+        let Some(oldest) = self.pending.front() else {
             return Err(Error::Parameter("no batch was submitted".into()));
         };
-        if let Some(engine) = &self.engine {
-            if !engine.is_alive() {
-                return Err(Error::Parameter(
-                    "this process was forked while a loader was being iterated: its threads stayed in the parent; \
-                     call iter() again here"
-                        .into(),
-                ));
-            }
-        } else {
-            let until = std::time::Instant::now() + most;
-            batch.work(&mut self.scratch, || std::time::Instant::now() < until);
+        let Some(engine) = &self.engine else {
+            let (start, mut first) = (Instant::now(), true);
+            oldest.work(&mut self.scratch, || std::mem::take(&mut first) || start.elapsed() < most);
+            return Ok(oldest.is_done().then_some(0));
+        };
+        if !engine.is_alive() {
+            return Err(Error::Parameter(
+                "this process was forked while a loader was being iterated: its threads stayed in the parent; \
+                 call iter() again here"
+                    .into(),
+            ));
         }
-        let most = if self.engine.is_some() { most } else { Duration::ZERO };
-        Ok(batch.wait(most))
+        let eligible = if in_order { 1 } else { self.pending.len() };
+        Ok(engine.wait(most, || self.pending.iter().take(eligible).position(|batch| batch.is_done())))
     }
 
-    /// Hands out the oldest pending batch, once [`Epoch::wait`] said that it is done.
+    /// Hands out the pending batch at `position`, which [`Epoch::wait`] returned.
     ///
     /// # Errors
-    /// As [`Batch::finish`]; [`Error::Parameter`] where nothing is pending.
-    ///
-    /// # Panics
-    /// If it is not done.
-    pub fn take(&mut self) -> Result<Finished> {
-        self.pending.pop_front().ok_or_else(|| Error::Parameter("no batch was submitted".into()))?.finish()
+    /// As [`Batch::finish`]; [`Error::Parameter`] where there is no such batch, or it is not done: it is then kept.
+    pub fn take(&mut self, position: usize) -> Result<Finished> {
+        let (len, done) = (self.pending.len(), self.pending.get(position).is_some_and(|batch| batch.is_done()));
+        let batch = if done { self.pending.remove(position) } else { None };
+        batch.ok_or_else(|| Error::Parameter(format!("batch {position} of {len} is not done")))?.finish()
     }
 }

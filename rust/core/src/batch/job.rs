@@ -4,17 +4,17 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use super::{
     buffer::{Buffer, Memory, Slot, Slots},
-    pipeline::{Pipeline, Scratch},
+    pipeline::Pipeline,
+    sample::{Sample, Scratch},
 };
-use crate::{Error, Result, image::Size, rng::Key};
+use crate::{Error, Result, image::Size, source::Source};
 
 /// A batch that is being made, or done.
 #[derive(Debug)]
@@ -23,24 +23,20 @@ pub struct Batch {
     seed: u64,
     /// The index of each sample and how often it came up before in this epoch.
     samples: Vec<(usize, u32)>,
+    /// What was brought for each of them.
+    given: Option<Arc<Source>>,
     slots: Slots,
     /// Where sizes depend on the images, each sample gets a buffer of its own; they are stacked at the end.
     loose: Option<Mutex<Loose>>,
+    /// The samples that are not done.
     left: AtomicUsize,
     failed: AtomicBool,
-    state: Mutex<State>,
-    done: Condvar,
+    /// The failed sample that comes first in the batch, whichever thread found it.
+    error: Mutex<Option<(usize, Error)>>,
 }
 
 /// The samples of a batch that are done, each with its size.
 type Loose = Vec<Option<(Size, Buffer)>>;
-
-#[derive(Debug, Default)]
-struct State {
-    done: bool,
-    /// The failed sample that comes first in the batch, whichever thread found it.
-    error: Option<(usize, Error)>,
-}
 
 /// A finished batch.
 #[derive(Debug, Clone)]
@@ -64,14 +60,16 @@ impl Batch {
     /// A batch of `samples` (index, occurrence), drawn with the epoch's `seed`.
     ///
     /// `images` is memory for the images where the caller has some; [`Pipeline::output_size`] says of what size.
+    /// `given` has a sample for each position whose own source is [`Source::Brought`].
     ///
     /// # Errors
-    /// [`Error::Parameter`] for an empty batch, an index out of range, or memory of the wrong length.
+    /// [`Error::Parameter`] for an empty batch, an index out of range, or memory or given samples that do not fit.
     pub fn new(
         pipeline: Arc<Pipeline>,
         seed: u64,
         samples: Vec<(usize, u32)>,
         images: Option<Memory>,
+        given: Option<Arc<Source>>,
     ) -> Result<Arc<Self>> {
         let len = samples.len();
         if len == 0 {
@@ -79,6 +77,10 @@ impl Batch {
         }
         for &(index, _) in &samples {
             pipeline.check_index(index)?;
+        }
+        if let Some(given) = given.as_deref().filter(|given| given.len() != len || given.channels() != 3) {
+            let (got, channels) = (given.len(), given.channels());
+            return Err(Error::Parameter(format!("{got} images of {channels} channels given for {len} RGB samples")));
         }
         let pool = pipeline.pool();
         let bytes = pipeline.output_size().map(|size| pipeline.image_bytes(size) * len);
@@ -95,19 +97,20 @@ impl Batch {
             pipeline,
             seed,
             samples,
+            given,
             slots: Slots::new(images, targets, len),
             loose,
             left: AtomicUsize::new(len),
             failed: AtomicBool::new(false),
-            state: Mutex::default(),
-            done: Condvar::new(),
+            error: Mutex::default(),
         }))
     }
 
-    /// Makes samples until none is left to claim, or `go_on` says no.
-    pub fn work(&self, scratch: &mut Scratch, mut go_on: impl FnMut() -> bool) {
+    /// Makes samples until none is left to claim, or `go_on` says no. Returns whether this made the last one.
+    pub fn work(&self, scratch: &mut Scratch, mut go_on: impl FnMut() -> bool) -> bool {
+        let mut last = false;
         while go_on() {
-            let Some(slot) = self.slots.claim() else { return };
+            let Some(slot) = self.slots.claim() else { break };
             let position = slot.position;
             // Slots are claimed in order: after a failure the samples that are still unclaimed all come later in the
             // batch, so leaving them out does not change which error is reported.
@@ -117,19 +120,21 @@ impl Batch {
                     self.fail(position, error);
                 }
             }
-            // Release what was written to the slot; the last one acquires everything before it is handed out.
-            if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-                lock(&self.state).done = true;
-                self.done.notify_all();
-            }
+            // Release what was written to the slot; who sees that none is left acquires all of it.
+            last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
         }
+        last
+    }
+
+    fn sample(&self, position: usize) -> Sample<'_> {
+        let given = self.given.as_deref().map(|given| (given, position));
+        self.pipeline.sample(self.samples[position].0, given).expect("an index that was checked")
     }
 
     fn make(&self, slot: Slot<'_>, scratch: &mut Scratch) -> Result<()> {
-        let (index, occurrence) = self.samples[slot.position];
-        let key = Key { seed: self.seed, index: index as u64, occurrence };
-        self.pipeline.write_target(index, slot.target)?;
-        self.pipeline.with_sample(key, scratch, |executor, image, scratch| {
+        let sample = self.sample(slot.position);
+        sample.write_target(slot.target)?;
+        sample.make(self.seed, self.samples[slot.position].1, scratch, |executor, image, scratch| {
             let Some(loose) = &self.loose else {
                 executor.run(image, scratch, slot.image);
                 return Ok(());
@@ -144,26 +149,24 @@ impl Batch {
     fn panicked(&self, position: usize, panic: &(dyn Any + Send)) -> Error {
         let message = panic.downcast_ref::<&str>().map(ToString::to_string);
         let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
-        let index = self.samples[position].0;
-        Error::Panic(message.unwrap_or_else(|| "panic".into())).at(index, self.pipeline.source().path(index))
+        self.sample(position).blame(Error::Panic(message.unwrap_or_else(|| "panic".into())))
     }
 
     fn fail(&self, position: usize, error: Error) {
         self.failed.store(true, Ordering::Relaxed);
-        let mut state = lock(&self.state);
-        if state.error.as_ref().is_none_or(|(first, _)| position < *first) {
-            state.error = Some((position, error));
+        let mut first = lock(&self.error);
+        if first.as_ref().is_none_or(|(first, _)| position < *first) {
+            *first = Some((position, error));
         }
     }
 
-    /// Waits until all samples are made, but no longer than `most`. Returns whether they are.
-    pub fn wait(&self, most: Duration) -> bool {
-        let state = lock(&self.state);
-        let waited = self.done.wait_timeout_while(state, most, |state| !state.done);
-        waited.unwrap_or_else(PoisonError::into_inner).0.done
+    /// Whether all samples are made.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.left.load(Ordering::Acquire) == 0
     }
 
-    /// The batch, once [`Batch::wait`] returned true.
+    /// The batch, once [`Batch::is_done`].
     ///
     /// # Errors
     /// The error of the first sample that failed; [`Error::Shape`] where images have unequal sizes.
@@ -171,9 +174,8 @@ impl Batch {
     /// # Panics
     /// If samples are still being made.
     pub fn finish(&self) -> Result<Finished> {
-        let mut state = lock(&self.state);
-        assert!(state.done, "batch is not done");
-        if let Some((_, error)) = state.error.take() {
+        assert!(self.is_done(), "batch is not done");
+        if let Some((_, error)) = lock(&self.error).take() {
             return Err(error);
         }
         let (size, images) = match &self.loose {
@@ -192,14 +194,12 @@ impl Batch {
         for (position, out) in all.bytes_mut().chunks_exact_mut(bytes).enumerate() {
             let (other, buffer) = sample(position);
             if *other != size {
-                let index = self.samples[position].0;
-                let channels = self.pipeline.plan().tail.channels();
-                return Err(Error::Shape(format!(
+                let channels = self.pipeline.form().channels;
+                return Err(self.sample(position).blame(Error::Shape(format!(
                     "stack expects each tensor to be equal size, but got [{channels}, {}, {}] at entry 0 and \
                      [{channels}, {}, {}] at entry {position}: add a Resize to a pair, or a crop, to the transform",
                     size.height, size.width, other.height, other.width
-                ))
-                .at(index, self.pipeline.source().path(index)));
+                ))));
             }
             out.copy_from_slice(buffer.bytes());
         }

@@ -6,10 +6,14 @@ pub mod engine;
 pub mod epoch;
 pub mod job;
 pub mod one_hot;
+mod part;
 pub mod pipeline;
+mod sample;
 
 pub use buffer::{Buffer, Pool};
 pub use engine::Engine;
-pub use epoch::Epoch;
+pub use epoch::{Epoch, Request};
 pub use job::{Batch, Finished};
+pub use part::Part;
 pub use pipeline::{Pipeline, Target};
+pub use sample::{Sample, Scratch};

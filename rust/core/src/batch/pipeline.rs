@@ -1,19 +1,9 @@
-//! One sample, from its source to its slot.
+//! Datasets, one behind the other, and everything that is done to their samples.
 
 use std::sync::Arc;
 
-use super::{buffer::Pool, one_hot::Levels};
-use crate::{
-    Error, Result,
-    decode::{self, Decoder},
-    image::{Rect, Size, View, Window},
-    rng::Key,
-    source::{Item, Source},
-    transform::{
-        Call, Plan,
-        execute::{self, Executor},
-    },
-};
+use super::{buffer::Pool, one_hot::Levels, part::Part, sample::Sample};
+use crate::{Error, Result, decode::Decoder, image::Size, source::Source, transform::Form};
 
 /// What a sample's target becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,60 +14,54 @@ pub enum Target {
     OneHot(Levels),
 }
 
-/// A dataset and everything that is done to its samples.
+/// Datasets and everything that is done to their samples. Indices count over all parts, in order.
 #[derive(Debug)]
 pub struct Pipeline {
-    source: Arc<Source>,
+    parts: Vec<Part>,
+    /// The index behind the last sample of each part.
+    ends: Vec<usize>,
     decoder: Decoder,
-    plan: Plan,
-    labels: Vec<i64>,
     target: Target,
     pool: Arc<Pool>,
-}
-
-/// A thread's memory, used again for every sample.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    bytes: Vec<u8>,
-    decode: decode::Scratch,
-    window: Window,
-    calls: Vec<(usize, Call)>,
-    execute: execute::Scratch,
+    form: Form,
+    output_size: Option<Size>,
 }
 
 impl Pipeline {
-    /// A pipeline; `labels` holds the class of each sample, `pool` the memory of batches.
+    /// A pipeline; `pool` is the memory of its batches.
     ///
     /// # Errors
-    /// [`Error::Parameter`] where the number of labels is not that of the samples, or the plan is for other channels.
-    pub fn new(
-        source: Arc<Source>,
-        decoder: Decoder,
-        plan: Plan,
-        labels: Vec<i64>,
-        target: Target,
-        pool: Arc<Pool>,
-    ) -> Result<Self> {
-        if labels.len() != source.len() {
-            return Err(Error::Parameter(format!("{} labels for {} samples", labels.len(), source.len())));
+    /// [`Error::Parameter`] where there is no part, or the parts' outputs differ in channels, type or layout.
+    pub fn new(parts: Vec<Part>, decoder: Decoder, target: Target, pool: Arc<Pool>) -> Result<Self> {
+        let first = parts.first().ok_or_else(|| Error::Parameter("a pipeline of no parts".into()))?;
+        let (form, size) = (first.plan().tail.form(), first.output_size());
+        if let Some(other) = parts.iter().map(|part| part.plan().tail.form()).find(|other| *other != form) {
+            return Err(Error::Parameter(format!("parts of different outputs: {form:?} and {other:?}")));
         }
-        if plan.tail.channels() != source.channels() {
-            let (wanted, got) = (plan.tail.channels(), source.channels());
-            return Err(Error::Parameter(format!("a table for {wanted} channels, but images of {got}")));
-        }
-        Ok(Self { source, decoder, plan, labels, target, pool })
+        let output_size = size.filter(|_| parts.iter().all(|part| part.output_size() == size));
+        let ends = parts.iter().scan(0, |end, part| {
+            *end += part.len();
+            Some(*end)
+        });
+        Ok(Self { ends: ends.collect(), parts, decoder, target, pool, form, output_size })
     }
 
-    /// Where the samples come from.
+    /// The number of samples.
     #[must_use]
-    pub fn source(&self) -> &Source {
-        &self.source
+    pub fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
     }
 
-    /// What is done to them.
+    /// Whether there are no samples.
     #[must_use]
-    pub const fn plan(&self) -> &Plan {
-        &self.plan
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The datasets.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// What becomes of the labels.
@@ -92,16 +76,22 @@ impl Pipeline {
         &self.pool
     }
 
+    /// What an output's values are, and how they lie in memory.
+    #[must_use]
+    pub const fn form(&self) -> Form {
+        self.form
+    }
+
     /// The size of every output, where it is one.
     #[must_use]
-    pub fn output_size(&self) -> Option<Size> {
-        self.plan.output_size(self.source.image_size())
+    pub const fn output_size(&self) -> Option<Size> {
+        self.output_size
     }
 
     /// Bytes of an output image of `size`.
     #[must_use]
     pub const fn image_bytes(&self, size: Size) -> usize {
-        size.height * size.width * self.plan.tail.channels() * self.plan.tail.element()
+        size.height * size.width * self.form.channels * self.form.element
     }
 
     /// Bytes of a target.
@@ -118,109 +108,33 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Parameter`] with the index and the number of samples.
     pub fn check_index(&self, index: usize) -> Result<()> {
-        let len = self.source.len();
+        let len = self.len();
         if index >= len {
             return Err(Error::Parameter(format!("index {index} is out of range for {len} samples")));
         }
         Ok(())
     }
 
-    /// The size of a sample's image, and what is done to it.
+    /// Sample `index`. It is read from `given`, a source and the position there, if its own is [`Source::Brought`].
     ///
     /// # Errors
-    /// Where the sample cannot be read, its header cannot be decoded, or a transform does not apply to its size.
-    pub fn draw(&self, key: Key) -> Result<(Size, Vec<(usize, Call)>)> {
-        let index = key.index as usize;
+    /// As [`Pipeline::check_index`].
+    pub fn sample<'a>(&'a self, index: usize, given: Option<(&'a Source, usize)>) -> Result<Sample<'a>> {
         self.check_index(index)?;
-        let draw = || {
-            let mut bytes = Vec::new();
-            let size = match self.source.read(index, &mut bytes)? {
-                Item::Encoded(bytes) => self.decoder.header(bytes)?.size,
-                Item::Pixels(view) => view.size,
-            };
-            let mut calls = Vec::new();
-            self.plan.draw(key, size, &mut calls)?;
-            Ok((size, calls))
+        let number = self.ends.partition_point(|&end| end <= index);
+        let part = &self.parts[number];
+        let at = index - (self.ends[number] - part.len());
+        let from = match part.source() {
+            Source::Brought(_) => given.filter(|(source, at)| *at < source.len()),
+            _ => None,
         };
-        draw().map_err(|error: Error| error.at(index, self.source.path(index)))
-    }
-
-    /// Draws and decodes the sample `key` and calls `run` with what is left to do: execute it into an output.
-    ///
-    /// # Errors
-    /// As [`Pipeline::draw`], and where the image cannot be decoded; with the sample's place.
-    pub fn with_sample<R>(
-        &self,
-        key: Key,
-        scratch: &mut Scratch,
-        run: impl FnOnce(&Executor<'_>, View<'_>, &mut execute::Scratch) -> Result<R>,
-    ) -> Result<R> {
-        let index = key.index as usize;
-        self.check_index(index)?;
-        self.sample(key, scratch, run).map_err(|error| error.at(index, self.source.path(index)))
-    }
-
-    fn sample<R>(
-        &self,
-        key: Key,
-        scratch: &mut Scratch,
-        run: impl FnOnce(&Executor<'_>, View<'_>, &mut execute::Scratch) -> Result<R>,
-    ) -> Result<R> {
-        let Scratch { bytes, decode, window, calls, execute } = scratch;
-        match self.source.read(key.index as usize, bytes)? {
-            Item::Encoded(bytes) => {
-                let header = self.decoder.header(bytes)?;
-                self.plan.draw(key, header.size, calls)?;
-                let executor = Executor::new(&self.plan, calls, header.size);
-                self.decoder.decode(bytes, &header, executor.region(), decode, window)?;
-                run(&executor, window.view(), execute)
-            }
-            Item::Pixels(view) => {
-                self.plan.draw(key, view.size, calls)?;
-                let executor = Executor::new(&self.plan, calls, view.size);
-                run(&executor, view, execute)
-            }
-        }
-    }
-
-    /// The whole image of sample `index`, decoded and not transformed.
-    ///
-    /// # Errors
-    /// As [`Pipeline::with_sample`].
-    pub fn image(&self, index: usize) -> Result<Window> {
-        self.check_index(index)?;
-        let read = || {
-            let mut bytes = Vec::new();
-            let mut out = Window::default();
-            match self.source.read(index, &mut bytes)? {
-                Item::Encoded(bytes) => {
-                    let header = self.decoder.header(bytes)?;
-                    let all = Rect::all(header.size);
-                    self.decoder.decode(bytes, &header, all, &mut decode::Scratch::default(), &mut out)?;
-                }
-                Item::Pixels(view) => {
-                    out.reset(view.size, view.rect, view.channels);
-                    out.data.copy_from_slice(view.data);
-                }
-            }
-            Ok(out)
-        };
-        read().map_err(|error: Error| error.at(index, self.source.path(index)))
-    }
-
-    /// Writes the target of sample `index` to `out`.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] where a label has no place in its one-hot row.
-    pub fn write_target(&self, index: usize, out: &mut [u8]) -> Result<()> {
-        self.check_index(index)?;
-        let label = self.labels[index];
-        match &self.target {
-            Target::Class => out.copy_from_slice(&label.to_ne_bytes()),
-            Target::OneHot(levels) => {
-                levels.write_row(label, out).map_err(|error| error.at(index, self.source.path(index)))?;
-            }
-        }
-        Ok(())
+        Ok(Sample {
+            index,
+            label: part.labels()[at],
+            part,
+            decoder: &self.decoder,
+            target: &self.target,
+            from: from.unwrap_or((part.source(), at)),
+        })
     }
 }

@@ -1,6 +1,10 @@
 //! Files by path, kept as one block of memory.
 
-use std::{fs, io::Read, path::PathBuf};
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use crate::{Error, Result};
 
@@ -60,20 +64,26 @@ impl Files {
     /// # Panics
     /// If `index` is not below [`Files::len`].
     pub fn read<'a>(&self, index: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        let path = self.path(index);
-        let kind = fs::metadata(&path)?;
-        if !kind.is_file() {
-            return Err(Error::Io(std::io::Error::other("not a regular file")));
-        }
-        buffer.clear();
-        buffer.reserve(kind.len() as usize);
-        fs::File::open(&path)?.read_to_end(buffer)?;
-        Ok(buffer)
+        read_file(&self.path(index), buffer)
     }
 }
 
+/// Reads the file at `path` into `buffer`.
+pub(super) fn read_file<'a>(path: &Path, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+    let kind = fs::metadata(path)?;
+    if !kind.is_file() {
+        return Err(Error::Io(std::io::Error::other("not a regular file")));
+    }
+    buffer.clear();
+    buffer.reserve(kind.len() as usize);
+    fs::File::open(path)?.read_to_end(buffer)?;
+    Ok(buffer)
+}
+
+/// A path as the platform has it, from the bytes that a [`Files`] keeps.
 #[cfg(unix)]
-pub(super) fn bytes_to_path(bytes: &[u8]) -> PathBuf {
+#[must_use]
+pub fn bytes_to_path(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
@@ -84,8 +94,10 @@ pub(super) fn path_to_bytes(path: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]
     path.as_bytes().into()
 }
 
+/// A path as the platform has it, from the bytes that a [`Files`] keeps.
 #[cfg(not(unix))]
-pub(super) fn bytes_to_path(bytes: &[u8]) -> PathBuf {
+#[must_use]
+pub fn bytes_to_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 

@@ -1,12 +1,16 @@
 //! The source stage: where the bytes of a sample come from.
 
+mod arrays;
 mod files;
 mod folder;
+mod given;
 mod memory;
 
-pub use files::Files;
+pub use arrays::Arrays;
+pub use files::{Files, bytes_to_path};
 pub use folder::{Folder, scan};
-pub use memory::{Arrays, Blobs, Bytes};
+pub use given::Given;
+pub use memory::{Blobs, Bytes};
 
 use std::path::PathBuf;
 
@@ -33,6 +37,10 @@ pub enum Source {
     Blobs(Blobs),
     /// Images of one size in memory, decoded.
     Arrays(Arrays),
+    /// So many RGB images that are not here: each batch brings its own, as a [`Source::Given`].
+    Brought(usize),
+    /// RGB images that were brought for the positions of one batch; `None` for positions of other sources.
+    Given(Vec<Option<Given>>),
 }
 
 impl Source {
@@ -43,6 +51,8 @@ impl Source {
             Source::Files(files) => files.len(),
             Source::Blobs(blobs) => blobs.len(),
             Source::Arrays(arrays) => arrays.len(),
+            Source::Brought(len) => *len,
+            Source::Given(items) => items.len(),
         }
     }
 
@@ -75,6 +85,10 @@ impl Source {
     pub fn path(&self, index: usize) -> Option<PathBuf> {
         match self {
             Source::Files(files) => Some(files.path(index)),
+            Source::Given(items) => match &items[index] {
+                Some(Given::Path(path)) => Some(path.clone()),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -82,7 +96,8 @@ impl Source {
     /// The content of sample `index`; `buffer` is memory to read into.
     ///
     /// # Errors
-    /// [`crate::Error::Io`] where a file cannot be read.
+    /// [`crate::Error::Io`] where a file cannot be read; [`crate::Error::Parameter`] where the sample should have been
+    /// brought, and was not.
     ///
     /// # Panics
     /// If `index` is not below [`Source::len`].
@@ -90,7 +105,9 @@ impl Source {
         Ok(match self {
             Source::Files(files) => Item::Encoded(files.read(index, buffer)?),
             Source::Blobs(blobs) => Item::Encoded(blobs.get(index)),
-            Source::Arrays(arrays) => Item::Pixels(arrays.get(index)),
+            Source::Arrays(arrays) => Item::Pixels(arrays.get(index, buffer)),
+            Source::Brought(_) => return Err(given::missing()),
+            Source::Given(items) => items[index].as_ref().ok_or_else(given::missing)?.read(buffer)?,
         })
     }
 }

@@ -71,8 +71,8 @@ impl<'p> Executor<'p> {
     /// Bytes of the output.
     #[must_use]
     pub const fn output_bytes(&self) -> usize {
-        let size = self.output_size();
-        size.height * size.width * self.plan.tail.channels() * self.plan.tail.element()
+        let (size, form) = (self.output_size(), self.plan.tail.form());
+        size.height * size.width * form.channels * form.element
     }
 
     /// Makes the sample of `image`, which holds at least [`Executor::region`], in `out`.
@@ -81,7 +81,7 @@ impl<'p> Executor<'p> {
     /// If `out` is not [`Executor::output_bytes`] long, or `image` lacks pixels or has other channels than the plan.
     pub fn run(&self, image: View<'_>, scratch: &mut Scratch, out: &mut [u8]) {
         assert_eq!(out.len(), self.output_bytes(), "output of the wrong length");
-        assert_eq!(image.channels, self.plan.tail.channels(), "image with the wrong number of channels");
+        assert_eq!(image.channels, self.plan.tail.form().channels, "image with the wrong number of channels");
         assert!(image.rect.contains(&self.region), "image lacks pixels of the region");
         let [mut from, mut to] = std::mem::take(&mut scratch.resized);
         for (i, (stage, &(read, write))) in self.geometry.stages.iter().zip(&self.needs).enumerate() {

@@ -1,35 +1,36 @@
 //! The transform stage: declare, draw, execute.
 //!
-//! - *Declare*: a [`Plan`] is a list of [`Op`]s, with torchvision's names, arguments and distributions, and a
-//!   [`Tail`] that turns the last 8-bit pixel into an output value.
-//! - *Draw*: [`Plan::draw`] fixes every random parameter of one sample, from its [`Key`] and its image's size alone.
+//! - *Declare*: a [`Plan`] is a list of [`Op`]s, some of which hold others, with torchvision's names, arguments and
+//!   distributions, and a [`Tail`] that turns the last 8-bit pixel into an output value.
+//! - *Draw*: [`Plan::draw`] fixes every random parameter of one sample, from its [key](crate::rng::Key) and its image's size alone.
 //!   The result is a list of [`Call`]s, each of which is one function of `torchvision.transforms.functional`.
 //! - *Execute*: [`execute::Executor`] works out which pixels of the image the calls need, asks for those, and writes
 //!   the sample.
 
 pub(crate) mod axis;
+mod composite;
 pub mod crop;
 pub mod execute;
 pub(crate) mod filter;
 mod geometry;
 pub mod pad;
+mod plan;
 pub mod resize;
 pub mod tail;
 
+pub use composite::RandomChoice;
 pub use crop::{RandomCrop, RandomResizedCrop};
 pub use filter::Filter;
 pub use pad::{PadMode, Padding};
+pub use plan::Plan;
 pub use resize::{PassOrder, Resize, Target};
-pub use tail::{Layout, Tail};
+pub use tail::{Form, Layout, Tail};
 
-use crate::{
-    Error, Result,
-    image::Size,
-    rng::{Key, Stream},
-};
+use crate::{Result, image::Size, rng::Stream};
+use plan::Drawing;
 
 /// A declared transform, named as in `torchvision.transforms`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "each variant is the torchvision class of that name")]
 pub enum Op {
     Resize { target: Target, filter: Filter },
@@ -39,6 +40,9 @@ pub enum Op {
     RandomHorizontalFlip { p: f64 },
     RandomVerticalFlip { p: f64 },
     Pad(Padding),
+    RandomApply { p: f64, ops: Vec<Op> },
+    RandomChoice(RandomChoice),
+    RandomOrder(Vec<Vec<Op>>),
 }
 
 /// A transform with its parameters drawn: a function of `torchvision.transforms.functional`.
@@ -77,27 +81,49 @@ pub enum Call {
 }
 
 impl Op {
-    /// Draws this transform for an image of size `input`; hands each call to `push`, none where it leaves the image as
-    /// it is.
-    fn draw(&self, stream: &mut Stream, input: Size, mut push: impl FnMut(Call)) -> Result<()> {
-        match *self {
-            Op::Resize { target, filter } => push(Call::Resize(Resize { size: target.apply(input)?, filter })),
-            Op::CenterCrop(size) => push(crop::center(input, size)),
+    /// Draws this transform, which is at `position`; hands its calls to `drawing`, none where it leaves the image as it
+    /// is.
+    fn draw(&self, position: usize, drawing: &mut Drawing<'_>) -> Result<()> {
+        let mut stream = Stream::new(drawing.key, position as u16);
+        let input = drawing.size;
+        let mut push = |call| drawing.push(position, call);
+        match self {
+            Op::Resize { target, filter } => push(Call::Resize(Resize { size: target.apply(input)?, filter: *filter })),
+            Op::CenterCrop(size) => push(crop::center(input, *size)),
             Op::RandomCrop(op) => {
-                let (padding, crop) = op.draw(stream, input)?;
+                let (padding, crop) = op.draw(&mut stream, input)?;
                 padding.into_iter().for_each(|padding| push(Call::Pad(padding)));
                 push(crop);
             }
-            Op::RandomResizedCrop(op) => push(op.draw(stream, input)),
-            Op::RandomHorizontalFlip { p } if stream.unit() < p => push(Call::HorizontalFlip),
-            Op::RandomVerticalFlip { p } if stream.unit() < p => push(Call::VerticalFlip),
+            Op::RandomResizedCrop(op) => push(op.draw(&mut stream, input)),
+            Op::RandomHorizontalFlip { p } if stream.unit() < *p => push(Call::HorizontalFlip),
+            Op::RandomVerticalFlip { p } if stream.unit() < *p => push(Call::VerticalFlip),
             Op::RandomHorizontalFlip { .. } | Op::RandomVerticalFlip { .. } => {}
             Op::Pad(padding) => {
                 padding.check(input)?;
-                push(Call::Pad(padding));
+                push(Call::Pad(*padding));
             }
+            Op::RandomApply { p, ops } if stream.unit() < *p => drawing.all(ops, position + 1)?,
+            Op::RandomApply { .. } => {}
+            Op::RandomChoice(choice) => {
+                let (before, ops) = choice.draw(&mut stream);
+                drawing.all(ops, position + 1 + before)?;
+            }
+            Op::RandomOrder(branches) => composite::in_random_order(branches, &mut stream, |before, ops| {
+                drawing.all(ops, position + 1 + before)
+            })?,
         }
         Ok(())
+    }
+
+    /// The number of positions that this op takes: one, and those of the ops in it.
+    fn count(&self) -> usize {
+        1 + match self {
+            Op::RandomApply { ops, .. } => composite::count(ops),
+            Op::RandomChoice(choice) => composite::count(choice.branches().iter().flatten()),
+            Op::RandomOrder(branches) => composite::count(branches.iter().flatten()),
+            _ => 0,
+        }
     }
 
     /// The output size, where it is the same for every input of size `input` (`None`: for every input at all).
@@ -109,6 +135,9 @@ impl Op {
             Op::RandomResizedCrop(op) => Some(op.resize.size),
             Op::RandomHorizontalFlip { .. } | Op::RandomVerticalFlip { .. } => input,
             Op::Pad(padding) => Some(padding.apply(input?)),
+            Op::RandomApply { ops, .. } => composite::optional_output_size(ops, input),
+            Op::RandomChoice(choice) => choice.output_size(input),
+            Op::RandomOrder(branches) => composite::unordered_output_size(branches, input),
         }
     }
 }
@@ -123,42 +152,5 @@ impl Call {
             Call::HorizontalFlip | Call::VerticalFlip => input,
             Call::Pad(padding) => padding.apply(input),
         }
-    }
-}
-
-/// The transforms of a dataset.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// The geometric transforms, in order.
-    pub ops: Vec<Op>,
-    /// How pixels become output values.
-    pub tail: Tail,
-    /// Which Pillow's resize is reproduced.
-    pub pass_order: PassOrder,
-}
-
-impl Plan {
-    /// Draws every random parameter of the sample `key`, whose image has size `input`, into `calls` (cleared first):
-    /// pairs of the transform's position in [`Plan::ops`] and its call. Returns the output size.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] where a transform cannot be applied to an image of that size.
-    pub fn draw(&self, key: Key, input: Size, calls: &mut Vec<(usize, Call)>) -> Result<Size> {
-        calls.clear();
-        let mut size = input;
-        for (position, op) in self.ops.iter().enumerate() {
-            op.draw(&mut Stream::new(key, position as u16), size, |call| calls.push((position, call)))?;
-            size = calls.iter().filter(|(at, _)| *at == position).fold(size, |size, (_, call)| call.output_size(size));
-            if size.height == 0 || size.width == 0 {
-                return Err(Error::Parameter(format!("{op:?} leaves no pixels of the image")));
-            }
-        }
-        Ok(size)
-    }
-
-    /// The size of every output, where it does not depend on the input; `input` is the size of all inputs, if known.
-    #[must_use]
-    pub fn output_size(&self, input: Option<Size>) -> Option<Size> {
-        self.ops.iter().fold(input, |size, op| op.output_size(size))
     }
 }

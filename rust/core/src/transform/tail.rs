@@ -16,13 +16,22 @@ pub enum Layout {
     ChannelsLast,
 }
 
+/// What the values of an output sample are, and how they lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// Channels: 1 or 3.
+    pub channels: usize,
+    /// Bytes of one value: 1, 2, 4 or 8.
+    pub element: usize,
+    /// The order of the values.
+    pub layout: Layout,
+}
+
 /// A table of output values, and how to lay them out.
 #[derive(Debug, Clone)]
 pub struct Tail {
     table: Vec<u8>,
-    channels: usize,
-    element: usize,
-    layout: Layout,
+    form: Form,
 }
 
 impl Tail {
@@ -38,30 +47,18 @@ impl Tail {
                 table.len()
             )));
         }
-        Ok(Self { table, channels, element, layout })
+        Ok(Self { table, form: Form { channels, element, layout } })
     }
 
-    /// Channels of the images that this tail takes.
+    /// What this tail makes; it takes images of as many channels.
     #[must_use]
-    pub const fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Bytes of one output value.
-    #[must_use]
-    pub const fn element(&self) -> usize {
-        self.element
-    }
-
-    /// The layout of a sample.
-    #[must_use]
-    pub const fn layout(&self) -> Layout {
-        self.layout
+    pub const fn form(&self) -> Form {
+        self.form
     }
 
     /// Writes the sample that `gather` makes of `image` to `out`. `row` is scratch memory.
     pub(super) fn write(&self, gather: &Gather, image: View<'_>, row: &mut Vec<u8>, out: &mut [u8]) {
-        match (self.element, self.channels) {
+        match (self.form.element, self.form.channels) {
             (1, 1) => self.write_as::<1, 1>(gather, image, row, out),
             (1, 3) => self.write_as::<1, 3>(gather, image, row, out),
             (2, 1) => self.write_as::<2, 1>(gather, image, row, out),
@@ -87,7 +84,7 @@ impl Tail {
         let (out, _) = out.as_chunks_mut::<N>();
         for y in 0..size.height {
             let pixels = gather.row(y, 0, size.width, image, row);
-            match self.layout {
+            match self.form.layout {
                 Layout::ChannelsFirst => {
                     for (c, table) in tables.iter().enumerate() {
                         let line = &mut out[(c * size.height + y) * size.width..][..size.width];

@@ -1,10 +1,13 @@
 //! Batches: the same for any number of threads, errors in order, panics reported, threads joined.
 
+mod order;
+mod parts;
+
 use std::{sync::Arc, time::Duration};
 
 use torchfeed_core::{
     Error, Result,
-    batch::{Epoch, Finished, Pipeline, Pool, Target, one_hot::Levels},
+    batch::{Epoch, Finished, Part, Pipeline, Pool, Target, one_hot::Levels},
     decode::{Decoder, Fallback},
     image::{Size, Window},
     source::{Arrays, Blobs, Source},
@@ -31,13 +34,13 @@ fn arrays(n: usize) -> Source {
 
 fn pipeline(source: Source, ops: Vec<Op>, target: Target, decoder: Decoder) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
-    let labels = (0..n as i64).collect();
-    Arc::new(Pipeline::new(Arc::new(source), decoder, plan(ops, channels), labels, target, Pool::new(8)).unwrap())
+    let part = Part::new(Arc::new(source), (0..n as i64).collect(), plan(ops, channels)).unwrap();
+    Arc::new(Pipeline::new(vec![part], decoder, target, Pool::new(8)).unwrap())
 }
 
 fn wait(epoch: &mut Epoch) -> Result<Finished> {
-    while !epoch.wait(Duration::from_millis(20))? {}
-    epoch.take()
+    while epoch.wait(Duration::from_millis(20), true)?.is_none() {}
+    epoch.take(0)
 }
 
 fn bytes(memory: &torchfeed_core::batch::buffer::Memory) -> Vec<u8> {
@@ -53,7 +56,7 @@ fn batches_do_not_depend_on_threads_or_cuts() {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 5, workers).unwrap();
         // Every index twice: its second occurrence must be drawn anew.
         let indices: Vec<usize> = (0..40).chain(0..40).collect();
-        indices.chunks(size).for_each(|chunk| epoch.submit(chunk, None).unwrap());
+        indices.chunks(size).for_each(|chunk| epoch.submit(chunk).unwrap());
         let mut all = (Vec::new(), Vec::new());
         while epoch.pending() > 0 {
             let done = wait(&mut epoch).unwrap();
@@ -79,14 +82,14 @@ fn the_first_bad_sample_is_reported_and_the_epoch_goes_on() {
     let pipeline = pipeline(source, vec![], Target::Class, Decoder::default());
     for workers in [0, 1, 3] {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
-        epoch.submit(&[0, 2, 3, 1], None).unwrap();
-        epoch.submit(&[0, 2], None).unwrap();
+        epoch.submit(&[0, 2, 3, 1]).unwrap();
+        epoch.submit(&[0, 2]).unwrap();
         let (error, place) = wait(&mut epoch).unwrap_err().split();
         assert!(matches!(error, Error::Format(_)), "{error:?}");
         assert_eq!(place.unwrap().index, 3);
         let done = wait(&mut epoch).unwrap();
         assert_eq!((done.len, done.size), (2, Size::new(3, 4)));
-        assert!(matches!(epoch.submit(&[4], None), Err(Error::Parameter(_))));
+        assert!(matches!(epoch.submit(&[4]), Err(Error::Parameter(_))));
     }
 }
 
@@ -111,8 +114,8 @@ fn a_panic_becomes_an_error_at_the_consumer() {
     let pipeline = pipeline(source, vec![], Target::Class, decoder);
     for workers in [0, 2] {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
-        epoch.submit(&[0], None).unwrap();
-        epoch.submit(&[1], None).unwrap();
+        epoch.submit(&[0]).unwrap();
+        epoch.submit(&[1]).unwrap();
         let (error, place) = wait(&mut epoch).unwrap_err().split();
         assert!(matches!(&error, Error::Panic(message) if message == "deliberate"), "{error:?}");
         assert_eq!(place.unwrap().index, 0);
@@ -125,9 +128,9 @@ fn one_hot_rows_and_unknown_labels() {
     let levels = Levels::new(3, vec![1], vec![0]).unwrap();
     let pipeline = pipeline(arrays(4), vec![], Target::OneHot(levels), Decoder::default());
     let mut epoch = Epoch::new(pipeline, 0, 2).unwrap();
-    epoch.submit(&[2, 0], None).unwrap();
+    epoch.submit(&[2, 0]).unwrap();
     assert_eq!(bytes(&wait(&mut epoch).unwrap().targets), [0, 0, 1, 1, 0, 0]);
-    epoch.submit(&[3], None).unwrap();
+    epoch.submit(&[3]).unwrap();
     let error = wait(&mut epoch).unwrap_err();
     assert!(error.to_string().contains("label 3 is out of range for 3 classes [sample 3]"), "{error}");
 }
@@ -138,9 +141,9 @@ fn an_epoch_dropped_in_the_middle_joins_its_threads() {
     for _ in 0..20 {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, 4).unwrap();
         for start in (0..1000).step_by(100) {
-            epoch.submit(&(start..start + 100).collect::<Vec<_>>(), None).unwrap();
+            epoch.submit(&(start..start + 100).collect::<Vec<_>>()[..]).unwrap();
         }
-        let _ = epoch.wait(Duration::ZERO);
+        let _ = epoch.wait(Duration::ZERO, true);
     }
     // Each thread holds its batch, and each batch the pipeline: joined threads hold none.
     assert_eq!(Arc::strong_count(&pipeline), 1);

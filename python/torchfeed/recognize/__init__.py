@@ -1,0 +1,16 @@
+"""Recognition: a user's own objects, torchfeed's or torchvision's, to what the native engine runs."""
+
+from .common import Unrecognized, class_name, describe
+from .target import OneHotLevels, recognize_target
+from .transform import Plan, recognize, recognize_geometry
+
+__all__ = [
+    "OneHotLevels",
+    "Plan",
+    "Unrecognized",
+    "class_name",
+    "describe",
+    "recognize",
+    "recognize_geometry",
+    "recognize_target",
+]

@@ -1,0 +1,166 @@
+"""Recognition of geometric transforms: their constructors' arguments to those of the native ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from PIL import Image
+from torch import nn
+
+from torchfeed import _native
+
+from .common import Unrecognized, class_name, describe
+
+__all__ = ["GEOMETRY", "INTERPOLATIONS", "STRUCTURE", "Geometry", "flatten", "make_op", "read_geometry", "read_padding"]
+
+Geometry = tuple[str, tuple[Any, ...]]
+"""A native transform: the name of its constructor in `_native.Op`, and the arguments. Those of the composite ones
+hold others."""
+
+# `InterpolationMode` of torchvision by value, which newer v2 transforms hold themselves; else Pillow's own numbers.
+INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "nearest-exact": Image.Resampling.NEAREST,  # on PIL images there is no difference
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def flatten(transform: Any) -> Iterator[Any]:
+    """Yields the steps of a transform, however it is nested; steps that do nothing are left out."""
+    if transform is None:
+        return
+    name = class_name(transform)
+    if name == "Compose":
+        for step in transform.transforms:
+            yield from flatten(step)
+    elif type(transform) is nn.Sequential and not (transform._forward_hooks or transform._forward_pre_hooks):  # noqa: SLF001
+        for step in transform:
+            yield from flatten(step)
+    elif name != "Identity" and type(transform) is not nn.Identity:
+        yield transform
+
+
+def make_op(geometry: Geometry) -> _native.Op:
+    """Makes the native transform."""
+    name, arguments = geometry
+    if name == "random_apply":
+        return _native.Op.random_apply(arguments[0], [make_op(op) for op in arguments[1]])
+    if name == "random_choice":
+        return _native.Op.random_choice(arguments[0], [[make_op(op) for op in branch] for branch in arguments[1]])
+    if name == "random_order":
+        return _native.Op.random_order([[make_op(op) for op in branch] for branch in arguments[0]])
+    made: _native.Op = getattr(_native.Op, name)(*arguments)
+    return made
+
+
+def read_geometry(step: Any) -> tuple[Geometry, list[str]]:
+    """Reads a geometric transform of PIL images; also the names of it and of those inside it, outermost first.
+
+    Raises:
+        Unrecognized: it is none, or has an argument that the native engine does not run.
+    """
+    name = class_name(step) or ""
+    if name in STRUCTURE:
+        return _structure(step)
+    if name == "RandomResizedCropAndInterpolation":
+        # timm's, which may choose between filters.
+        filters = step.interpolation if isinstance(step.interpolation, (tuple, list)) else [step.interpolation]
+        crops = [[_random_resized_crop(step, interpolation)] for interpolation in filters]
+        return ("random_choice", ([1.0] * len(crops), crops)), [name, *([name] * len(crops))]
+    if name not in GEOMETRY:
+        raise Unrecognized(
+            f"{describe(step)} runs in Python, and so does all that follows it: put it last, or apply it to whole "
+            "batches in your loop"
+        )
+    return GEOMETRY[name](step), [name]
+
+
+def _structure(step: Any) -> tuple[Geometry, list[str]]:
+    name = type(step).__name__
+    names, branches = [name], []
+    for transform in step.transforms:
+        read = [read_geometry(inner) for inner in flatten(transform)]
+        branches.append([geometry for geometry, _ in read])
+        names += [inner for _, inners in read for inner in inners]
+    if name == "RandomApply":
+        return ("random_apply", (float(step.p), [geometry for branch in branches for geometry in branch])), names
+    if name == "RandomOrder":
+        return ("random_order", (branches,)), names
+    weights = [1.0] * len(branches) if step.p is None else [float(weight) for weight in step.p]
+    if len(weights) != len(branches) or sum(weights) <= 0 or min(weights) < 0:
+        raise Unrecognized(f"RandomChoice with the weights {step.p} for {len(branches)} transforms")
+    return ("random_choice", (weights, branches)), names
+
+
+def _interpolation(value: Any) -> int:
+    number = int(value) if isinstance(value, int) else INTERPOLATIONS.get(str(getattr(value, "value", value)))
+    if number is None or number not in set(INTERPOLATIONS.values()):
+        raise Unrecognized(f"interpolation {value} has no native kernel")
+    return int(number)
+
+
+def _size(size: Any) -> tuple[int, int]:
+    if isinstance(size, (int, float)):
+        return int(size), int(size)
+    return (int(size[0]), int(size[0])) if len(size) == 1 else (int(size[0]), int(size[1]))
+
+
+def _resize(step: Any) -> Geometry:
+    size, interpolation = step.size, _interpolation(step.interpolation)
+    if size is None:
+        raise Unrecognized("Resize with size=None has no native kernel: give it a size")
+    if not isinstance(size, int) and len(size) == 2:
+        return "resize", (_size(size), interpolation)
+    return "resize_smaller", (_size(size)[0], step.max_size, interpolation)
+
+
+def _fill(fill: Any) -> list[int]:
+    values = [fill] * 3 if isinstance(fill, (int, float)) else list(fill if isinstance(fill, (tuple, list)) else [])
+    if len(values) == 1:
+        values *= 3
+    if len(values) != 3 or not all(isinstance(v, (int, float)) and 0 <= int(v) <= 255 for v in values):
+        raise Unrecognized(f"fill={fill!r} is not one number or three, from 0 to 255")
+    return [int(value) for value in values]
+
+
+def read_padding(padding: Any, fill: Any, mode: Any) -> tuple[list[int], list[int], str]:
+    """Reads a padding: left, top, right and bottom, the fill of three channels, and the mode."""
+    sides = [padding] if isinstance(padding, int) else [int(p) for p in padding]
+    # One value for all sides, two for (left and right, top and bottom), or left, top, right and bottom.
+    sides = sides * 4 if len(sides) == 1 else sides * 2 if len(sides) == 2 else sides
+    return sides, _fill(0 if fill is None else fill), str(getattr(mode, "value", mode))
+
+
+def _random_crop(step: Any) -> Geometry:
+    padding = read_padding(0 if step.padding is None else step.padding, step.fill, step.padding_mode)
+    if step.padding is not None and ".v2." in type(step).__module__:
+        # v2 keeps (left, right, top, bottom).
+        left, right, top, bottom = step.padding
+        padding = ([left, top, right, bottom], *padding[1:])
+        if step.pad_if_needed and padding[2] in {"reflect", "symmetric"}:
+            raise Unrecognized("v2.RandomCrop with padding, pad_if_needed and a mirrored mode pads unlike v1")
+    return "random_crop", (_size(step.size), padding, bool(step.pad_if_needed))
+
+
+def _random_resized_crop(step: Any, interpolation: Any = None) -> Geometry:
+    scale, ratio = (tuple(float(v) for v in pair) for pair in (step.scale, step.ratio))
+    number = _interpolation(step.interpolation if interpolation is None else interpolation)
+    return "random_resized_crop", (_size(step.size), scale, ratio, number)
+
+
+GEOMETRY: dict[str, Callable[[Any], Geometry]] = {
+    "Resize": _resize,
+    "CenterCrop": lambda step: ("center_crop", (_size(step.size),)),
+    "RandomCrop": _random_crop,
+    "RandomResizedCrop": _random_resized_crop,
+    "RandomHorizontalFlip": lambda step: ("random_horizontal_flip", (float(step.p),)),
+    "RandomVerticalFlip": lambda step: ("random_vertical_flip", (float(step.p),)),
+    "Pad": lambda step: ("pad", (read_padding(step.padding, step.fill, step.padding_mode),)),
+}
+
+STRUCTURE: Sequence[str] = ("RandomApply", "RandomChoice", "RandomOrder")

@@ -1,0 +1,176 @@
+"""Recognition of a whole transform: what the native engine runs of it, and what is left to Python.
+
+Classes are recognised by name and by the package that they come from, never by importing torchvision, and only if they
+are those very classes: a subclass may do anything.
+
+A transform is a chain of steps. Geometry comes first, on 8-bit images; value transforms, which look at one pixel at a
+time, become a table. Geometry that follows them moves in front of them where that makes no difference: a crop or a
+flip only chooses pixels. At the first step that is neither, the chain is cut: that step and all after it run in Python.
+
+A function of the user's own that gets a PIL image may read its metadata (`ImageOps.exif_transpose` does). torchvision's
+crops, flips and resizes hand the metadata on and its paddings do not, so before such a function the chain is cut at the
+first step that may pad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from torchfeed import _native
+
+from .common import Unrecognized, class_name
+from .geometry import INTERPOLATIONS, STRUCTURE, Geometry, flatten, make_op, read_geometry
+from .value import VALUES, Ramp, Table
+
+__all__ = ["Plan", "recognize", "recognize_geometry"]
+
+RESIZED_TENSOR = "resizes as on a PIL image, which differs from a tensor's resize by at most one level of 255"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recognised transform."""
+
+    geometry: tuple[Geometry, ...]
+    """The geometric steps, by constructor arguments."""
+    names: tuple[str, ...]
+    """Their classes, and those of the steps inside them, in the order in which they are written."""
+    values: tuple[str, ...]
+    """The value transforms."""
+    table: Table
+    """What these do to a pixel."""
+    kind: type[Any]
+    """What the native part makes of a sample: `PIL.Image.Image`, `torch.Tensor` or a subclass of it."""
+    rest: tuple[Callable[[Any], Any], ...] = ()
+    """What Python does then."""
+    why: str = ""
+    """What keeps the rest from being native; empty if nothing does."""
+    notes: tuple[str, ...] = ()
+    """What differs from torchvision."""
+    wants_metadata: bool = False
+    """Whether the rest begins with a PIL image and may read its metadata."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the native part draws anything at all."""
+        return any(name.startswith("random") for name, _ in self.geometry)
+
+    def native_ops(self) -> list[_native.Op]:
+        """Makes the native transforms."""
+        return [make_op(geometry) for geometry in self.geometry]
+
+    def drawn_names(self, calls: Sequence[tuple[int, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+        """Names drawn calls by their transforms' classes, with Pillow's names of the filters."""
+        named = []
+        for position, parameters in calls:
+            if "interpolation" in parameters:
+                parameters["interpolation"] = Image.Resampling(parameters["interpolation"])
+            named.append((self.names[position], parameters))
+        return named
+
+
+def recognize(transform: Callable[[Any], Any] | None, channels: int = 3, *, images: bool = False) -> Plan:
+    """Compiles a transform of 8-bit PIL images with `channels` channels (1 or 3), as far as it is recognised.
+
+    With `images`, value transforms count as unrecognised, so that the native part makes PIL images.
+    """
+    steps = list(flatten(transform))
+    plan = _chain(steps, channels, len(steps), images=images)
+    if plan.kind is not Image.Image or all(class_name(step) for step in plan.rest):
+        return plan
+    padding = (i for i, step in enumerate(steps[: len(steps) - len(plan.rest)]) if _may_pad(step))
+    cut = next(padding, None)
+    return replace(plan if cut is None else _chain(steps, channels, cut, plan.why), wants_metadata=True)
+
+
+def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, images: bool = False) -> Plan:
+    """Compiles the steps up to `cut`, or up to the first that is not native."""
+    ramp, values = Ramp(channels), set() if images else VALUES
+    geometry: list[Geometry] = []
+    names: list[str] = []
+    notes: list[str] = []
+    done = 0
+    for step in steps[:cut]:
+        try:
+            if class_name(step) in values:
+                ramp.apply(step)
+            else:
+                read, inner = read_geometry(step)
+                if ramp.is_tensor:
+                    notes += _check_on_tensor(step, ramp)
+                geometry.append(read)
+                names += inner
+        except Unrecognized as reason:
+            why = str(reason)
+            break
+        done += 1
+    if not why and not ramp.is_tensor:
+        why = "the transform does not make a tensor: end it with ToTensor() or PILToTensor()"
+    return Plan(
+        geometry=tuple(geometry),
+        names=tuple(names),
+        values=tuple(map(repr, ramp.steps)),
+        table=ramp.table(),
+        kind=type(ramp.made) if ramp.is_tensor else Image.Image,
+        rest=tuple(steps[done:]),
+        why=why,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _may_pad(step: Any) -> bool:
+    """Whether a geometric step may enlarge an image by padding, and so lose its metadata."""
+    name = type(step).__name__
+    if name in STRUCTURE:
+        return any(_may_pad(part) for branch in step.transforms for part in flatten(branch))
+    return name in {"Pad", "CenterCrop"} or (name == "RandomCrop" and bool(step.padding or step.pad_if_needed))
+
+
+def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int) -> Plan:
+    """Compiles geometric transforms only; pixels stay as they are.
+
+    Raises:
+        Unrecognized: one has an argument that the native engine does not run.
+    """
+    read = [read_geometry(step) for step in transforms]
+    names = [name for _, inner in read for name in inner]
+    return Plan(tuple(geometry for geometry, _ in read), tuple(names), (), Ramp(channels).table(), Tensor)
+
+
+def _check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
+    """Checks that a geometric step does to a tensor what it does to a PIL image; returns what differs.
+
+    Raises:
+        Unrecognized: it does not, or not if it moves in front of the value transforms.
+    """
+    name = type(step).__name__
+    if name in STRUCTURE:
+        inner = [part for branch in step.transforms for part in flatten(branch)]
+        return [note for part in inner for note in _check_on_tensor(part, ramp)]
+    early = f"move {name} before the step that makes a tensor"
+    if name in {"Resize", "RandomResizedCrop"}:
+        filters = {INTERPOLATIONS["bilinear"], INTERPOLATIONS["bicubic"]}
+        mode = getattr(step.interpolation, "value", step.interpolation)
+        if INTERPOLATIONS.get(str(mode), mode) not in filters or step.antialias is not True:
+            raise Unrecognized(f"{name} of a tensor with {mode}, antialias={step.antialias} runs in Python: {early}")
+        if not ramp.is_identity:
+            raise Unrecognized(f"{name} of a floating point tensor runs in Python: {early}")
+        return [f"{name} {RESIZED_TENSOR}"]
+    if name not in {"CenterCrop", "Pad", "RandomCrop", "RandomHorizontalFlip", "RandomVerticalFlip"}:
+        raise Unrecognized(f"{name} of a tensor runs in Python: {early}")
+    fill: Any = None
+    if name == "CenterCrop":
+        fill = 0  # around an image that is smaller than the crop
+    elif name == "Pad" or (name == "RandomCrop" and (step.padding is not None or step.pad_if_needed)):
+        mode = str(getattr(step.padding_mode, "value", step.padding_mode))
+        fill = 0 if step.fill is None else step.fill
+        if mode != "constant" or not isinstance(fill, (int, float)):
+            raise Unrecognized(f"{name} of a tensor with padding_mode={mode!r}, fill={fill} runs in Python: {early}")
+    if fill is not None and ramp.pixel(fill) != [int(fill)] * ramp.channels:
+        raise Unrecognized(f"{name} fills with {fill}, which no pixel becomes there: {early}")
+    return []

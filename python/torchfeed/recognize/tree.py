@@ -1,0 +1,125 @@
+"""Recognition of nested datasets: `Subset` and `ConcatDataset`, down to the datasets that hold samples."""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Generic, TypeVar
+
+from torch.utils.data import ConcatDataset, Subset
+
+__all__ = ["Tree", "first_leaf", "read_tree"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Tree(Generic[T]):
+    """The datasets that hold samples, one after the other, and where the samples of the outermost dataset are."""
+
+    leaves: tuple[T, ...]
+    starts: tuple[int, ...]
+    root: Node
+
+    def locate(self, index: Any) -> int:
+        """Finds a sample of the outermost dataset: its place in the leaves, laid end to end.
+
+        Raises:
+            IndexError: there is no such sample.
+            TypeError: not an integer.
+        """
+        return self.root.locate(operator.index(index))
+
+    def leaf(self, place: int) -> tuple[T, int]:
+        """Says which leaf a place is in, and which of its samples it is."""
+        number = bisect_right(self.starts, place) - 1
+        return self.leaves[number], place - self.starts[number]
+
+
+class Node(ABC):
+    """A dataset in the tree."""
+
+    length: int
+
+    @abstractmethod
+    def locate(self, index: int) -> int:
+        """Finds a sample of this dataset in the leaves."""
+
+
+@dataclass(frozen=True)
+class Leaf(Node):
+    """A dataset that holds samples."""
+
+    start: int
+    length: int
+
+    def locate(self, index: int) -> int:
+        """Counts negative indices from the end, as the sequences do that such a dataset reads from."""
+        if not -self.length <= index < self.length:
+            raise IndexError(f"index {index} is out of range for {self.length} samples")
+        return self.start + index % self.length
+
+
+class Part(Node):
+    """A `Subset`."""
+
+    def __init__(self, inner: Node, indices: Sequence[int]) -> None:
+        self.inner, self.indices, self.length = inner, indices, len(indices)
+
+    def locate(self, index: int) -> int:
+        """Looks the index up."""
+        return self.inner.locate(operator.index(self.indices[index]))
+
+
+class Chain(Node):
+    """A `ConcatDataset`."""
+
+    def __init__(self, children: Sequence[Node], lengths: Sequence[int]) -> None:
+        self.children, self.ends = children, list(accumulate(lengths))
+        self.length = self.ends[-1]
+
+    def locate(self, index: int) -> int:
+        """Finds the child, with torch's own rules and messages for what lies outside."""
+        if index < 0:
+            if -index > self.length:
+                raise ValueError("absolute value of index should not exceed dataset length")
+            index += self.length
+        number = bisect_right(self.ends, index)
+        if number == len(self.ends):
+            raise IndexError(f"index {index} is out of range for {self.length} samples")
+        return self.children[number].locate(index - (self.ends[number - 1] if number else 0))
+
+
+def read_tree(dataset: Any, read: Callable[[Any], T], length: Callable[[T], int]) -> Tree[T]:
+    """Reads a dataset: `read` is called once for each that is neither a `Subset` nor a `ConcatDataset`.
+
+    Raises:
+        Unrecognized: `read` does.
+    """
+    leaves: list[T] = []
+    starts = [0]
+
+    def node(dataset: Any) -> Node:
+        # These very classes: a subclass may do anything.
+        if type(dataset) is Subset:
+            return Part(node(dataset.dataset), dataset.indices)
+        if type(dataset) is ConcatDataset:
+            children: list[Any] = dataset.datasets
+            return Chain([node(child) for child in children], [len(child) for child in children])
+        leaves.append(read(dataset))
+        starts.append(starts[-1] + length(leaves[-1]))
+        return Leaf(starts[-2], length(leaves[-1]))
+
+    root = node(dataset)
+    return Tree(tuple(leaves), tuple(starts[:-1]), root)
+
+
+def first_leaf(dataset: Any) -> Any:
+    """Finds the first dataset that is neither a `Subset` nor a `ConcatDataset`."""
+    if type(dataset) is Subset:
+        return first_leaf(dataset.dataset)
+    return first_leaf(dataset.datasets[0]) if type(dataset) is ConcatDataset else dataset

@@ -1,0 +1,156 @@
+"""Single samples: the native part of a dataset's transforms in this thread, then what is left to Python."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from . import _native
+from .compile import Compiled, Drawn, compile_leaves, to_tensors
+from .decode import image_info
+from .given import Given, give
+from .recognize.leaf import Leaf
+from .recognize.tree import Tree
+
+__all__ = ["Key", "SampleMaker", "drawn", "own_random_state", "sample_seed", "seed_everything"]
+
+
+class Key(NamedTuple):
+    """What everything random in a sample follows from."""
+
+    sample: int
+    """The sample's index in the outermost dataset."""
+    seed: int
+    """The epoch's seed."""
+    occurrence: int
+    """How often the sample came up before in the epoch."""
+
+
+def sample_seed(key: Sequence[int]) -> int:
+    """Derives the seed of what runs in Python, by NumPy's `SeedSequence`: 63 bits."""
+    return int(np.random.SeedSequence(tuple(key)).generate_state(1, np.uint64)[0]) >> 1
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds torch's generator of the CPU, NumPy's global one and `random`, as a user would to replay a sample."""
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  (the global generator is what transforms use)
+    random.seed(seed)
+
+
+@contextmanager
+def own_random_state() -> Generator[None]:
+    """Gives the caller's random state back at the end."""
+    states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        random.setstate(states[2])
+
+
+class SampleMaker:
+    """Makes samples of recognised datasets one by one, as (image, target), whatever part of them runs in Python."""
+
+    def __init__(self, tree: Tree[Leaf]) -> None:
+        self.tree = tree
+        self._process = 0
+        self._epoch: tuple[int, _native.Epoch] | None = None
+        self._compiled: Compiled | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_process": 0, "_epoch": None, "_compiled": None}
+
+    @property
+    def compiled(self) -> Compiled:
+        """The native part. A forked process makes its own: the parent's may be locked by a thread that is not here."""
+        if self._compiled is None or self._process != os.getpid():
+            leaves = self.tree.leaves
+            images = leaves[0].plan.kind is Image.Image
+            self._compiled = compile_leaves(leaves, torch.channels_last if images else torch.contiguous_format)
+            self._process, self._epoch = os.getpid(), None
+        return self._compiled
+
+    def make(self, keys: Sequence[Key], *, seeded: bool = True) -> list[Any]:
+        """Makes the samples of some keys, each as its dataset returns it: usually (image, target).
+
+        With `seeded`, torch's, NumPy's and Python's random states are seeded for each sample before its part in
+        Python runs.
+        """
+        places = [self.tree.locate(key.sample) for key in keys]
+        leaves = [self.tree.leaf(place) for place in places]
+        given, targets = give(leaves)
+        images = self._native_part(keys, places, given)
+        samples = []
+        for position, (leaf, index) in enumerate(leaves):
+            image: Any = images[position]
+            if leaf.plan.kind is Image.Image:
+                image = to_pil(image)
+                if leaf.plan.wants_metadata:
+                    image.info = _metadata(leaf, index, given[position] if given else None)
+            elif leaf.plan.kind is not Tensor:
+                image = image.as_subclass(leaf.plan.kind)
+            if seeded and leaf.why:
+                seed_everything(python_seed(keys[position], places[position]))
+            samples.append(leaf.finish(image, targets[position]))
+        return samples
+
+    def _native_part(self, keys: Sequence[Key], places: Sequence[int], given: list[Given] | None) -> list[Tensor]:
+        """Runs the native pipeline, for all samples at once if they have one size."""
+        pipeline = self.compiled.pipeline
+        epoch, self._epoch = self._epoch, None  # not kept if anything fails
+        numbers = range(len(keys))
+        one_batch = pipeline.output_size() is not None and len({key.seed for key in keys}) == 1
+        images: list[Tensor] = []
+        for group in [numbers] if one_batch else [[number] for number in numbers]:
+            seed = keys[group[0]].seed
+            if epoch is None or epoch[0] != seed:
+                epoch = seed, _native.Epoch(pipeline, seed, 0)
+            epoch[1].submit(
+                [places[number] for number in group],
+                occurrences=[keys[number].occurrence for number in group],
+                given=_native.Source.given([given[number] for number in group]) if given else None,
+            )
+            images += to_tensors(epoch[1].next())[0].unbind()
+        self._epoch = epoch
+        return images
+
+
+def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:
+    """Says what is done to a sample: (transform name, parameters).
+
+    Where a part of it runs in Python, the last entry is ``("Python", {"seed": ...})``: what torch, NumPy and `random`
+    are seeded with before.
+    """
+    leaf, calls = compiled.draw(place, seed, occurrence)
+    if leaf.why:
+        calls.append(("Python", {"seed": python_seed(Key(place, seed, occurrence), place)}))
+    return calls
+
+
+def python_seed(key: Key, place: int) -> int:
+    """The seed of what runs in Python on a sample."""
+    return sample_seed((key.seed, place, key.occurrence))
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """Makes a PIL image, RGB or L, of uint8 pixels (C, H, W) that lie in memory as (H, W, C)."""
+    array = image.permute(1, 2, 0).numpy()
+    return Image.fromarray(array if array.shape[2] == 3 else array[..., 0])
+
+
+def _metadata(leaf: Leaf, index: int, given: Given) -> dict[Any, Any]:
+    """What the PIL image of a sample would have in `info`, had torchvision opened the file."""
+    if given is not None:
+        return {} if given[0] == "array" else image_info(given[1], is_path=given[0] == "path")
+    path = leaf.source.path(index)
+    return {} if path is None else image_info(path, is_path=True)

@@ -1,0 +1,57 @@
+"""Datasets of tensors, whose batches are rows gathered from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from .recognize import Unrecognized, describe
+from .recognize.tree import Tree
+
+__all__ = ["Columns", "gather", "read_columns"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A `TensorDataset`: tensors with one row for each sample."""
+
+    tensors: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+
+def read_columns(dataset: Any) -> Columns:
+    """Reads a dataset of tensors.
+
+    Raises:
+        Unrecognized: it is none, or its tensors are not plain memory.
+    """
+    if type(dataset) is not TensorDataset:
+        raise Unrecognized(f"{describe(dataset)} is concatenated with a TensorDataset")
+    for tensor in dataset.tensors:
+        if type(tensor) is not Tensor or tensor.layout != torch.strided or tensor.requires_grad or tensor.is_quantized:
+            kind = f"{type(tensor).__name__}, {tensor.layout}"
+            raise Unrecognized(f"a TensorDataset of {kind}, is indexed by torch itself")
+    return Columns(dataset.tensors)
+
+
+def gather(tree: Tree[Columns], places: Sequence[int]) -> list[Tensor]:
+    """Makes a batch: the rows of each tensor at some places, as `default_collate` would stack them.
+
+    Raises:
+        RuntimeError: the tensors of datasets that are concatenated have rows of unequal shapes or dtypes.
+    """
+    if len(tree.leaves) == 1:
+        rows = torch.tensor(places)
+        return [tensor.index_select(0, rows.to(tensor.device)) for tensor in tree.leaves[0].tensors]
+    samples = [tree.leaf(place) for place in places]
+    return [
+        torch.stack([leaf.tensors[column][row] for leaf, row in samples])
+        for column in range(len(tree.leaves[0].tensors))
+    ]

@@ -1,0 +1,177 @@
+"""torch's own iterators, in this process or with worker processes, for what is not wholly native."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import dataloader as torch_dataloader
+from torch.utils.data import default_collate as torch_default_collate
+
+from .batch import default_collate
+from .recognize.leaf import Leaf
+from .recognize.tree import Tree
+from .resolve import read_datasets
+from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
+
+if TYPE_CHECKING:
+    from .loader import DataLoader
+
+__all__ = ["MultiProcessIterator", "SingleProcessIterator", "View"]
+
+
+class View:
+    """A loader, as one of torch's iterators is to see it: some of its attributes are others.
+
+    Args:
+        loader: the loader.
+        tree: its datasets, if their samples are made natively in part.
+    """
+
+    def __init__(self, loader: DataLoader[Any], tree: Tree[Leaf] | None) -> None:
+        self.loader = loader
+        self.tree = tree
+        if loader.native == "off":
+            return
+        self.collate_fn: Any = loader.collate_fn
+        if loader.collate_fn is torch_default_collate:
+            self.collate_fn = default_collate
+        elif tree is not None and loader.batch_sampler is not None:
+            self.collate_fn = SeededCollate(loader.collate_fn)
+        if tree is not None:
+            self.dataset = SplitDataset(loader.dataset)
+        if loader.position.base is not None:
+            # The base seed is known: torch's iterator is not to draw one.
+            self.generator = torch.Generator()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["loader"], name)
+
+
+class SplitDataset(Dataset[Any]):
+    """A dataset whose samples are made natively up to the first step that is not recognised.
+
+    Indices are `Key`s. Other attributes are those of the dataset, for what a ``worker_init_fn`` may do.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.__dict__.update(dataset=dataset, maker=None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"dataset", "maker"}:  # not there yet: while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.dataset, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"dataset": self.dataset, "maker": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: Key) -> Any:
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys: Sequence[Key]) -> Samples:
+        """Makes the samples of a batch, from the dataset as it is in this process."""
+        if self.maker is None:
+            self.__dict__["maker"] = SampleMaker(read_datasets(self.dataset))
+        # A worker process has no use for its random state; in the user's own it is none of our business.
+        with nullcontext() if get_worker_info() else own_random_state():
+            return Samples(self.maker.make(keys), keys)
+
+
+class Samples(list[Any]):
+    """The samples of a batch, and the seed of what is random in collating them."""
+
+    def __init__(self, samples: Sequence[Any], keys: Sequence[Key]) -> None:
+        super().__init__(samples)
+        # One number more than a sample's seed is made of, so that it is none of theirs.
+        self.seed = sample_seed((*keys[0], len(keys))) if keys else 0
+
+
+class SeededCollate:
+    """A collate_fn of the user's, whose own randomness is that of the batch, whichever worker makes it."""
+
+    def __init__(self, collate_fn: Callable[[list[Any]], Any]) -> None:
+        self.collate_fn = collate_fn
+
+    def __call__(self, samples: Samples) -> Any:
+        """Collates a batch."""
+        with nullcontext() if get_worker_info() else own_random_state():
+            seed_everything(samples.seed)
+            return self.collate_fn(list(samples))
+
+
+class _Counted:
+    """Makes torch's iterators count the batches that they hand out, and tells a split dataset what to draw from."""
+
+    def __init__(self, view: View) -> None:
+        self.tree = view.tree
+        self._batched = view.loader.batch_sampler is not None
+        self._begin(view.loader)
+        super().__init__(view)  # type: ignore[call-arg]  # the iterator that this is mixed into
+        if self.tree is not None:
+            self._position.draw_seed(self._own_base_seed)
+
+    def _own_base_seed(self) -> int:
+        return int(self._base_seed)  # type: ignore[attr-defined]  # torch's iterators have it
+
+    def _begin(self, loader: Any) -> None:
+        self._position = loader.position
+        self._to_skip = self._position.skip
+        self._seen: Counter[int] = Counter()
+
+    def _reset(self, loader: Any, first_iter: bool = False) -> None:
+        self._begin(loader)
+        super()._reset(loader, first_iter)  # type: ignore[misc]
+
+    def _next_index(self) -> Any:
+        drawn = super()._next_index()  # type: ignore[misc]
+        if self.tree is None:
+            return drawn
+        while self._to_skip:
+            self._keys(drawn)
+            self._to_skip -= 1
+            drawn = super()._next_index()  # type: ignore[misc]
+        return self._keys(drawn)
+
+    def _keys(self, drawn: Any) -> Any:
+        seed = self._position.draw_seed(self._own_base_seed)
+        keys = [Key(index, seed, self._occurrence(index)) for index in (drawn if self._batched else [drawn])]
+        return keys if self._batched else keys[0]
+
+    def _occurrence(self, index: Any) -> int:
+        assert self.tree is not None, "only a split dataset's samples are counted"
+        try:
+            place = self.tree.locate(index)
+        except (IndexError, TypeError, ValueError):
+            return 0  # raised again where the sample is made, after the batches before it
+        self._seen[place] += 1
+        return self._seen[place] - 1
+
+    def __next__(self) -> Any:
+        try:
+            batch = super().__next__()  # type: ignore[misc]
+        except StopIteration:
+            self._position.finish()
+            raise
+        self._position.advance()
+        return batch
+
+
+class SingleProcessIterator(_Counted, torch_dataloader._SingleProcessDataLoaderIter):  # noqa: SLF001
+    """torch's iterator for ``num_workers=0``."""
+
+
+class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoaderIter):  # noqa: SLF001
+    """torch's iterator for worker processes."""

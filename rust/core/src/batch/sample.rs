@@ -1,0 +1,145 @@
+//! One sample, from its source to its slot.
+
+use super::{part::Part, pipeline::Target};
+use crate::{
+    Error, Result,
+    decode::{self, Decoder},
+    image::{Rect, Size, View, Window},
+    rng::Key,
+    source::{Item, Source},
+    transform::{
+        Call,
+        execute::{self, Executor},
+    },
+};
+
+/// A thread's memory, used again for every sample.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+    decode: decode::Scratch,
+    window: Window,
+    calls: Vec<(usize, Call)>,
+    execute: execute::Scratch,
+}
+
+/// A sample of a pipeline, found by its index. All errors carry the sample's place.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    /// Its index in the pipeline.
+    pub(super) index: usize,
+    pub(super) label: i64,
+    pub(super) part: &'a Part,
+    pub(super) decoder: &'a Decoder,
+    pub(super) target: &'a Target,
+    /// What it is read from, and its position there.
+    pub(super) from: (&'a Source, usize),
+}
+
+impl Sample<'_> {
+    /// Names this sample in an error.
+    #[must_use]
+    pub fn blame(&self, error: Error) -> Error {
+        let (source, at) = self.from;
+        error.at(self.index, source.path(at))
+    }
+
+    fn key(&self, seed: u64, occurrence: u32) -> Key {
+        Key { seed, index: self.index as u64, occurrence }
+    }
+
+    fn read<'b>(&'b self, buffer: &'b mut Vec<u8>) -> Result<Item<'b>> {
+        let (source, at) = self.from;
+        source.read(at, buffer)
+    }
+
+    /// The size of the image, and what is done to it in an epoch with `seed` when it comes up for the time
+    /// `occurrence`, counted from 0.
+    ///
+    /// # Errors
+    /// Where the sample cannot be read, its header cannot be decoded, or a transform does not apply to its size.
+    pub fn draw(&self, seed: u64, occurrence: u32) -> Result<(Size, Vec<(usize, Call)>)> {
+        let draw = || {
+            let mut bytes = Vec::new();
+            let size = match self.read(&mut bytes)? {
+                Item::Encoded(bytes) => self.decoder.header(bytes)?.size,
+                Item::Pixels(view) => view.size,
+            };
+            let mut calls = Vec::new();
+            self.part.plan().draw(self.key(seed, occurrence), size, &mut calls)?;
+            Ok((size, calls))
+        };
+        draw().map_err(|error| self.blame(error))
+    }
+
+    /// Draws and decodes the sample and calls `run` with what is left to do: execute it into an output.
+    ///
+    /// # Errors
+    /// As [`Sample::draw`], and where the image cannot be decoded.
+    pub fn make<R>(
+        &self,
+        seed: u64,
+        occurrence: u32,
+        scratch: &mut Scratch,
+        run: impl FnOnce(&Executor<'_>, View<'_>, &mut execute::Scratch) -> Result<R>,
+    ) -> Result<R> {
+        let Scratch { bytes, decode, window, calls, execute } = scratch;
+        let (plan, key) = (self.part.plan(), self.key(seed, occurrence));
+        let make = || match self.read(bytes)? {
+            Item::Encoded(bytes) => {
+                let header = self.decoder.header(bytes)?;
+                plan.draw(key, header.size, calls)?;
+                let executor = Executor::new(plan, calls, header.size);
+                self.decoder.decode(bytes, &header, executor.region(), decode, window)?;
+                run(&executor, window.view(), execute)
+            }
+            Item::Pixels(view) => {
+                plan.draw(key, view.size, calls)?;
+                let executor = Executor::new(plan, calls, view.size);
+                run(&executor, view, execute)
+            }
+        };
+        make().map_err(|error| self.blame(error))
+    }
+
+    /// The whole image, decoded and not transformed.
+    ///
+    /// # Errors
+    /// Where the sample cannot be read or decoded.
+    pub fn image(&self) -> Result<Window> {
+        let image = || {
+            let mut bytes = Vec::new();
+            let mut out = Window::default();
+            match self.read(&mut bytes)? {
+                Item::Encoded(bytes) => {
+                    let header = self.decoder.header(bytes)?;
+                    let all = Rect::all(header.size);
+                    self.decoder.decode(bytes, &header, all, &mut decode::Scratch::default(), &mut out)?;
+                }
+                Item::Pixels(view) => {
+                    out.reset(view.size, view.rect, view.channels);
+                    out.data.copy_from_slice(view.data);
+                }
+            }
+            Ok(out)
+        };
+        image().map_err(|error| self.blame(error))
+    }
+
+    /// Writes the target to `out`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] where the label has no place in its one-hot row.
+    ///
+    /// # Panics
+    /// If `out` is not as long as a target of the pipeline.
+    pub fn write_target(&self, out: &mut [u8]) -> Result<()> {
+        match self.target {
+            Target::Class => {
+                out.copy_from_slice(&self.label.to_ne_bytes());
+                Ok(())
+            }
+            Target::OneHot(levels) => levels.write_row(self.label, out).map_err(|error| self.blame(error)),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The transforms of a dataset, and drawing all of them.
+
+use super::{Call, Op, PassOrder, Tail, composite};
+use crate::{Error, Result, image::Size, rng::Key};
+
+/// The transforms of a dataset.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The geometric transforms, in order.
+    pub ops: Vec<Op>,
+    /// How pixels become output values.
+    pub tail: Tail,
+    /// Which Pillow's resize is reproduced.
+    pub pass_order: PassOrder,
+}
+
+impl Plan {
+    /// Draws every random parameter of the sample `key`, whose image has size `input`, into `calls` (cleared first), in
+    /// the order in which they are to be applied: pairs of the transform's position and its call. Returns the output
+    /// size.
+    ///
+    /// Positions count over the tree of [`Plan::ops`]: each op before those that are in it. They number the streams of
+    /// random numbers too, so what an op draws does not depend on whether others are applied.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] where a transform cannot be applied to an image of that size.
+    pub fn draw(&self, key: Key, input: Size, calls: &mut Vec<(usize, Call)>) -> Result<Size> {
+        calls.clear();
+        let mut drawing = Drawing { key, size: input, calls };
+        drawing.all(&self.ops, 0)?;
+        Ok(drawing.size)
+    }
+
+    /// The size of every output, where it does not depend on the input; `input` is the size of all inputs, if known.
+    #[must_use]
+    pub fn output_size(&self, input: Option<Size>) -> Option<Size> {
+        composite::output_size(&self.ops, input)
+    }
+}
+
+/// What is drawn so far for one sample.
+pub(super) struct Drawing<'a> {
+    pub(super) key: Key,
+    /// The size of the image after `calls`.
+    pub(super) size: Size,
+    calls: &'a mut Vec<(usize, Call)>,
+}
+
+impl Drawing<'_> {
+    /// Draws `ops`, the first of which is at `position`.
+    pub(super) fn all(&mut self, ops: &[Op], mut position: usize) -> Result<()> {
+        for op in ops {
+            op.draw(position, self)?;
+            if self.size.height == 0 || self.size.width == 0 {
+                return Err(Error::Parameter(format!("{op:?} leaves no pixels of the image")));
+            }
+            position += op.count();
+        }
+        Ok(())
+    }
+
+    /// Adds a call of the op at `position`.
+    pub(super) fn push(&mut self, position: usize, call: Call) {
+        self.size = call.output_size(self.size);
+        self.calls.push((position, call));
+    }
+}

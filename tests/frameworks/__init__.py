@@ -1,0 +1,1 @@
+"""torchfeed inside other people's frameworks."""
