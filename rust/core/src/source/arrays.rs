@@ -62,9 +62,10 @@ impl Arrays {
         if shape.contains(&0) {
             return Some(0);
         }
-        let last = shape.iter().zip(strides).try_fold(0_usize, |last, (n, stride)| {
-            last.checked_add((n - 1).checked_mul(stride)?)
-        })?;
+        let last = shape
+            .iter()
+            .zip(strides)
+            .try_fold(0_usize, |last, (n, stride)| last.checked_add((n - 1).checked_mul(stride)?))?;
         last.checked_add(1)
     }
 

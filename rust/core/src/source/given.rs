@@ -2,12 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{
-    Item,
-    arrays::Arrays,
-    files::read_file,
-    memory::Bytes,
-};
+use super::{Item, arrays::Arrays, files::read_file, memory::Bytes};
 use crate::{Error, Result, image::Size};
 
 /// One sample that somebody else fetched, or found.
