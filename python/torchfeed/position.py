@@ -112,7 +112,7 @@ def begin(loader: DataLoader[Any], resume: dict[str, Any] | None, previous: Posi
             borrowed = torch.get_rng_state() if loader.generator is None else None
             others.append(first)
         for generator, state in others:
-            generator.set_state(state)
+            generator.set_state(state.clone())  # it takes no row of a larger tensor
     base = previous.following if previous else None
     if resume:
         base = None if resume["base_seed"] == _NO_BASE else (resume["base_seed"], resume["epoch"])

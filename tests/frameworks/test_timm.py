@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader as TorchDataLoader
 
 import torchfeed
 from frameworks.common import SAMPLES, folder, generator
+from replay import FLIPS, F, same
 from test_batch import equal
 
 # timm's ImageDataset leaves its files for the garbage collector to close.
@@ -28,8 +29,31 @@ def test_evaluation(numbered: Path, interpolation: str, crop_mode: str, workers:
     if workers and crop_mode != "center":
         workers = 1  # where transforms run in processes, those are slow to start
     transform = create_transform(SIZE, interpolation=interpolation, crop_mode=crop_mode, crop_pct=0.9)
-    ours = list(torchfeed.DataLoader(folder(numbered, transform), 4, num_workers=workers))
+    loader = torchfeed.DataLoader(folder(numbered, transform), 4, num_workers=workers)
+    assert torchfeed.explain(loader).startswith("native, " if crop_mode != "border" else "native in part")
+    ours = list(loader)
     equal(ours, list(TorchDataLoader(folder(numbered, transform), 4)))
+
+
+@pytest.mark.parametrize("interpolation", ["random", "bicubic"])
+def test_training_replayed(interpolation: str, numbered: Path) -> None:
+    """Its crop is torchvision's, with a filter that may be drawn too."""
+    transform = create_transform(SIZE, is_training=True, interpolation=interpolation, color_jitter=None, re_prob=0)
+    dataset = folder(numbered, transform)
+    loader = torchfeed.DataLoader(dataset, SAMPLES)
+    assert torchfeed.explain(loader).startswith("native, ")
+    ((images, _),) = loader
+    filters = set()
+    for index, image in enumerate(images):
+        expected: Any = dataset.loader(dataset.samples[index][0])
+        for name, parameters in loader.drawn(index):
+            filters.add(parameters.get("interpolation"))
+            crop = name == "RandomResizedCropAndInterpolation"
+            expected = F.resized_crop(expected, **parameters) if crop else FLIPS[name](expected)
+        for step in transform.transforms[2:]:
+            expected = step(expected)
+        same(image, expected)
+    assert len(filters - {None}) == (2 if interpolation == "random" else 1)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
