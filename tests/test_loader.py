@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import (
     BatchSampler,
     RandomSampler,
@@ -20,7 +21,7 @@ from torch.utils.data import (
 from torch.utils.data import DataLoader as TorchDataLoader
 from torchvision import datasets as their_datasets
 
-from pictures import in_memory, pixels, rgb
+from pictures import encode, in_memory, pixels, rgb
 from replay import by_class, check, same, theirs, twin
 from torchfeed import DataLoader, datasets, explain
 from torchfeed import transforms as T
@@ -301,3 +302,67 @@ def test_the_iterator_is_one() -> None:
     for _ in range(2):
         with pytest.raises(StopIteration):
             next(iterator)
+
+
+class Shuffled(torch.utils.data.Sampler[Any]):
+    """A sampler as people write it: the order is drawn when it is asked for an iterator."""
+
+    def __init__(self, batches: bool) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Any:
+        order = torch.randperm(N).tolist()
+        return iter([order[i : i + 4] for i in range(0, N, 4)] if self.batches else order)
+
+    def __len__(self) -> int:
+        return 6 if self.batches else N
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("batches", [False, True])
+def test_samplers_that_draw_when_asked(batches: bool, workers: int, persistent: bool) -> None:
+    """torch asks such a sampler once, or with workers twice; only so does the order come out the same."""
+    if persistent and not workers:
+        return
+    options: dict[str, Any] = {"num_workers": workers, "persistent_workers": persistent}
+    options |= {"batch_sampler": Shuffled(True)} if batches else {"sampler": Shuffled(False), "batch_size": None}
+    orders, states = [], []
+    for cls, dataset in both_loaders():
+        torch.manual_seed(1)
+        loader = cls(dataset, **options)
+        orders.append([[b[1] if isinstance(b, list) else b for b in epoch] for epoch in epochs(loader, 3)])
+        states.append(torch.get_rng_state())
+    for ours, torchs in zip(orders[1], orders[0], strict=True):
+        assert [torch.as_tensor(b).tolist() for b in ours] == [torch.as_tensor(b).tolist() for b in torchs]
+    assert torch.equal(*states)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_batches_as_they_are_finished(workers: int) -> None:
+    """With ``in_order=False`` a large image does not hold the others up; each batch is still what it was."""
+    large = encode(Image.new("RGB", (5000, 5000)), "JPEG")
+    slow, fast = datasets.ImageList([large], transform=T.Compose([T.Resize((16, 16)), T.ToTensor()])), numbers()
+    dataset: Any = torch.utils.data.ConcatDataset([slow, fast])
+    expected = list(DataLoader(dataset, generator=generator()))
+    loader = DataLoader(dataset, num_workers=workers, in_order=False, prefetch_factor=3, generator=generator())
+    assert explain(loader).startswith("native, ")
+    made = list(loader)
+    assert not torch.equal(made[0][0], expected[0][0])  # the slow one
+    assert_same_batches(sorted(made, key=bits), sorted(expected, key=bits))
+
+
+def bits(batch: Any) -> bytes:
+    return bytes(batch[0].numpy().tobytes())
+
+
+def test_an_error_among_batches_that_come_as_they_are_finished() -> None:
+    loader = DataLoader(numbers(), 2, sampler=[0, 1, N, 2, 3, 4], num_workers=2, in_order=False)
+    batches = iter(loader)
+    found: list[int] = []
+    with pytest.raises(IndexError):  # noqa: PT012  (whichever of them it is)
+        while True:
+            found += next(batches)[1].tolist()
+    for _, targets in batches:
+        found += targets.tolist()
+    assert sorted(found) == [0, 1, 3, 4]

@@ -1,4 +1,4 @@
-"""Every Python block of the README runs, one after the other, as a reader would type them."""
+"""The documents are true: their Python runs, block after block, as a reader would type it; so are their tables."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+import recognition_table
 from pictures import encode, picture
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+DOCUMENTS = [README, ROOT / "docs" / "drop-in.md"]
 
 
 @pytest.fixture
@@ -25,16 +28,17 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("in_a_folder")
-def test_python_blocks_run() -> None:
-    text = README.read_text()
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_python_blocks_run(document: Path) -> None:
+    text = document.read_text()
     blocks = list(re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
-    assert len(blocks) >= 5
+    assert len(blocks) >= (5 if document is README else 3)
     torch.manual_seed(0)
     namespace: dict[str, Any] = {"__name__": "readme"}
     for block in blocks:
         # As many empty lines as there are above it, so that an error names the README's line.
         above = "\n" * text.count("\n", 0, block.start(1))
-        exec(compile(above + block[1], README, "exec"), namespace)
+        exec(compile(above + block[1], document, "exec"), namespace)
 
 
 def test_commands_exist() -> None:
@@ -44,6 +48,12 @@ def test_commands_exist() -> None:
     assert {"demo", "test", "bench"} <= named <= targets
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README.read_text()):
-        assert target.startswith("https://") or (README.parent / target).exists(), target
+@pytest.mark.parametrize("document", [*DOCUMENTS, recognition_table.PAGE], ids=lambda document: document.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        assert target.startswith("https://") or (document.parent / target).exists(), target
+
+
+def test_the_table_of_what_is_recognised_is_the_code_s() -> None:
+    """If not: ``python tools/recognition_table.py --write``."""
+    assert recognition_table.PAGE.read_text() == recognition_table.page()

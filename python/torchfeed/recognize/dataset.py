@@ -23,7 +23,7 @@ from torchfeed import _native
 from .common import Unrecognized, describe
 from .memo import Memo
 
-__all__ = ["Samples", "read_samples", "recognized_datasets"]
+__all__ = ["Samples", "read_samples", "recognized_datasets", "refused_datasets"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,11 @@ def read_samples(dataset: Any) -> Samples:
 def recognized_datasets() -> list[tuple[str, str]]:
     """Lists (names of classes, how their samples are read)."""
     return [(", ".join((key.split(".")[1], *reader.heirs)), reader.how) for key, reader in _READERS.items()]
+
+
+def refused_datasets() -> list[tuple[str, str]]:
+    """Lists (name of a class, why its samples are made in Python, and what to do about it)."""
+    return [(key.split(".")[1], why) for key, why in _IN_PYTHON.items()]
 
 
 def _written_as(function: Any) -> str:

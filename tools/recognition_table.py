@@ -1,0 +1,65 @@
+"""The table of what is recognised, from the code that recognises it: `python tools/recognition_table.py --write`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from torchfeed.recognize.common import CLASSES
+from torchfeed.recognize.dataset import recognized_datasets, refused_datasets
+from torchfeed.recognize.geometry import GEOMETRY, STRUCTURE
+from torchfeed.recognize.value import VALUES
+
+PAGE = Path(__file__).parents[1] / "docs" / "recognized.md"
+
+HEAD = """\
+# What runs natively
+
+This page is written by `python tools/recognition_table.py --write`, from the tables that the code itself uses; a test
+holds the two together. How it is used is in [drop-in.md](drop-in.md).
+"""
+
+
+def page() -> str:
+    """Writes the page."""
+    by_source: dict[str, list[str]] = {}
+    for names, how in recognized_datasets():
+        by_source.setdefault(how, []).append(names)
+    datasets = [
+        ("of torchvision: " + how, ", ".join(sorted(", ".join(by_source[how]).split(", ")))) for how in by_source
+    ]
+    datasets += [
+        ("of torchfeed", "ImageFolder, ImageList, CIFAR10, CIFAR100"),
+        ("of torch", "TensorDataset (rows are gathered); Subset and ConcatDataset of all these, nested at will"),
+        ("your own", "a dataset with a method `sample_source(index) -> (image, target)`"),
+    ]
+    timm = CLASSES["timm"]
+    transforms = [
+        ("structure", sorted({"Compose", "Sequential", "Identity", *STRUCTURE}), "v1, v2, torch.nn"),
+        ("geometry", sorted(GEOMETRY), "v1, v2, torchfeed"),
+        ("values", sorted(VALUES - timm), "v1, v2, torchfeed"),
+        ("of timm", sorted(timm), "timm"),
+    ]
+    lines = [HEAD, "## Datasets", "", "| datasets | classes |", "| --- | --- |"]
+    lines += [f"| {kind} | {classes} |" for kind, classes in datasets]
+    lines += [
+        *("", "A subclass is its parent to us unless it has a `__getitem__` (or `__getitems__`) of its own.", ""),
+        *("These of torchvision's run in Python:", "", "| class | because it |", "| --- | --- |"),
+    ]
+    lines += [f"| {name} | {why} |" for name, why in refused_datasets()]
+    lines += ["", "## Transforms", "", "| kind | classes | of |", "| --- | --- | --- |"]
+    lines += [f"| {kind} | {', '.join(names)} | {package} |" for kind, names, package in transforms]
+    lines += [
+        *("", "Geometry after a value transform is native too where that makes no difference: flips and crops always,"),
+        "paddings with a constant that some pixel becomes there, bilinear and bicubic resizes of 8-bit tensors (see",
+        "[drop-in.md](drop-in.md) for these). The `target_transform` that is native is `torchfeed.transforms.OneHot`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(page())
+    else:
+        print(page())
