@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -240,3 +242,36 @@ def test_parts_of_torchvision_that_were_replaced(
     monkeypatch.setattr(owner, name, value)
     with pytest.raises(Unrecognized, match=why):
         read_samples(dataset)
+
+
+MEMORY = """
+import ctypes, gc, sys
+from torchvision import datasets, transforms
+from torchfeed import DataLoader
+
+def resident():
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+count = 300_000
+folder = datasets.ImageFolder.__new__(datasets.ImageFolder)
+datasets.VisionDataset.__init__(folder, "root", transform=transforms.ToTensor())
+folder.samples = [(f"/data/imagenet/train/n{i % 1000:08}/n{i % 1000:08}_{i:08}.JPEG", i % 1000) for i in range(count)]
+folder.loader = datasets.folder.default_loader
+small = datasets.ImageFolder.__new__(datasets.ImageFolder)
+small.__dict__.update(folder.__dict__, samples=folder.samples[:9])
+DataLoader(small).resolve()
+before = resident()
+loader = DataLoader(folder)
+resolved = loader.resolve()
+print((resident() - before) / count - len(folder.samples[0][0]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_a_listed_file() -> None:
+    """What a loader keeps of a dataset of files is little more than their paths."""
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 100

@@ -188,8 +188,8 @@ def _pairs(name: str) -> _Listing:
 
     def listing(dataset: Any) -> tuple[Sequence[Any], Sequence[Any]]:
         pairs = _attribute(dataset, name, list, tuple)
-        firsts, seconds = zip(*pairs, strict=True) if pairs else ((), ())
-        return firsts, seconds
+        # Twice over, since zip(*pairs) would have a million arguments.
+        return [first for first, _ in pairs], [second for _, second in pairs]
 
     return listing
 
