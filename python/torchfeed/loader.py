@@ -10,11 +10,12 @@ from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data import Dataset, Sampler
 
 from .compile import Drawn, compile_leaves
-from .epoch import GatherEpoch, NativeEpoch
 from .position import Position, begin, state_dict
 from .recognize import Unrecognized
 from .resolve import Gathered, Native, Resolved, Split, resolve
 from .samples import drawn
+from .tensors import GatherEpoch
+from .threads import NativeEpoch
 from .workers import MultiProcessIterator, SingleProcessIterator, View
 
 __all__ = ["DataLoader"]
@@ -124,7 +125,7 @@ class DataLoader(TorchDataLoader[T_co]):
             if isinstance(resolved, Native):
                 return NativeEpoch(self, resolved)
             if isinstance(resolved, Gathered):
-                return GatherEpoch(self, resolved)
+                return GatherEpoch(self, resolved.tree)
             self._view = View(self, resolved.tree if resolved else None)
             batches = super().__iter__()
             # A split dataset's samples are passed over by the sampler; others may depend on those before them.
