@@ -83,9 +83,12 @@ class DataLoader(TorchDataLoader[T_co]):
         multiprocessing_context: Any = None,
         generator: torch.Generator | None = None,
         *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
         memory_format: torch.memory_format = torch.contiguous_format,
         native: Literal["auto", "require", "off"] = "auto",
-        **options: Any,
     ) -> None:
         if memory_format not in {torch.contiguous_format, torch.channels_last}:
             raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
@@ -110,8 +113,12 @@ class DataLoader(TorchDataLoader[T_co]):
             worker_init_fn,
             multiprocessing_context,
             generator,
-            **options,
+            prefetch_factor=prefetch_factor,
+            persistent_workers=persistent_workers,
+            pin_memory_device=pin_memory_device,
+            **({} if in_order else {"in_order": False}),  # torch has it since 2.6
         )
+        self.in_order = in_order
         if native == "require":
             self.resolve()
 
