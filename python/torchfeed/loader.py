@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data import Dataset, Sampler
 
 from .compile import Drawn, compile_leaves
+from .cores import auto_workers
 from .position import Position, begin, state_dict
 from .recognize import Unrecognized
 from .resolve import Gathered, Native, Resolved, Split, resolve
@@ -39,7 +40,8 @@ class DataLoader(TorchDataLoader[T_co]):
         sampler: as in torch.
         batch_sampler: as in torch.
         num_workers: native threads; with 0, samples are made in the caller's thread. Where a part runs in Python,
-            worker processes, as in torch.
+            worker processes, as in torch. ``"auto"`` is one for each core that the process may use, by its affinity
+            and its control group's quota, but one, which is left to the training loop.
         collate_fn: as in torch; native are torch's default and `torchfeed.default_collate`.
         pin_memory: as in torch; native batches are made in pinned memory.
         drop_last: as in torch.
@@ -74,7 +76,7 @@ class DataLoader(TorchDataLoader[T_co]):
         shuffle: bool | None = None,
         sampler: Sampler[Any] | Iterable[Any] | None = None,
         batch_sampler: Sampler[list[Any]] | Iterable[list[Any]] | None = None,
-        num_workers: int = 0,
+        num_workers: int | Literal["auto"] = 0,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         pin_memory: bool = False,
         drop_last: bool = False,
@@ -105,7 +107,7 @@ class DataLoader(TorchDataLoader[T_co]):
             shuffle,
             sampler,
             batch_sampler,
-            num_workers,
+            auto_workers() if num_workers == "auto" else num_workers,
             collate_fn,
             pin_memory,
             drop_last,
