@@ -29,7 +29,7 @@ impl Source {
     fn files(paths: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut files = Files::default();
         for path in paths.try_iter()? {
-            files.push(path?.cast::<PyBytes>()?.as_bytes());
+            files.push(&[path?.cast::<PyBytes>()?.as_bytes()]);
         }
         Ok(Self(Arc::new(source::Source::Files(files))))
     }

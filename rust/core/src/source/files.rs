@@ -31,10 +31,17 @@ impl Files {
         self.ends.is_empty()
     }
 
-    /// Appends a path, given as its bytes.
-    pub fn push(&mut self, path: &[u8]) {
-        self.arena.extend_from_slice(path);
+    /// Appends a path, given as its bytes in some parts.
+    pub fn push(&mut self, parts: &[&[u8]]) {
+        parts.iter().for_each(|part| self.arena.extend_from_slice(part));
         self.ends.push(self.arena.len() as u64);
+    }
+
+    /// Appends all of another list.
+    pub fn append(&mut self, other: &Self) {
+        let before = self.arena.len() as u64;
+        self.arena.extend_from_slice(&other.arena);
+        self.ends.extend(other.ends.iter().map(|end| before + end));
     }
 
     /// The bytes of path `index`.
@@ -114,7 +121,7 @@ mod tests {
     fn paths_come_back() {
         let mut files = Files::default();
         for path in ["a/b.jpg", "", "c d/ü.png"] {
-            files.push(path.as_bytes());
+            files.push(&[path.as_bytes()]);
         }
         assert_eq!(files.len(), 3);
         assert_eq!(files.path(0), PathBuf::from("a/b.jpg"));
@@ -125,8 +132,8 @@ mod tests {
     #[test]
     fn missing_files_and_folders_are_io_errors() {
         let mut files = Files::default();
-        files.push(b"/nonexistent/file.jpg");
-        files.push(std::env::temp_dir().to_str().expect("a UTF-8 temporary folder").as_bytes());
+        files.push(&[b"/nonexistent/file.jpg"]);
+        files.push(&[std::env::temp_dir().to_str().expect("a UTF-8 temporary folder").as_bytes()]);
         let mut buffer = Vec::new();
         assert!(matches!(files.read(0, &mut buffer), Err(Error::Io(e)) if e.kind() == std::io::ErrorKind::NotFound));
         assert!(matches!(files.read(1, &mut buffer), Err(Error::Io(_))));

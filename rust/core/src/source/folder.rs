@@ -3,6 +3,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::files::{Files, path_to_bytes};
@@ -20,29 +24,56 @@ pub struct Folder {
 /// `torchvision.datasets.folder.make_dataset`: classes as given, folders by their whole path, then files by name.
 /// Links are followed. A file counts if its name ends in one of `extensions` (lower case), whatever its case.
 ///
+/// Several threads list class folders at the same time: what costs is the waiting for the file system.
+///
 /// # Errors
 /// Where a class folder exists but cannot be listed. (A folder further down that cannot be listed is passed over, as
 /// `os.walk` does.)
 pub fn scan(root: &Path, classes: &[(PathBuf, i64)], extensions: &[String]) -> io::Result<Folder> {
+    let next = AtomicUsize::new(0);
+    let found: Vec<Mutex<io::Result<Files>>> = classes.iter().map(|_| Mutex::new(Ok(Files::default()))).collect();
+    let list = || {
+        while let Some((slot, (class, _))) = {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            found.get(number).zip(classes.get(number))
+        } {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = files_below(&root.join(class), extensions);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(classes.len());
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(list)));
+        list();
+    });
     let mut folder = Folder::default();
-    let separator = std::path::MAIN_SEPARATOR_STR;
-    for (class, target) in classes {
-        let top = root.join(class);
-        if !top.is_dir() {
-            continue;
-        }
-        let mut groups = Vec::new();
-        walk(&top, &mut groups, &mut Vec::new())?;
-        groups.sort();
-        for (directory, mut names) in groups {
-            names.sort();
-            for name in names.iter().filter(|name| has_extension(name, extensions)) {
-                folder.files.push(&[&directory[..], separator.as_bytes(), name].concat());
-                folder.targets.push(*target);
-            }
-        }
+    for (files, (_, target)) in found.into_iter().zip(classes) {
+        let files = files.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        folder.targets.resize(folder.targets.len() + files.len(), *target);
+        folder.files.append(&files);
     }
     Ok(folder)
+}
+
+/// More would only wait for the same disk.
+const MAX_THREADS: usize = 8;
+
+/// Lists the files of one class; none if there is no such folder.
+fn files_below(top: &Path, extensions: &[String]) -> io::Result<Files> {
+    let mut files = Files::default();
+    if !top.is_dir() {
+        return Ok(files);
+    }
+    let mut groups = Vec::new();
+    walk(top, &mut groups, &mut Vec::new())?;
+    groups.sort_unstable();
+    for (directory, mut names) in groups {
+        names.retain(|name| has_extension(name, extensions));
+        names.sort_unstable();
+        for name in &names {
+            files.push(&[&directory, std::path::MAIN_SEPARATOR_STR.as_bytes(), name]);
+        }
+    }
+    Ok(files)
 }
 
 /// A folder's path and the names of its files; both as bytes.
@@ -59,11 +90,12 @@ fn walk(directory: &Path, groups: &mut Vec<Group>, above: &mut Vec<PathBuf>) -> 
     above.push(real);
     let mut names = Vec::new();
     for entry in entries.flatten() {
-        let path = entry.path();
-        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        if if is_link { path.is_dir() } else { entry.file_type().is_ok_and(|kind| kind.is_dir()) } {
+        // The kind comes with the directory's entry; only links are looked up.
+        let kind = entry.file_type();
+        let is_link = kind.as_ref().is_ok_and(fs::FileType::is_symlink);
+        if if is_link { entry.path().is_dir() } else { kind.is_ok_and(|kind| kind.is_dir()) } {
             // As `os.walk` with its default `onerror`: what cannot be listed is passed over.
-            let _ = walk(&path, groups, above);
+            let _ = walk(&entry.path(), groups, above);
         } else {
             names.push(path_to_bytes(&entry.file_name()).into_owned());
         }

@@ -92,7 +92,7 @@ fn parts_that_do_not_fit_are_refused() {
 #[test]
 fn errors_name_the_index_over_all_parts_and_the_path() {
     let mut files = Files::default();
-    files.push(b"/nonexistent/file.jpg");
+    files.push(&[b"/nonexistent/file.jpg"]);
     let pipeline =
         joined(vec![part(Source::Brought(2), plan(vec![], 3), 0), part(Source::Files(files), plan(vec![], 3), 0)])
             .unwrap();
