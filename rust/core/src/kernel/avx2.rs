@@ -1,4 +1,5 @@
-//! Kernels for AVX2. All but one are the bodies of [`super::scalar`], compiled with AVX2.
+//! Kernels for AVX2. All but one are the bodies of [`super::scalar`] and [`super::rows`], compiled
+//! with AVX2.
 //!
 //! # RGB pixels of a horizontal pass
 //!
@@ -23,22 +24,25 @@ use std::arch::x86_64::{
 };
 
 use super::{
+    rows::{self, Columns, Rows},
     scalar,
     table::{Coefficients, PRECISION_BITS, SplitWeights},
 };
 
 macro_rules! with_avx2 {
-    ($($name:ident($($arg:ident: $type:ty),*);)*) => {$(
+    ($($module:ident::$name:ident($($arg:ident: $type:ty),*);)*) => {$(
         #[target_feature(enable = "avx2")]
         pub(super) fn $name($($arg: $type),*) {
-            scalar::$name($($arg),*);
+            $module::$name($($arg),*);
         }
     )*};
 }
 
 with_avx2! {
-    resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize);
-    resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]);
+    scalar::resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize);
+    scalar::resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]);
+    rows::move_rows(from: Rows<'_>, columns: Columns, out: &mut [u8]);
+    rows::split_rows(from: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]);
 }
 
 /// Rows that are resampled together, so that the weights and the loop's own work are shared.
