@@ -23,7 +23,7 @@ pub(crate) struct Columns {
 impl<'a> Rows<'a> {
     /// `len` bytes of row `y`.
     #[inline(always)]
-    fn get(&self, y: usize, len: usize) -> &'a [u8] {
+    pub(super) fn get(&self, y: usize, len: usize) -> &'a [u8] {
         &self.data[self.first.wrapping_add_signed(y as isize * self.step)..][..len]
     }
 }
@@ -31,42 +31,41 @@ impl<'a> Rows<'a> {
 /// Copies rows of bytes.
 #[inline(always)]
 pub(super) fn move_rows(rows: Rows<'_>, columns: Columns, out: &mut [u8]) {
+    match rows.reversed {
+        true => move_rows_as::<true>(rows, columns, out),
+        false => move_rows_as::<false>(rows, columns, out),
+    }
+}
+
+#[inline(always)]
+fn move_rows_as<const REVERSED: bool>(rows: Rows<'_>, columns: Columns, out: &mut [u8]) {
+    match columns.len {
+        0..8 => move_blocks::<1, REVERSED>(rows, columns, out),
+        8..16 => move_blocks::<8, REVERSED>(rows, columns, out),
+        16..32 => move_blocks::<16, REVERSED>(rows, columns, out),
+        _ => move_blocks::<32, REVERSED>(rows, columns, out),
+    }
+}
+
+/// Copies rows in blocks of `K` bytes, the last of which overlaps the one before. No row may be shorter than one.
+#[inline(always)]
+fn move_blocks<const K: usize, const REVERSED: bool>(rows: Rows<'_>, columns: Columns, out: &mut [u8]) {
     let Columns { left, len, stride } = columns;
+    let Some(last) = len.checked_sub(K) else { return };
     for (y, out) in out.chunks_exact_mut(stride).enumerate() {
         let (from, to) = (rows.get(y, len), &mut out[left..left + len]);
-        match rows.reversed {
-            true => move_row::<true>(from, to),
-            false => move_row::<false>(from, to),
+        let mut at = 0;
+        loop {
+            let mut block: [u8; K] = *from[at..].first_chunk().expect("a whole block");
+            if REVERSED {
+                block.reverse();
+            }
+            to[if REVERSED { last - at } else { at }..][..K].copy_from_slice(&block);
+            if at == last {
+                break;
+            }
+            at = (at + K).min(last);
         }
-    }
-}
-
-#[inline(always)]
-fn move_row<const REVERSED: bool>(from: &[u8], to: &mut [u8]) {
-    let moved = move_blocks::<32, REVERSED>(from, to)
-        || move_blocks::<16, REVERSED>(from, to)
-        || move_blocks::<8, REVERSED>(from, to);
-    if !moved {
-        let last = from.len().wrapping_sub(1);
-        from.iter().enumerate().for_each(|(x, &byte)| to[if REVERSED { last - x } else { x }] = byte);
-    }
-}
-
-/// Copies a row in blocks of `K` bytes, the last of which overlaps the one before; false where it is shorter than one.
-#[inline(always)]
-fn move_blocks<const K: usize, const REVERSED: bool>(from: &[u8], to: &mut [u8]) -> bool {
-    let Some(last) = from.len().checked_sub(K) else { return false };
-    let mut at = 0;
-    loop {
-        let mut block: [u8; K] = *from[at..].first_chunk().expect("a whole block");
-        if REVERSED {
-            block.reverse();
-        }
-        to[if REVERSED { last - at } else { at }..][..K].copy_from_slice(&block);
-        if at == last {
-            return true;
-        }
-        at = (at + K).min(last);
     }
 }
 
