@@ -105,6 +105,7 @@ def _attribute(dataset: Any, name: str, *kinds: type) -> Any:
 
 def _same_labels(dataset: Any, values: Any) -> list[int]:
     """Takes labels that the dataset gives as they are, if torch makes a batch of int64 of them."""
+    types: set[type] = {int}
     if isinstance(values, (np.ndarray, Tensor)):
         kinds = {str(values.dtype).removeprefix("torch.")}
         plain = kinds == {"int64"} and values.ndim == 1 and (isinstance(values, np.ndarray) or values.is_cpu)
@@ -117,7 +118,8 @@ def _same_labels(dataset: Any, values: Any) -> list[int]:
     if not plain:
         found = ", ".join(sorted(kinds))
         raise Unrecognized(f"the targets of {type(dataset).__name__} are of type {found}: make each an int")
-    return [int(value) for value in values]
+    # Each epoch asks again: with small images, making ints of ints would be a tenth of the time.
+    return list(values) if types <= {int} else [int(value) for value in values]
 
 
 def _int_labels(dataset: Any, values: Any) -> list[int]:

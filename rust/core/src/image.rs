@@ -102,11 +102,11 @@ impl Window {
     /// The pixels, borrowed.
     #[must_use]
     pub fn view(&self) -> View<'_> {
-        View { size: self.size, rect: self.rect, channels: self.channels, data: &self.data }
+        View::packed(self.size, self.rect, self.channels, &self.data)
     }
 }
 
-/// A [`Window`] whose pixels belong to somebody else.
+/// The part of an image that is in memory, in whatever order, and belongs to somebody else.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     /// The size of the whole image.
@@ -115,16 +115,60 @@ pub struct View<'a> {
     pub rect: Rect,
     /// Bytes per pixel: 1 (gray) or 3 (RGB).
     pub channels: usize,
-    /// The pixels of `rect`.
+    /// The pixels of `rect`, from the first on.
     pub data: &'a [u8],
+    /// Bytes from one row, pixel and channel to the next.
+    pub strides: [usize; 3],
 }
 
 impl<'a> View<'a> {
-    /// Columns `left..left + width` of row `row`, both counted in the whole image.
+    /// `rect` of an image of `size`, row by row and pixel by pixel, without gaps.
+    #[must_use]
+    pub const fn packed(size: Size, rect: Rect, channels: usize, data: &'a [u8]) -> Self {
+        Self { size, rect, channels, data, strides: [rect.width * channels, channels, 1] }
+    }
+
+    /// Whether the pixels lie row by row and pixel by pixel, without gaps.
+    #[must_use]
+    pub const fn is_packed(&self) -> bool {
+        let [row, pixel, channel] = self.strides;
+        row == self.rect.width * self.channels && pixel == self.channels && channel == 1
+    }
+
+    /// Columns `left..left + width` of row `row`, both counted in the whole image. The view must be packed.
     #[inline]
     #[must_use]
     pub fn row(&self, row: usize, left: usize, width: usize) -> &'a [u8] {
+        debug_assert!(self.is_packed());
         let at = (row - self.rect.top) * self.rect.width + (left - self.rect.left);
         &self.data[at * self.channels..][..width * self.channels]
+    }
+
+    /// Copies `rect`, which must be within the view's own, to `out`.
+    pub fn pack(&self, rect: Rect, out: &mut Window) {
+        out.reset(self.size, rect, self.channels);
+        let [row, pixel, channel] = self.strides;
+        let corner = (rect.top - self.rect.top) * row + (rect.left - self.rect.left) * pixel;
+        for (y, line) in out.data.chunks_exact_mut(rect.width * self.channels).enumerate() {
+            let from = &self.data[corner + y * row..];
+            if (pixel, channel) == (self.channels, 1) {
+                line.copy_from_slice(&from[..line.len()]);
+            } else if self.channels == 3 && pixel == 1 {
+                let planes = [from, &from[channel..], &from[2 * channel..]].map(|plane| &plane[..rect.width]);
+                interleave(planes, line);
+            } else {
+                for (x, out) in line.chunks_exact_mut(self.channels).enumerate() {
+                    out.iter_mut().enumerate().for_each(|(c, out)| *out = from[x * pixel + c * channel]);
+                }
+            }
+        }
+    }
+}
+
+/// Writes three planes pixel by pixel.
+fn interleave([red, green, blue]: [&[u8]; 3], out: &mut [u8]) {
+    let (out, _) = out.as_chunks_mut::<3>();
+    for (((out, &red), &green), &blue) in out.iter_mut().zip(red).zip(green).zip(blue) {
+        *out = [red, green, blue];
     }
 }

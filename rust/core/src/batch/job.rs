@@ -112,6 +112,9 @@ impl Batch {
         while go_on() {
             let Some(slot) = self.slots.claim() else { break };
             let position = slot.position;
+            if let Some(&(next, _)) = self.samples.get(position + 1) {
+                self.pipeline.prefetch(next);
+            }
             // Slots are claimed in order: after a failure the samples that are still unclaimed all come later in the
             // batch, so leaving them out does not change which error is reported.
             if !self.failed.load(Ordering::Relaxed) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Error, Result, image::Size, source::Source, transform::Plan};
+use crate::{Error, Result, image::Size, kernel, source::Source, transform::Plan};
 
 /// The samples of one dataset, with what is done to them.
 #[derive(Debug)]
@@ -50,6 +50,12 @@ impl Part {
     #[must_use]
     pub fn labels(&self) -> &[i64] {
         &self.labels
+    }
+
+    /// Asks for sample `at` and its label to be brought into the cache.
+    pub(super) fn prefetch(&self, at: usize) {
+        kernel::prefetch_value(&self.labels[at]);
+        self.source.prefetch(at);
     }
 
     /// What is done to the samples.

@@ -115,15 +115,26 @@ impl Pipeline {
         Ok(())
     }
 
+    /// The part that has sample `index`, which must be in range, and its position there.
+    fn locate(&self, index: usize) -> (&Part, usize) {
+        let number = self.ends.partition_point(|&end| end <= index);
+        let part = &self.parts[number];
+        (part, index - (self.ends[number] - part.len()))
+    }
+
+    /// Asks for what sample `index`, which must be in range, is made from.
+    pub(super) fn prefetch(&self, index: usize) {
+        let (part, at) = self.locate(index);
+        part.prefetch(at);
+    }
+
     /// Sample `index`. It is read from `given`, a source and the position there, if its own is [`Source::Brought`].
     ///
     /// # Errors
     /// As [`Pipeline::check_index`].
     pub fn sample<'a>(&'a self, index: usize, given: Option<(&'a Source, usize)>) -> Result<Sample<'a>> {
         self.check_index(index)?;
-        let number = self.ends.partition_point(|&end| end <= index);
-        let part = &self.parts[number];
-        let at = index - (self.ends[number] - part.len());
+        let (part, at) = self.locate(index);
         let from = match part.source() {
             Source::Brought(_) => given.filter(|(source, at)| *at < source.len()),
             _ => None,

@@ -116,10 +116,7 @@ impl Sample<'_> {
                     let all = Rect::all(header.size);
                     self.decoder.decode(bytes, &header, all, &mut decode::Scratch::default(), &mut out)?;
                 }
-                Item::Pixels(view) => {
-                    out.reset(view.size, view.rect, view.channels);
-                    out.data.copy_from_slice(view.data);
-                }
+                Item::Pixels(view) => view.pack(view.rect, &mut out),
             }
             Ok(out)
         };

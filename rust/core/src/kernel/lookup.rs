@@ -1,16 +1,42 @@
-//! Table look-ups: pixels to output values of `N` bytes.
+//! Table look-ups: bytes to output values of `N` bytes.
+
+/// The values of a channel: those of the 256 bytes, and the same cut into their bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table<'a, const N: usize> {
+    /// The value of each byte.
+    pub(crate) values: &'a [[u8; N]; 256],
+    /// For each byte of a value, that byte of all values: what the vector kernel looks up.
+    pub(crate) planes: &'a [[u8; 256]; N],
+}
+
+/// The values of `bytes`.
+pub(crate) fn values<const N: usize>(bytes: &[u8], table: Table<'_, N>, out: &mut [[u8; N]]) {
+    #[cfg(target_arch = "x86_64")]
+    if N <= 4 && super::avx512::is_available() {
+        // SAFETY: the CPU has what the kernel is compiled for, as was checked on the line above.
+        return unsafe { super::avx512::values(bytes, table.planes, out) };
+    }
+    scalar(bytes, table.values, out);
+}
+
+/// The same, one by one.
+pub(super) fn scalar<const N: usize>(bytes: &[u8], values: &[[u8; N]; 256], out: &mut [[u8; N]]) {
+    for (value, &byte) in out.iter_mut().zip(bytes) {
+        *value = values[usize::from(byte)];
+    }
+}
 
 /// Values of channel `channel` of a row of `C`-channel pixels.
 #[inline]
 pub(crate) fn plane<const N: usize, const C: usize>(
     pixels: &[u8],
     channel: usize,
-    table: &[[u8; N]; 256],
+    values: &[[u8; N]; 256],
     out: &mut [[u8; N]],
 ) {
     let (pixels, _) = pixels.as_chunks::<C>();
     for (value, pixel) in out.iter_mut().zip(pixels) {
-        *value = table[usize::from(pixel[channel])];
+        *value = values[usize::from(pixel[channel])];
     }
 }
 
@@ -26,6 +52,37 @@ pub(crate) fn interleaved<const N: usize, const C: usize>(
     for (values, pixel) in out.iter_mut().zip(pixels) {
         for c in 0..C {
             values[c] = tables[c][usize::from(pixel[c])];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What each build makes of `bytes`, with a table of values that differ in every byte.
+    fn check<const N: usize>(bytes: &[u8], key: u8) {
+        let values: [[u8; N]; 256] =
+            std::array::from_fn(|i| std::array::from_fn(|n| (i as u8).wrapping_mul(2 * n as u8 + 1) ^ key));
+        let planes = std::array::from_fn(|n| values.map(|value| value[n]));
+        let expected: Vec<_> = bytes.iter().map(|&byte| values[usize::from(byte)]).collect();
+        let mut out = vec![[7; N]; bytes.len()];
+        scalar(bytes, &values, &mut out);
+        assert_eq!(out, expected);
+        out.fill([7; N]);
+        super::values(bytes, Table { values: &values, planes: &planes }, &mut out);
+        assert_eq!(out, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_looked_up(bytes in prop::collection::vec(any::<u8>(), 0..300), key in any::<u8>()) {
+            check::<1>(&bytes, key);
+            check::<2>(&bytes, key);
+            check::<4>(&bytes, key);
+            check::<8>(&bytes, key);
         }
     }
 }

@@ -1,21 +1,25 @@
-//! The loops over pixels. The bodies are in [`scalar`]; [`avx2`] has the same bodies compiled for wider registers,
-//! and one of its own where the compiler finds no good one. Which runs is chosen at run time. Both give the same bits:
-//! all arithmetic is on integers, and a test runs both on the same input.
+//! The loops over pixels. The bodies are in [`scalar`] and [`rows`]; [`avx2`] has the same bodies compiled for wider
+//! registers, and some of its own where the compiler finds no good one; [`avx512`] has a table look-up. Which runs is
+//! chosen at run time. All give the same bits: all arithmetic is on integers, and tests run each on the same input.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub(crate) mod lookup;
+mod rows;
 pub(crate) mod scalar;
 mod table;
 
+pub(crate) use rows::{Columns, Rows};
 pub(crate) use table::Coefficients;
 #[cfg(test)]
 pub(crate) use table::PRECISION_BITS;
 
 /// Defines a kernel that runs the AVX2 build of its body where the CPU has it.
 macro_rules! kernel {
-    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?)) => {
+    ($(#[$doc:meta])* $module:ident::$name:ident($($arg:ident: $type:ty),* $(,)?)) => {
         $(#[$doc])*
         pub(crate) fn $name($($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
@@ -23,7 +27,7 @@ macro_rules! kernel {
                 // SAFETY: the CPU has AVX2, as was checked on the line above; the body itself is safe code.
                 return unsafe { avx2::$name($($arg),*) };
             }
-            scalar::$name($($arg),*);
+            $module::$name($($arg),*);
         }
     };
 }
@@ -31,16 +35,44 @@ macro_rules! kernel {
 kernel!(
     /// Rows of a horizontal pass over RGB pixels: `out[x] = clip(sum(weights[x] * row[bounds[x]..]))`. Rows begin every
     /// `stride` bytes; there are as many as fit in `out`, where they begin every `out_stride` bytes, without gaps.
-    resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
+    scalar::resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
 );
 kernel!(
     /// The same for a single channel.
-    resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
+    scalar::resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
 );
 kernel!(
     /// One row of a vertical pass: `out = clip(sum(weights[i] * rows[i * stride..]))`, byte by byte.
-    resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8])
+    scalar::resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8])
 );
+
+kernel!(
+    /// Copies rows of bytes to the rows of a plane.
+    rows::move_rows(rows: Rows<'_>, columns: Columns, out: &mut [u8])
+);
+kernel!(
+    /// Copies rows of RGB pixels to the rows of three planes, one for each colour.
+    rows::split_rows(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3])
+);
+
+/// Asks for a value's cache line; does nothing where there is no way to ask.
+#[inline]
+pub(crate) fn prefetch_value<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing, and x86-64 always has SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
+/// Asks for the cache lines of `bytes`.
+#[inline]
+pub(crate) fn prefetch(bytes: &[u8]) {
+    bytes.chunks(64).for_each(|line| prefetch_value(&line[0]));
+}
 
 #[cfg(test)]
 mod tests {

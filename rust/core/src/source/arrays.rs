@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::{memory::Bytes, whole};
+use super::memory::Bytes;
 use crate::{
     Error, Result,
-    image::{Size, View},
+    image::{Rect, Size, View},
 };
 
 /// Decoded images of one size, in one block of bytes.
@@ -14,8 +14,10 @@ pub struct Arrays {
     len: usize,
     size: Size,
     channels: usize,
-    /// Bytes from one image, row, pixel and channel to the next; `None` where they follow each other without gaps.
-    strides: Option<[usize; 4]>,
+    /// Bytes from one image, row, pixel and channel to the next.
+    strides: [usize; 4],
+    /// Bytes from the first to the last of an image.
+    image_span: usize,
 }
 
 impl fmt::Debug for Arrays {
@@ -49,11 +51,11 @@ impl Arrays {
                 size.height, size.width
             )));
         }
-        // Nothing is one further in a dimension of one.
+        // Nothing is one further in a dimension of one: its stride may as well be the usual one.
         let packed = packed(size, channels);
-        let differs = (0..4).any(|i| shape[i] > 1 && strides[i] != packed[i]);
-        let strides = differs.then_some(strides);
-        Ok(Self { data, len, size, channels, strides })
+        let strides: [usize; 4] = std::array::from_fn(|i| if shape[i] > 1 { strides[i] } else { packed[i] });
+        let image_span = Self::span([1, size.height, size.width, channels], strides).unwrap_or(0);
+        Ok(Self { data, len, size, channels, strides, image_span })
     }
 
     /// Bytes from the first to the last of an array of this shape and strides; `None` where no memory is that large.
@@ -93,31 +95,16 @@ impl Arrays {
         self.size
     }
 
-    /// Image `index`: in place, or gathered into `buffer`.
+    /// Image `index`, in place.
     ///
     /// # Panics
     /// If `index` is not below [`Arrays::len`].
     #[must_use]
-    pub fn get<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> View<'a> {
+    pub fn get(&self, index: usize) -> View<'_> {
         assert!(index < self.len, "image {index} of {}", self.len);
-        let Self { size, channels, .. } = *self;
-        let (pixels, data) = (size.height * size.width, (*self.data).as_ref());
-        let Some([image, row, pixel, channel]) = self.strides else {
-            return whole(size, channels, &data[index * pixels * channels..][..pixels * channels]);
-        };
-        let data = &data[index * image..];
-        buffer.resize(pixels * channels, 0);
-        if channels == 3 && (row, pixel) == (size.width, 1) {
-            interleave([data, &data[channel..], &data[2 * channel..]].map(|plane| &plane[..pixels]), buffer);
-        } else {
-            for (y, out) in buffer.chunks_exact_mut(size.width * channels).enumerate() {
-                for (x, out) in out.chunks_exact_mut(channels).enumerate() {
-                    let at = y * row + x * pixel;
-                    out.iter_mut().enumerate().for_each(|(c, out)| *out = data[at + c * channel]);
-                }
-            }
-        }
-        whole(size, channels, buffer)
+        let Self { size, channels, strides: [image, row, pixel, channel], .. } = *self;
+        let data = &(*self.data).as_ref()[index * image..][..self.image_span];
+        View { size, rect: Rect::all(size), channels, data, strides: [row, pixel, channel] }
     }
 }
 
@@ -127,28 +114,20 @@ const fn packed(size: Size, channels: usize) -> [usize; 4] {
     [size.height.wrapping_mul(row), row, channels, 1]
 }
 
-/// Writes three planes pixel by pixel.
-fn interleave([red, green, blue]: [&[u8]; 3], out: &mut [u8]) {
-    let (out, _) = out.as_chunks_mut::<3>();
-    for (((out, &red), &green), &blue) in out.iter_mut().zip(red).zip(green).zip(blue) {
-        *out = [red, green, blue];
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Window;
 
     fn numbers(n: u8) -> Bytes {
         Box::new((0..n).collect::<Vec<u8>>())
     }
 
     #[test]
-    fn images_without_gaps_are_used_in_place() {
+    fn images_without_gaps_are_packed() {
         let arrays = Arrays::new(numbers(24), 2, Size::new(2, 2), 3).unwrap();
-        let mut buffer = Vec::new();
-        assert_eq!(arrays.get(1, &mut buffer).row(1, 1, 1), [21, 22, 23]);
-        assert!(buffer.is_empty());
+        assert!(arrays.get(1).is_packed());
+        assert_eq!(arrays.get(1).row(1, 1, 1), [21, 22, 23]);
         assert!(Arrays::new(Box::new(vec![0; 23]), 2, Size::new(2, 2), 3).is_err());
         assert!(Arrays::new(Box::new(vec![0; 24]), 3, Size::new(2, 2), 2).is_err());
         assert!(Arrays::new(numbers(0), 2, Size::new(0, 2), 3).is_err());
@@ -156,19 +135,31 @@ mod tests {
     }
 
     #[test]
-    fn other_images_are_gathered() {
+    fn other_images_can_be_packed() {
         let size = Size::new(2, 3);
-        let mut buffer = vec![99; 40];
+        let pixels = |arrays: &Arrays, index| {
+            let mut window = Window::default();
+            arrays.get(index).pack(Rect::all(size), &mut window);
+            window.data
+        };
         // Planes, and (C, H, W, N) as some files have it.
         let planar = Arrays::strided(numbers(36), 2, size, 3, [18, 3, 1, 6]).unwrap();
         let expected = [18, 24, 30, 19, 25, 31, 20, 26, 32, 21, 27, 33, 22, 28, 34, 23, 29, 35];
-        assert_eq!(planar.get(1, &mut buffer).data, expected);
+        assert_eq!(pixels(&planar, 1), expected);
         let last = Arrays::strided(numbers(36), 2, size, 3, [1, 6, 2, 12]).unwrap();
         let expected = [1, 13, 25, 3, 15, 27, 5, 17, 29, 7, 19, 31, 9, 21, 33, 11, 23, 35];
-        assert_eq!(last.get(1, &mut buffer).data, expected);
+        assert_eq!(pixels(&last, 1), expected);
         let gray = Arrays::strided(numbers(13), 2, size, 1, [7, 3, 1, 1]).unwrap();
-        assert_eq!(gray.get(1, &mut buffer).data, [7, 8, 9, 10, 11, 12]);
+        assert_eq!(pixels(&gray, 1), [7, 8, 9, 10, 11, 12]);
         assert!(Arrays::strided(numbers(35), 2, size, 3, [1, 6, 2, 12]).is_err());
         assert!(Arrays::strided(numbers(36), 2, size, 3, [usize::MAX, 6, 2, 12]).is_err());
+    }
+
+    #[test]
+    fn a_part_of_an_image_can_be_packed() {
+        let planar = Arrays::strided(numbers(36), 2, Size::new(2, 3), 3, [18, 3, 1, 6]).unwrap();
+        let mut window = Window::default();
+        planar.get(0).pack(Rect { top: 1, left: 1, height: 1, width: 2 }, &mut window);
+        assert_eq!(window.data, [4, 10, 16, 5, 11, 17]);
     }
 }

@@ -39,7 +39,7 @@ impl Given {
         Ok(match self {
             Given::Path(path) => Item::Encoded(read_file(path, buffer)?),
             Given::Encoded(bytes) => Item::Encoded((**bytes).as_ref()),
-            Given::Pixels(arrays) => Item::Pixels(arrays.get(0, buffer)),
+            Given::Pixels(arrays) => Item::Pixels(arrays.get(0)),
         })
     }
 }

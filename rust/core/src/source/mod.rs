@@ -16,7 +16,8 @@ use std::path::PathBuf;
 
 use crate::{
     Result,
-    image::{Rect, Size, View},
+    image::{Size, View},
+    kernel,
 };
 
 /// The raw content of a sample.
@@ -93,6 +94,17 @@ impl Source {
         }
     }
 
+    /// Asks for sample `index` to be brought into the cache, where it is in memory and decoded: nothing else is so fast to
+    /// make that it would have to wait for memory.
+    pub fn prefetch(&self, index: usize) {
+        /// What follows the first lines the processor fetches by itself.
+        const MOST: usize = 4096;
+        if let Source::Arrays(arrays) = self {
+            let data = arrays.get(index).data;
+            kernel::prefetch(&data[..data.len().min(MOST)]);
+        }
+    }
+
     /// The content of sample `index`; `buffer` is memory to read into.
     ///
     /// # Errors
@@ -105,14 +117,9 @@ impl Source {
         Ok(match self {
             Source::Files(files) => Item::Encoded(files.read(index, buffer)?),
             Source::Blobs(blobs) => Item::Encoded(blobs.get(index)),
-            Source::Arrays(arrays) => Item::Pixels(arrays.get(index, buffer)),
+            Source::Arrays(arrays) => Item::Pixels(arrays.get(index)),
             Source::Brought(_) => return Err(given::missing()),
             Source::Given(items) => items[index].as_ref().ok_or_else(given::missing)?.read(buffer)?,
         })
     }
-}
-
-/// A view of a whole image.
-fn whole(size: Size, channels: usize, data: &[u8]) -> View<'_> {
-    View { size, rect: Rect::all(size), channels, data }
 }

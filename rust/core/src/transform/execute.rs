@@ -27,6 +27,7 @@ pub struct Scratch {
     vertical: Coefficients,
     between: Vec<u8>,
     row: Vec<u8>,
+    packed: Window,
     gathered: Window,
     resized: [Window; 2],
 }
@@ -83,6 +84,14 @@ impl<'p> Executor<'p> {
         assert_eq!(out.len(), self.output_bytes(), "output of the wrong length");
         assert_eq!(image.channels, self.plan.tail.form().channels, "image with the wrong number of channels");
         assert!(image.rect.contains(&self.region), "image lacks pixels of the region");
+        let mut packed = std::mem::take(&mut scratch.packed);
+        let stages = !self.geometry.stages.is_empty();
+        let image = if image.is_packed() || !(stages || self.plan.tail.needs_packed(&self.geometry.last, image)) {
+            image
+        } else {
+            image.pack(self.region, &mut packed);
+            packed.view()
+        };
         let [mut from, mut to] = std::mem::take(&mut scratch.resized);
         for (i, (stage, &(read, write))) in self.geometry.stages.iter().zip(&self.needs).enumerate() {
             let input = if i == 0 { image } else { from.view() };
@@ -92,6 +101,7 @@ impl<'p> Executor<'p> {
         let last = if self.geometry.stages.is_empty() { image } else { from.view() };
         self.plan.tail.write(&self.geometry.last, last, &mut scratch.row, out);
         scratch.resized = [from, to];
+        scratch.packed = packed;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Call,
-    axis::Axis,
+    axis::{Axis, Run},
     filter::{Filter, Stretch, nearest},
     pad::Padding,
     resize::Resize,
@@ -41,11 +41,27 @@ impl Gather {
 
     /// Whether `rect` of the output is a rectangle of the input as it is.
     pub(super) const fn is_window(&self) -> bool {
-        matches!((&self.rows, &self.columns), (Axis::Run { reversed: false, .. }, Axis::Run { reversed: false, .. }))
+        const fn is_window(axis: &Axis) -> bool {
+            matches!(axis, Axis::Run(run) if run.is_bare() && !run.reversed)
+        }
+        is_window(&self.rows) && is_window(&self.columns)
     }
 
-    /// Columns `left..left + width` of row `y` of the output, read from `image`: borrowed where they lie there as they
-    /// are, otherwise built in `row`.
+    /// The runs of both axes with the one colour of what is around them, if that is all there is to this gather.
+    pub(super) fn runs(&self) -> Option<(Run, Run, [u8; 3])> {
+        let (Axis::Run(rows), Axis::Run(columns)) = (&self.rows, &self.columns) else { return None };
+        let fill = match (rows.is_bare(), columns.is_bare()) {
+            (true, true) => return Some((*rows, *columns, [0; 3])),
+            (true, false) => columns.fill,
+            (false, true) => rows.fill,
+            (false, false) if self.fills[rows.fill] == self.fills[columns.fill] => rows.fill,
+            (false, false) => return None,
+        };
+        Some((*rows, *columns, self.fills[fill]))
+    }
+
+    /// Columns `left..left + width` of row `y` of the output, read from `image`, which is packed: borrowed where they lie
+    /// there as they are, otherwise built in `row`.
     pub(super) fn row<'a>(
         &self,
         y: usize,
@@ -55,49 +71,56 @@ impl Gather {
         row: &'a mut Vec<u8>,
     ) -> &'a [u8] {
         let from = self.rows.get(y);
-        match &self.columns {
-            Axis::Run { start, reversed: false, .. } if from >= 0 => image.row(from as usize, start + left, width),
-            Axis::Run { start, reversed: true, .. } if from >= 0 => {
-                let source = image.row(from as usize, start - left + 1 - width, width);
-                row.clear();
-                if image.channels == 1 {
-                    row.extend(source.iter().rev());
-                } else {
-                    row.extend(source.as_chunks::<3>().0.iter().rev().flatten());
-                }
-                row
-            }
-            Axis::Map(map) => {
-                row.resize(width * image.channels, 0);
-                let columns = &map[left..left + width];
-                if image.channels == 1 {
-                    self.map_row::<1>(from, columns, image, row.as_chunks_mut().0);
-                } else {
-                    self.map_row::<3>(from, columns, image, row.as_chunks_mut().0);
-                }
-                row
-            }
-            // A whole row of fill, however its columns run.
-            Axis::Run { .. } => {
-                let fill = self.fill(from, 0);
-                row.clear();
-                row.extend((0..width).flat_map(|_| &fill[..image.channels]));
-                row
+        if let Axis::Run(run) = &self.columns {
+            let run = run.slice(left, width);
+            if from >= 0 && run.is_bare() && !run.reversed {
+                return image.row(from as usize, run.start, width);
             }
         }
+        row.resize(width * image.channels, 0);
+        if image.channels == 1 {
+            self.build_row::<1>(from, left, image, row.as_chunks_mut().0);
+        } else {
+            self.build_row::<3>(from, left, image, row.as_chunks_mut().0);
+        }
+        row
     }
 
-    /// Pixels of row `from` of `image` at `columns`, or fills where either is negative.
-    fn map_row<const C: usize>(&self, from: i32, columns: &[i32], image: View<'_>, out: &mut [[u8; C]]) {
+    /// Pixels of row `from` of `image` at the columns from `left` on, or fills where either is negative.
+    fn build_row<const C: usize>(&self, from: i32, left: usize, image: View<'_>, out: &mut [[u8; C]]) {
         let fill = |column: i32| *self.fill(from, column).first_chunk().expect("a byte per channel");
         // Of a row that lies wholly in the padding, the image may hold nothing.
-        if from < 0 || columns.iter().all(|&column| column < 0) {
-            out.iter_mut().zip(columns).for_each(|(out, &column)| *out = fill(column));
+        if from < 0 {
+            out.iter_mut().zip(left..).for_each(|(out, x)| *out = fill(self.columns.get(x)));
             return;
         }
-        let (pixels, _) = image.row(from as usize, image.rect.left, image.rect.width).as_chunks::<C>();
-        for (out, &column) in out.iter_mut().zip(columns) {
-            *out = if column < 0 { fill(column) } else { pixels[column as usize - image.rect.left] };
+        let pixels = |first, len| image.row(from as usize, first, len).as_chunks::<C>().0;
+        match &self.columns {
+            Axis::Run(run) => {
+                let run = run.slice(left, out.len());
+                let (before, rest) = out.split_at_mut(run.before);
+                let (inner, after) = rest.split_at_mut(run.len);
+                before.iter_mut().chain(after).for_each(|out| *out = fill(-1 - run.fill as i32));
+                match run.len {
+                    0 => {}
+                    len if run.reversed => {
+                        let pixels = pixels(run.start + 1 - len, len).iter().rev();
+                        inner.iter_mut().zip(pixels).for_each(|(out, pixel)| *out = *pixel);
+                    }
+                    len => inner.copy_from_slice(pixels(run.start, len)),
+                }
+            }
+            Axis::Map(map) => {
+                let columns = &map[left..left + out.len()];
+                let pixels = if columns.iter().all(|&column| column < 0) {
+                    &[]
+                } else {
+                    pixels(image.rect.left, image.rect.width)
+                };
+                for (out, &column) in out.iter_mut().zip(columns) {
+                    *out = if column < 0 { fill(column) } else { pixels[column as usize - image.rect.left] };
+                }
+            }
         }
     }
 

@@ -4,8 +4,15 @@
 //! of 256 values per channel. The caller computes that table, with the very functions that it replaces, so the
 //! output has their bits; here it is only looked up.
 
-use super::geometry::Gather;
-use crate::{Error, Result, image::View, kernel::lookup};
+use super::{axis::Run, geometry::Gather};
+use crate::{
+    Error, Result,
+    image::View,
+    kernel::{
+        self, Columns, Rows,
+        lookup::{self, Table},
+    },
+};
 
 /// How an output sample lies in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +38,8 @@ pub struct Form {
 #[derive(Debug, Clone)]
 pub struct Tail {
     table: Vec<u8>,
+    /// The table of each channel cut into the bytes of its values; see [`lookup::Table`].
+    planes: Vec<u8>,
     form: Form,
 }
 
@@ -47,13 +56,23 @@ impl Tail {
                 table.len()
             )));
         }
-        Ok(Self { table, form: Form { channels, element, layout } })
+        let planes = table
+            .chunks_exact(256 * element)
+            .flat_map(|channel| (0..element).flat_map(|byte| channel.iter().skip(byte).step_by(element).copied()));
+        Ok(Self { planes: planes.collect(), table, form: Form { channels, element, layout } })
     }
 
     /// What this tail makes; it takes images of as many channels.
     #[must_use]
     pub const fn form(&self) -> Form {
         self.form
+    }
+
+    /// Whether [`Tail::write`] takes the pixels of `gather` from a packed image only.
+    pub(super) fn needs_packed(&self, gather: &Gather, image: View<'_>) -> bool {
+        let [_, pixel, channel] = image.strides;
+        let (planar, pixels) = (pixel == 1, (pixel, channel) == (self.form.channels, 1));
+        !(planar || pixels) || self.form.layout != Layout::ChannelsFirst || gather.runs().is_none()
     }
 
     /// Writes the sample that `gather` makes of `image` to `out`. `row` is scratch memory.
@@ -77,23 +96,97 @@ impl Tail {
         row: &mut Vec<u8>,
         out: &mut [u8],
     ) {
-        let size = gather.size();
-        let (values, _) = self.table.as_chunks::<N>();
-        let tables: [&[[u8; N]; 256]; C] =
-            std::array::from_fn(|c| values[c * 256..][..256].try_into().expect("256 values"));
+        let (values, planes) = (self.table.as_chunks::<N>().0, self.planes.as_chunks::<256>().0);
+        let tables: [Table<'_, N>; C] = std::array::from_fn(|c| Table {
+            values: values[c * 256..].first_chunk().expect("256 values"),
+            planes: planes[c * N..].first_chunk().expect("a plane for each byte"),
+        });
         let (out, _) = out.as_chunks_mut::<N>();
-        for y in 0..size.height {
-            let pixels = gather.row(y, 0, size.width, image, row);
-            match self.form.layout {
-                Layout::ChannelsFirst => {
+        match (self.form.layout, gather.runs()) {
+            (Layout::ChannelsFirst, Some((rows, columns, fill))) => {
+                let moved = Moved { rows, columns, fill, image };
+                moved.write(&tables, row, out);
+            }
+            (Layout::ChannelsFirst, None) => {
+                let size = gather.size();
+                for y in 0..size.height {
+                    let pixels = gather.row(y, 0, size.width, image, row);
                     for (c, table) in tables.iter().enumerate() {
                         let line = &mut out[(c * size.height + y) * size.width..][..size.width];
-                        lookup::plane::<N, C>(pixels, c, table, line);
+                        lookup::plane::<N, C>(pixels, c, table.values, line);
                     }
                 }
-                Layout::ChannelsLast => {
-                    let line = &mut out[y * size.width * C..][..size.width * C];
-                    lookup::interleaved::<N, C>(pixels, &tables, line);
+            }
+            (Layout::ChannelsLast, _) => {
+                let size = gather.size();
+                let tables = tables.map(|table| table.values);
+                for (y, line) in out.chunks_exact_mut(size.width * C).enumerate() {
+                    lookup::interleaved::<N, C>(gather.row(y, 0, size.width, image, row), &tables, line);
+                }
+            }
+        }
+    }
+}
+
+/// Bytes of each channel that are moved before they are looked up: they should stay in the first-level cache.
+const STRIP: usize = 4096;
+
+/// Pixels that are only moved: a rectangle of `image`, perhaps mirrored, within a frame of one colour.
+struct Moved<'a> {
+    rows: Run,
+    columns: Run,
+    fill: [u8; 3],
+    /// Packed, or each channel with its pixels side by side.
+    image: View<'a>,
+}
+
+impl Moved<'_> {
+    /// Writes the values of all pixels to `out`, channel by channel. `bytes` is scratch memory.
+    fn write<const N: usize, const C: usize>(
+        &self,
+        tables: &[Table<'_, N>; C],
+        bytes: &mut Vec<u8>,
+        out: &mut [[u8; N]],
+    ) {
+        let (height, width) = (self.rows.total(), self.columns.total());
+        let strip = (STRIP / width).clamp(1, height);
+        bytes.resize(C * strip * width, 0);
+        for top in (0..height).step_by(strip) {
+            let rows = self.rows.slice(top, strip.min(height - top));
+            let mut planes = bytes.chunks_exact_mut(strip * width);
+            let mut planes: [&mut [u8]; C] = std::array::from_fn(|_| planes.next().expect("a plane for each channel"));
+            self.read(rows, &mut planes);
+            for (c, (table, plane)) in tables.iter().zip(planes).enumerate() {
+                let len = rows.total() * width;
+                lookup::values(&plane[..len], *table, &mut out[(c * height + top) * width..][..len]);
+            }
+        }
+    }
+
+    /// Copies the pixels of `rows` to planes, without gaps between rows.
+    fn read<const C: usize>(&self, rows: Run, planes: &mut [&mut [u8]; C]) {
+        let (columns, width) = (self.columns, self.columns.total());
+        if !(rows.is_bare() && columns.is_bare()) {
+            planes.iter_mut().zip(self.fill).for_each(|(plane, fill)| plane[..rows.total() * width].fill(fill));
+        }
+        if rows.len == 0 || columns.len == 0 {
+            return;
+        }
+        let View { rect, data, strides: [row, pixel, channel], .. } = self.image;
+        let left = columns.span(columns.before, columns.len).0 - rect.left;
+        let from = Rows {
+            data,
+            first: (rows.start - rect.top) * row + left * pixel,
+            step: if rows.reversed { -(row as isize) } else { row as isize },
+            reversed: columns.reversed,
+        };
+        let to = Columns { left: columns.before, len: columns.len, stride: width };
+        let mut inner = planes.each_mut().map(|plane| &mut plane[rows.before * width..][..rows.len * width]);
+        match &mut inner[..] {
+            [red, green, blue] if pixel != 1 => kernel::split_rows(from, to, [red, green, blue]),
+            planes => {
+                for (c, plane) in planes.iter_mut().enumerate() {
+                    kernel::move_rows(Rows { first: from.first + c * channel, ..from }, to, plane);
                 }
             }
         }

@@ -66,7 +66,7 @@ fn each_part_has_its_own_ops_table_and_labels() {
         assert_eq!(pipeline.sample(index, None).unwrap().draw(5, 0).unwrap(), (size, calls.clone()));
         let data: Vec<u8> = (at * 36..(at + 1) * 36).map(|i| (i * 7 % 251) as u8).collect();
         let mut expected = vec![0; 25];
-        let view = View { size, rect: Rect::all(size), channels: 1, data: &data };
+        let view = View::packed(size, Rect::all(size), 1, &data);
         Executor::new(plan, &calls, size).run(view, &mut Scratch::default(), &mut expected);
         assert_eq!(image, expected, "sample {index}");
     }
