@@ -108,7 +108,7 @@ class Epoch(Iterator[Any], ABC):
 
     def _places(self, drawn: Any) -> list[int]:
         """Finds what the sampler drew in the datasets that hold the samples."""
-        places = self._tree.locate_all(drawn if self._batched else [drawn])
+        places: list[int] = self._tree.locate_all(drawn if self._batched else [drawn])
         if not places:
             raise IndexError("a batch of no samples")
         return places

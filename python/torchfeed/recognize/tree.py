@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
@@ -34,17 +34,17 @@ class Tree(Generic[T]):
         """
         return self.root.locate(operator.index(index))
 
-    def locate_all(self, indices: Sequence[Any]) -> list[int]:
+    def locate_all(self, indices: Iterable[Any]) -> list[int]:
         """Finds several samples, which takes a quarter of the time where the indices are plain.
 
         Raises:
             IndexError: there is no such sample.
             TypeError: not an integer.
         """
-        root = self.root
+        indices, root = list(indices), self.root
         plain = type(root) is Leaf and root.start == 0 and set(map(type, indices)) == {int}
         if plain and min(indices) >= 0 and max(indices) < root.length:
-            return list(indices)
+            return indices
         return [self.locate(index) for index in indices]
 
     def leaf(self, place: int) -> tuple[T, int]:
