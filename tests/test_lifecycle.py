@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,36 @@ def test_ctrl_c_returns_within_half_a_second(kind: str, large: dict[str, Path]) 
 def test_the_interpreter_ends_in_mid_epoch(name: str, status: int, large: dict[str, Path]) -> None:
     ended = scene(name, large["WEBP"], 2)
     assert (ended.returncode, ended.stderr) == (status, "")
+
+
+LOADERS: dict[str, Any] = {
+    "native": native,
+    "in part": lambda **options: native(**options, collate_fn=list),
+    "torch's": lambda workers, **options: DataLoader(torch.arange(12), 4, num_workers=workers, **options),  # type: ignore[arg-type]
+    "tensors": lambda workers, **options: DataLoader(
+        torch.utils.data.TensorDataset(torch.arange(12)), 4, num_workers=workers, **options
+    ),
+}
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("name", LOADERS)
+def test_nothing_keeps_a_loader_that_nobody_needs(name: str, workers: int, persistent: bool) -> None:
+    """Neither a loader nor its processes wait for the garbage collector, which may not come for a long time."""
+    gc.collect()
+    gc.disable()
+    try:
+        loader = LOADERS[name](workers=workers, persistent_workers=persistent and workers > 0)
+        iterator = iter(loader)
+        next(iterator)
+        processes = list(iterator._workers) if workers else []
+        assert bool(processes) == (workers > 0 and name in {"in part", "torch's"})
+        gone = [weakref.ref(loader), weakref.ref(iterator)]
+        del loader, iterator
+        assert [reference() for reference in gone] == [None, None]
+        for process in processes:
+            process.join(5)
+            assert not process.is_alive()
+    finally:
+        gc.enable()

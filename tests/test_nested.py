@@ -135,6 +135,7 @@ def test_tensors_that_torch_indexes_itself() -> None:
         (TensorDataset(torch.eye(6).to_sparse()), {}),
         (TensorDataset(plain), {"batch_size": None, "sampler": BatchSampler(SequentialSampler(range(6)), 4, False)}),
         (TensorDataset(plain), {"collate_fn": len}),
+        (TensorDataset(plain), {"num_workers": 1, "worker_init_fn": print}),
         (ConcatDataset([TensorDataset(plain), images(2)]), {}),
         (type("Mine", (TensorDataset,), {})(plain), {}),
     ]

@@ -30,7 +30,8 @@ class Epoch(Iterator[Any], ABC):
         self._tree = tree
         self._position = loader.position
         self._batched = loader.batch_sampler is not None
-        self._workers = loader.num_workers
+        self._threads = loader.num_workers
+        self._workers: list[Any] = []  # of torch's iterators, the processes
         self._depth = max(1, (loader.prefetch_factor or 0) * loader.num_workers)
         self._pin = _pins(loader)
         # What is under way: submitted batches, and in their places those that cannot be made.
@@ -40,7 +41,7 @@ class Epoch(Iterator[Any], ABC):
         self._sampler = iter(self._index_sampler)
         goes_on = self._position.base is not None
         seed = self._position.draw_seed(lambda: _draw_base_seed(loader))
-        if self._workers and not goes_on:
+        if self._threads and not goes_on:
             # torch asks twice when it makes its processes; some samplers draw their order when asked.
             self._sampler = iter(self._index_sampler)
         self._open(seed)
@@ -49,7 +50,7 @@ class Epoch(Iterator[Any], ABC):
             self._position.advance()
         # torch's worker processes ask the sampler at once; without them it is asked when a batch is. A resumed epoch
         # asks now, while the random state is the one that it began with.
-        if self._workers or self._position.skip:
+        if self._threads or self._position.skip:
             self._fill()
 
     @abstractmethod
@@ -91,7 +92,7 @@ class Epoch(Iterator[Any], ABC):
                     self.close()
                 raise StopIteration
             batch = self._next()
-            if self._workers:
+            if self._threads:
                 self._fill()
             return batch
 

@@ -136,7 +136,10 @@ class DataLoader(TorchDataLoader[T_co]):
             if isinstance(resolved, Gathered):
                 return GatherEpoch(self, resolved.tree)
             self._view = View(self, resolved.tree if resolved else None)
-            batches = super().__iter__()
+            try:
+                batches = super().__iter__()
+            finally:
+                del self._view  # which holds this loader, and would keep it from going when nobody needs it any more
             # A split dataset's samples are passed over by the sampler; others may depend on those before them.
             for _ in range(0 if resolved else self._position.skip):
                 next(batches)

@@ -66,6 +66,8 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
     if loader.collate_fn not in native_collate:
         why = f"the collate_fn {describe(loader.collate_fn)} runs in Python: apply it to the batch, in your loop"
     if type(first_leaf(loader.dataset)) is TensorDataset:
+        if loader.num_workers and loader.worker_init_fn is not None:
+            why = why or "the worker_init_fn sets worker processes up: leave it out, and rows are gathered natively"
         if why or not batched:
             raise Unrecognized(why or "without batches, a TensorDataset is indexed by torch itself")
         columns = read_tree(loader.dataset, read_columns, len)

@@ -70,7 +70,7 @@ class NativeEpoch(Epoch):
         super().__init__(loader, resolved.tree)
 
     def _open(self, seed: int) -> None:
-        self._native = _native.Epoch(self._compiled.pipeline, seed, self._workers)
+        self._native = _native.Epoch(self._compiled.pipeline, seed, self._threads)
         _open_epochs.add(self)
 
     def _skip(self, places: list[int]) -> None:
