@@ -1,4 +1,6 @@
-//! The table look-up for AVX-512 with VBMI.
+//! Kernels for AVX-512 with VBMI and VNNI.
+//!
+//! # Table look-up
 //!
 //! `vpermi2b` looks 64 bytes up in a table of 128, by their lower seven bits. Two of them look up in both halves of 256,
 //! and the upper bit chooses between the results. A value of `N` bytes takes that `N` times, once for each of its bytes,
@@ -8,14 +10,31 @@
 //!
 //! The tables fill sixteen registers for values of four bytes. That is four times as fast as looking the values up one
 //! by one: 64 of them take about 14 cycles.
+//!
+//! # RGB pixels of a horizontal pass
+//!
+//! The sums are those of [`super::avx2`], with the same weights in two parts, but four output pixels are made together,
+//! one in each 128-bit lane. A lane has four pixels of the input, the weights of which belong to its own output pixel; a
+//! shuffle makes `r0 r1 g0 g1 b0 b1 - -` of them, another `r2 r3 g2 g3 b2 b3 - -`. `vpdpwssd` multiplies and adds them up
+//! to `r g b -`, so that a lane ends up with a whole pixel and nothing has to be added across lanes. Four rows are done
+//! together: they share the weights, and fill a register when they are narrowed to bytes. A last permutation sorts its
+//! bytes by rows: twelve of each count.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_movepi8_mask, _mm512_permutex2var_epi8,
-    _mm512_permutexvar_epi32, _mm512_permutexvar_epi64, _mm512_setr_epi32, _mm512_setr_epi64, _mm512_storeu_si512,
-    _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
+    __m128i, __m512i, _mm_loadu_si128, _mm_storeu_si128, _mm512_add_epi32, _mm512_broadcast_i32x4,
+    _mm512_castsi128_si512, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32, _mm512_inserti32x4, _mm512_loadu_si512,
+    _mm512_mask_blend_epi8, _mm512_movepi8_mask, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8,
+    _mm512_permutexvar_epi8, _mm512_permutexvar_epi32, _mm512_permutexvar_epi64, _mm512_set1_epi32, _mm512_setr_epi32,
+    _mm512_setr_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_srai_epi32,
+    _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
 };
 
-/// Whether this CPU can run the kernel.
+use super::{
+    scalar,
+    table::{Coefficients, PRECISION_BITS, SplitWeights},
+};
+
+/// Whether this CPU can run these kernels.
 pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -95,4 +114,142 @@ fn load(bytes: &[u8; 64]) -> __m512i {
 fn store(bytes: &mut [u8; 64], value: __m512i) {
     // SAFETY: the reference is to 64 writable bytes, and the store needs no alignment.
     unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), value) };
+}
+
+/// Rows that are resampled together, and pixels of each.
+const ROWS: usize = 4;
+const PIXELS: usize = 4;
+
+/// See [`super::resample_rows_rgb`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+pub(super) fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+    let width = out_stride / 3;
+    let Some(last) = width.checked_sub(PIXELS) else {
+        return scalar::resample_rows_rgb(rows, stride, table, out, out_stride);
+    };
+    let done = out.len() / out_stride / ROWS * ROWS;
+    for (y, out) in out.chunks_exact_mut(ROWS * out_stride).enumerate() {
+        let rows = &rows[y * ROWS * stride..];
+        let mut x = 0;
+        loop {
+            if let Some(pixels) = resample_pixels(rows, stride, table, x) {
+                for (pixels, out) in pixels.iter().zip(out.chunks_exact_mut(out_stride)) {
+                    let out = &mut out[x * 3..];
+                    // Four bytes more than count, where the next pixels will be written.
+                    match out.first_chunk_mut() {
+                        Some(out) => *out = *pixels,
+                        None => out[..PIXELS * 3].copy_from_slice(&pixels[..PIXELS * 3]),
+                    }
+                }
+            } else {
+                for (y, out) in out.chunks_exact_mut(out_stride).enumerate() {
+                    for (i, out) in out[x * 3..].as_chunks_mut().0.iter_mut().enumerate().take(PIXELS) {
+                        *out = scalar::resample_pixel::<3>(&rows[y * stride..], table, x + i);
+                    }
+                }
+            }
+            if x == last {
+                break;
+            }
+            x = (x + PIXELS).min(last);
+        }
+    }
+    let rest = &mut out[done * out_stride..];
+    if !rest.is_empty() {
+        scalar::resample_rows_rgb(&rows[done * stride..], stride, table, rest, out_stride);
+    }
+}
+
+/// Four pixels from `x` on of each of four rows, 12 bytes each; `None` where `rows` ends too early for whole loads.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+fn resample_pixels(rows: &[u8], stride: usize, table: &Coefficients, x: usize) -> Option<[[u8; 16]; ROWS]> {
+    let bounds: &[(usize, usize); PIXELS] = table.bounds[x..].first_chunk()?;
+    let (weights, per_pixel) = table.all_split_weights();
+    let weights = &weights[x * per_pixel..][..PIXELS * per_pixel];
+    let taps = bounds.iter().fold(0, |most, &(_, taps)| most.max(taps));
+    let groups = taps.div_ceil(4).min(per_pixel);
+    let furthest = bounds.iter().fold(0, |most, &(first, _)| most.max(first)) * 3;
+    if rows.len() < (ROWS - 1) * stride + furthest + groups * 12 + 4 {
+        return None;
+    }
+    let pairs = |order: [i8; 16]| _mm512_broadcast_i32x4(load_lane(&order.map(|i| i as u8)));
+    let [first, second] = [
+        pairs([0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1]),
+        pairs([6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1]),
+    ];
+    let spread = [0, 4, 8, 12]
+        .map(|i: i8| pairs([i, i + 1, i + 2, i + 3, i, i + 1, i + 2, i + 3, i, i + 1, i + 2, i + 3, -1, -1, -1, -1]));
+    let mut high = [_mm512_setzero_si512(); ROWS];
+    let mut low = [_mm512_set1_epi32(scalar::HALF); ROWS];
+    for group in 0..groups {
+        let all = four_lanes([0, 1, 2, 3].map(|i| load_weights(&weights[i * per_pixel + group])));
+        let [high_1, high_2, low_1, low_2] = spread.map(|order| _mm512_shuffle_epi8(all, order));
+        for y in 0..ROWS {
+            let lanes = bounds.map(|(start, _)| {
+                let at = y * stride + start * 3 + group * 12;
+                // SAFETY: `at` is at most (ROWS - 1) * stride + furthest + (groups - 1) * 12, after which 16 bytes follow,
+                // as was checked above; the load needs no alignment.
+                unsafe { _mm_loadu_si128(rows.as_ptr().add(at).cast()) }
+            });
+            let pixels = four_lanes(lanes);
+            let (pairs_1, pairs_2) = (_mm512_shuffle_epi8(pixels, first), _mm512_shuffle_epi8(pixels, second));
+            high[y] = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(high[y], pairs_1, high_1), pairs_2, high_2);
+            low[y] = _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(low[y], pairs_1, low_1), pairs_2, low_2);
+        }
+    }
+    let rounded = |y: usize| {
+        let sum = _mm512_add_epi32(_mm512_slli_epi32::<{ SplitWeights::LOW_BITS }>(high[y]), low[y]);
+        _mm512_srai_epi32::<PRECISION_BITS>(sum)
+    };
+    let words = [_mm512_packs_epi32(rounded(0), rounded(1)), _mm512_packs_epi32(rounded(2), rounded(3))];
+    let sorted = _mm512_permutexvar_epi8(load(&BY_ROWS), _mm512_packus_epi16(words[0], words[1]));
+    Some([
+        store_lane(_mm512_extracti32x4_epi32::<0>(sorted)),
+        store_lane(_mm512_extracti32x4_epi32::<1>(sorted)),
+        store_lane(_mm512_extracti32x4_epi32::<2>(sorted)),
+        store_lane(_mm512_extracti32x4_epi32::<3>(sorted)),
+    ])
+}
+
+/// From `r g b -` of the four rows in each lane, one lane for each pixel, to the pixels of a row in each lane.
+const BY_ROWS: [u8; 64] = {
+    let mut order = [0; 64];
+    let mut i = 0;
+    while i < ROWS * PIXELS * 3 {
+        let (row, pixel, color) = (i / (PIXELS * 3), i / 3 % PIXELS, i % 3);
+        order[row * 16 + pixel * 3 + color] = (pixel * 16 + row * 4 + color) as u8;
+        i += 1;
+    }
+    order
+};
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn four_lanes([a, b, c, d]: [__m128i; 4]) -> __m512i {
+    let first = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(a), b);
+    _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(first, c), d)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_lane(bytes: &[u8; 16]) -> __m128i {
+    // SAFETY: the reference is to 16 readable bytes, and the load needs no alignment.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_weights(weights: &SplitWeights) -> __m128i {
+    // SAFETY: the reference is to 16 readable bytes.
+    unsafe { _mm_loadu_si128(weights.0.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_lane(value: __m128i) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    // SAFETY: the reference is to 16 writable bytes, and the store needs no alignment.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), value) };
+    bytes
 }

@@ -32,11 +32,27 @@ macro_rules! kernel {
     };
 }
 
-kernel!(
-    /// Rows of a horizontal pass over RGB pixels: `out[x] = clip(sum(weights[x] * row[bounds[x]..]))`. Rows begin every
-    /// `stride` bytes; there are as many as fit in `out`, where they begin every `out_stride` bytes, without gaps.
-    scalar::resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
-);
+/// Rows of a horizontal pass over RGB pixels: `out[x] = clip(sum(weights[x] * row[bounds[x]..]))`. Rows begin every
+/// `stride` bytes; there are as many as fit in `out`, where they begin every `out_stride` bytes, without gaps.
+pub(crate) fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::is_available() {
+        // SAFETY: the CPU has what the kernel is compiled for, as was checked on the line above.
+        return unsafe { avx512::resample_rows_rgb(rows, stride, table, out, out_stride) };
+    }
+    up_to_avx2::resample_rows_rgb(rows, stride, table, out, out_stride);
+}
+
+/// What CPUs without AVX-512 run.
+mod up_to_avx2 {
+    use super::*;
+
+    kernel!(
+        /// See the function of that name above.
+        scalar::resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
+    );
+}
+
 kernel!(
     /// The same for a single channel.
     scalar::resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
@@ -85,7 +101,8 @@ mod tests {
     /// Every build of the row kernels that this CPU runs, by channels.
     fn builds() -> Vec<(usize, Rows)> {
         let mut all: Vec<(usize, Rows)> = vec![(1, scalar::resample_rows_gray), (3, scalar::resample_rows_rgb)];
-        all.extend([(1, resample_rows_gray as Rows), (3, resample_rows_rgb as Rows)]);
+        all.extend([(1, resample_rows_gray as Rows), (3, up_to_avx2::resample_rows_rgb as Rows)]);
+        all.push((3, resample_rows_rgb as Rows));
         all
     }
 

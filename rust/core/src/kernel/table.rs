@@ -71,6 +71,12 @@ impl Coefficients {
         &self.split[i * self.groups..][..self.bounds[i].1.div_ceil(4)]
     }
 
+    /// The weights of all positions, for the vector kernel: so many groups of four for each, unused ones 0.
+    #[inline]
+    pub(crate) fn all_split_weights(&self) -> (&[SplitWeights], usize) {
+        (&self.split, self.groups)
+    }
+
     /// The weights of the `i`-th position of the table.
     #[inline]
     pub(crate) fn weights(&self, i: usize) -> &[i32] {
