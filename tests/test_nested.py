@@ -68,7 +68,7 @@ def test_indices_outside(photos: Path) -> None:
 def outcome(loader: Any) -> Any:
     try:
         return list(loader)
-    except (IndexError, ValueError) as error:
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
         return type(error)
 
 
@@ -126,6 +126,29 @@ def test_rows_of_tensors(name: str, workers: int) -> None:
     dataset.tensors[0].data[:] = 0  # a batch is a copy
     if name != "expanded":
         same(made[0][0], kept)
+
+
+INDICES: dict[str, Any] = {
+    "numpy integers": [np.int64(3), np.int32(0)],
+    "tensors": [torch.tensor(3), torch.tensor([2]), torch.tensor([2, 1])],
+    "lists": BatchSampler(SequentialSampler(range(6)), 2, False),
+    "slices": [slice(0, 2), slice(4, 6), slice(1, 3)],
+    "truth": [True, False],
+    "text": ["a"],
+}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("name", INDICES)
+def test_indices_of_any_kind(name: str, workers: int) -> None:
+    """Tensors take more than the numbers of rows."""
+    dataset = TensorDataset(torch.arange(6), torch.rand(6, 2))
+    options: dict[str, Any] = {"sampler": INDICES[name], "num_workers": workers}
+    expected, got = (outcome(cls(dataset, **options)) for cls in (TorchDataLoader, DataLoader))
+    if isinstance(expected, type):
+        assert issubclass(got, expected)
+    else:
+        equal(got, expected)
 
 
 def test_tensors_that_torch_indexes_itself() -> None:

@@ -287,3 +287,14 @@ def test_a_transform_is_also_a_function_of_an_image() -> None:
         T.Resize(20)(torch.zeros(3, 8, 8))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not RGBA"):
         T.Resize(20)(image.convert("RGBA"))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LA", "I", "F", "I;16"])
+def test_images_of_every_mode_become_the_same_tensors(mode: str) -> None:
+    image = picture(7, 9).convert("L").convert("I").convert("I;16") if mode == "I;16" else picture(7, 9, mode)
+    if mode == "I;16":
+        image.putpixel((2, 3), 40_000)  # more than an int16 holds
+    for name in ("ToTensor", "PILToTensor"):
+        made, expected = (getattr(library, name)()(image) for library in (T, theirs))
+        assert (made.dtype, made.shape) == (expected.dtype, expected.shape), (name, mode)
+        assert torch.equal(made, expected), (name, mode)

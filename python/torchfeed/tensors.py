@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from .batch import default_collate
 from .epoch import Epoch
 from .recognize import Unrecognized, describe
 from .recognize.tree import Tree
@@ -61,11 +63,21 @@ def gather(tree: Tree[Columns], places: Sequence[int]) -> list[Tensor]:
     ]
 
 
+class _Indices(list[Any]):
+    """What a sampler drew that are not the numbers of rows: tensors take slices, lists of rows and more."""
+
+
 class GatherEpoch(Epoch):
     """Batches of rows of tensors; the caller's thread gathers them, which is faster than to hand them over."""
 
     def __init__(self, loader: DataLoader[Any], tree: Tree[Columns]) -> None:
+        self._dataset: Any = loader.dataset
         super().__init__(loader, tree)
+
+    def _places(self, drawn: Any) -> list[int]:
+        indices = _Indices(drawn)
+        numbers = all(issubclass(kind, (int, np.integer)) and kind is not bool for kind in set(map(type, indices)))
+        return super()._places(indices) if numbers else indices
 
     def _open(self, seed: int) -> None:
         pass
@@ -80,7 +92,10 @@ class GatherEpoch(Epoch):
         return 0
 
     def _take(self, position: int, submitted: Any) -> Any:  # noqa: ARG002  (nothing waits)
-        columns = gather(self._tree, submitted)
+        if isinstance(submitted, _Indices):
+            columns: list[Tensor] = default_collate([self._dataset[index] for index in submitted])
+        else:
+            columns = gather(self._tree, submitted)
         return [column.pin_memory() for column in columns] if self._pin else columns
 
     def close(self) -> None:

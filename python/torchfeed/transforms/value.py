@@ -16,8 +16,6 @@ __all__ = ["ConvertImageDtype", "Normalize", "PILToTensor", "ToDtype", "ToTensor
 def _pil_to_tensor(img: Image.Image) -> Tensor:
     """Makes a (C, H, W) tensor of an image's values."""
     array = np.array(img, copy=True)
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
     if array.ndim == 2:
         array = array[:, :, None]
     return torch.from_numpy(array).permute(2, 0, 1).contiguous()
@@ -41,6 +39,10 @@ class ToTensor:
             tensor = torch.from_numpy(np.atleast_3d(pic).transpose(2, 0, 1).copy())
         elif isinstance(pic, Image.Image):
             tensor = _pil_to_tensor(pic)
+            if tensor.dtype == torch.bool:
+                tensor = tensor.to(torch.uint8) * 255
+            elif tensor.dtype == torch.uint16:
+                tensor = tensor.view(torch.int16)  # as torchvision has it: large values come out negative
         else:
             raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
         if tensor.dtype == torch.uint8:
