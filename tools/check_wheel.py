@@ -119,10 +119,7 @@ def load_with_native(photos: Path, expected: Expected) -> None:
     spec.loader.exec_module(native)
     source, labels = native.scan(str(photos), [("class0", 0), ("class1", 1)], (".jpg", ".png"))
     pipeline = native.Pipeline(
-        source,
-        labels,
-        [],
-        bytes(range(256)) * 3,
+        [native.Part(source, native.Labels(labels), [], bytes(range(256)) * 3)],
         3,
         (1, 8),
         channels_last=False,
