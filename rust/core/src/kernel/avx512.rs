@@ -39,6 +39,8 @@ pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi")
+        // Cannon Lake has VBMI and no VNNI.
+        && is_x86_feature_detected!("avx512vnni")
 }
 
 /// Bytes that are looked up together.
