@@ -1,10 +1,4 @@
-//! Kernels for AVX2. All but two are the bodies of [`super::scalar`] and [`super::rows`], compiled
-//! with AVX2.
-//!
-//! # RGB pixels to planes
-//!
-//! Sixteen pixels are three registers. Those of one colour are a byte shuffle of each, and all three put together; a
-//! mirrored row takes other shuffles, and is written from its end.
+//! Kernels for AVX2. All but one are the bodies of [`super::scalar`] and [`super::rows`], compiled with AVX2.
 //!
 //! # RGB pixels of a horizontal pass
 //!
@@ -22,10 +16,10 @@
 //! and the pixels at the very end of the image are left to the scalar body.
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_load_si128, _mm_loadu_si128, _mm_or_si128, _mm_packs_epi32, _mm_packus_epi16,
-    _mm_set1_epi32, _mm_shuffle_epi8, _mm_srai_epi32, _mm_storeu_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256,
-    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_or_si256, _mm256_set1_epi8,
-    _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
+    __m128i, _mm_add_epi32, _mm_load_si128, _mm_loadu_si128, _mm_packs_epi32, _mm_packus_epi16, _mm_set1_epi32,
+    _mm_srai_epi32, _mm_storeu_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_si128,
+    _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
 };
 
 use super::{
@@ -47,61 +41,8 @@ with_avx2! {
     scalar::resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize);
     scalar::resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]);
     rows::move_rows(from: Rows<'_>, columns: Columns, out: &mut [u8]);
+    rows::split_rows(from: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]);
 }
-
-/// Pixels of a row that are split together.
-const PIXELS: usize = 16;
-
-#[target_feature(enable = "avx2")]
-pub(super) fn split_rows(from: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]) {
-    match (columns.len < PIXELS, from.reversed) {
-        (true, _) => rows::split_rows(from, columns, out),
-        (false, true) => split_rows_as::<true>(from, columns, out),
-        (false, false) => split_rows_as::<false>(from, columns, out),
-    }
-}
-
-/// The last pixels of a row are split together with some before them, a second time.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn split_rows_as<const REVERSED: bool>(from: Rows<'_>, columns: Columns, [red, green, blue]: [&mut [u8]; 3]) {
-    let Columns { left, len, stride } = columns;
-    let last = len - PIXELS;
-    let orders = SPLIT[usize::from(REVERSED)].each_ref().map(|color| color.each_ref().map(|order| load(order)));
-    let planes = red.chunks_exact_mut(stride).zip(green.chunks_exact_mut(stride)).zip(blue.chunks_exact_mut(stride));
-    for (y, ((red, green), blue)) in planes.enumerate() {
-        let row = from.get(y, len * 3);
-        let mut to = [red, green, blue].map(|row| &mut row[left..left + len]);
-        let mut at = 0;
-        loop {
-            let pixels = row[at * 3..][..PIXELS * 3].as_chunks().0;
-            let parts = [load(&pixels[0]), load(&pixels[1]), load(&pixels[2])];
-            for (to, [a, b, c]) in to.iter_mut().zip(orders) {
-                let picked = _mm_or_si128(_mm_shuffle_epi8(parts[0], a), _mm_shuffle_epi8(parts[1], b));
-                let bytes = store(_mm_or_si128(picked, _mm_shuffle_epi8(parts[2], c)));
-                to[if REVERSED { last - at } else { at }..][..PIXELS].copy_from_slice(&bytes);
-            }
-            if at == last {
-                break;
-            }
-            at = (at + PIXELS).min(last);
-        }
-    }
-}
-
-/// Of 16 pixels, as they are and mirrored: for each colour, which bytes of the first, second and third 16 are its own
-/// and in which order. The others are made zero, by an index of 128.
-const SPLIT: [[[[u8; 16]; 3]; 3]; 2] = {
-    let mut orders = [[[[128; 16]; 3]; 3]; 2];
-    let mut i = 0;
-    while i < 3 * PIXELS {
-        let (pixel, color) = (i / 3, i % 3);
-        orders[0][color][i / 16][pixel] = (i % 16) as u8;
-        orders[1][color][i / 16][PIXELS - 1 - pixel] = (i % 16) as u8;
-        i += 1;
-    }
-    orders
-};
 
 /// Rows that are resampled together, so that the weights and the loop's own work are shared.
 const ROWS: usize = 4;
@@ -170,21 +111,21 @@ fn resample_pixels(rows: &[u8], stride: usize, groups: &[SplitWeights]) -> [u8; 
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load(bytes: &[u8; 16]) -> __m128i {
+pub(super) fn load(bytes: &[u8; 16]) -> __m128i {
     // SAFETY: the reference is to 16 readable bytes, and the load needs no alignment.
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_weights(weights: &SplitWeights) -> __m128i {
+pub(super) fn load_weights(weights: &SplitWeights) -> __m128i {
     // SAFETY: the reference is to 16 readable bytes, aligned to 16 by the type.
     unsafe { _mm_load_si128(weights.0.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store(value: __m128i) -> [u8; 16] {
+pub(super) fn store(value: __m128i) -> [u8; 16] {
     let mut bytes = [0; 16];
     // SAFETY: the reference is to 16 writable bytes, and the store needs no alignment.
     unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), value) };

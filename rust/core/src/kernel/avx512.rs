@@ -21,16 +21,16 @@
 //! bytes by rows: twelve of each count.
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_loadu_si128, _mm_storeu_si128, _mm512_add_epi32, _mm512_broadcast_i32x4,
-    _mm512_castsi128_si512, _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32, _mm512_inserti32x4, _mm512_loadu_si512,
-    _mm512_mask_blend_epi8, _mm512_movepi8_mask, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8,
-    _mm512_permutexvar_epi8, _mm512_permutexvar_epi32, _mm512_permutexvar_epi64, _mm512_set1_epi32, _mm512_setr_epi32,
-    _mm512_setr_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_srai_epi32,
-    _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
+    __m128i, __m512i, _mm_loadu_si128, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_castsi128_si512,
+    _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mask_blend_epi8,
+    _mm512_movepi8_mask, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutex2var_epi8, _mm512_permutexvar_epi8,
+    _mm512_permutexvar_epi32, _mm512_permutexvar_epi64, _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setr_epi64,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_storeu_si512,
+    _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
 };
 
 use super::{
-    scalar,
+    avx2, scalar,
     table::{Coefficients, PRECISION_BITS, SplitWeights},
 };
 
@@ -175,7 +175,7 @@ fn resample_pixels(rows: &[u8], stride: usize, table: &Coefficients, x: usize) -
     if rows.len() < (ROWS - 1) * stride + furthest + groups * 12 + 4 {
         return None;
     }
-    let pairs = |order: [i8; 16]| _mm512_broadcast_i32x4(load_lane(&order.map(|i| i as u8)));
+    let pairs = |order: [i8; 16]| _mm512_broadcast_i32x4(avx2::load(&order.map(|i| i as u8)));
     let [first, second] = [
         pairs([0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1]),
         pairs([6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1]),
@@ -185,7 +185,7 @@ fn resample_pixels(rows: &[u8], stride: usize, table: &Coefficients, x: usize) -
     let mut high = [_mm512_setzero_si512(); ROWS];
     let mut low = [_mm512_set1_epi32(scalar::HALF); ROWS];
     for group in 0..groups {
-        let all = four_lanes([0, 1, 2, 3].map(|i| load_weights(&weights[i * per_pixel + group])));
+        let all = four_lanes([0, 1, 2, 3].map(|i| avx2::load_weights(&weights[i * per_pixel + group])));
         let [high_1, high_2, low_1, low_2] = spread.map(|order| _mm512_shuffle_epi8(all, order));
         for y in 0..ROWS {
             let lanes = bounds.map(|(start, _)| {
@@ -207,10 +207,10 @@ fn resample_pixels(rows: &[u8], stride: usize, table: &Coefficients, x: usize) -
     let words = [_mm512_packs_epi32(rounded(0), rounded(1)), _mm512_packs_epi32(rounded(2), rounded(3))];
     let sorted = _mm512_permutexvar_epi8(load(&BY_ROWS), _mm512_packus_epi16(words[0], words[1]));
     Some([
-        store_lane(_mm512_extracti32x4_epi32::<0>(sorted)),
-        store_lane(_mm512_extracti32x4_epi32::<1>(sorted)),
-        store_lane(_mm512_extracti32x4_epi32::<2>(sorted)),
-        store_lane(_mm512_extracti32x4_epi32::<3>(sorted)),
+        avx2::store(_mm512_extracti32x4_epi32::<0>(sorted)),
+        avx2::store(_mm512_extracti32x4_epi32::<1>(sorted)),
+        avx2::store(_mm512_extracti32x4_epi32::<2>(sorted)),
+        avx2::store(_mm512_extracti32x4_epi32::<3>(sorted)),
     ])
 }
 
@@ -231,27 +231,4 @@ const BY_ROWS: [u8; 64] = {
 fn four_lanes([a, b, c, d]: [__m128i; 4]) -> __m512i {
     let first = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(a), b);
     _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(first, c), d)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load_lane(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: the reference is to 16 readable bytes, and the load needs no alignment.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load_weights(weights: &SplitWeights) -> __m128i {
-    // SAFETY: the reference is to 16 readable bytes.
-    unsafe { _mm_loadu_si128(weights.0.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn store_lane(value: __m128i) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    // SAFETY: the reference is to 16 writable bytes, and the store needs no alignment.
-    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), value) };
-    bytes
 }

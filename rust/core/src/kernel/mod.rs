@@ -1,6 +1,7 @@
 //! The loops over pixels. The bodies are in [`scalar`] and [`rows`]; [`avx2`] has the same bodies compiled for wider
-//! registers, and some of its own where the compiler finds no good one; [`avx512`] has a table look-up. Which runs is
-//! chosen at run time. All give the same bits: all arithmetic is on integers, and tests run each on the same input.
+//! registers, and one of its own where the compiler finds no good one; [`avx512`] has a table look-up and a resize of its
+//! own. Which runs is chosen at run time. All give the same bits: all arithmetic is on integers, and tests run each on
+//! the same input.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
