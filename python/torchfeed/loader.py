@@ -182,7 +182,8 @@ class DataLoader(TorchDataLoader[T_co]):
             occurrence: how often the index came up before in this epoch; 0 unless the sampler repeats itself.
 
         Returns:
-            (transform name, parameters), as `torchfeed.datasets.NativeDataset.draw`.
+            (transform name, parameters), as `torchfeed.datasets.NativeDataset.draw`. Where Python finishes a sample,
+            the last is ``("Python", {"seed": seed})``: what Python's, numpy's and torch's generators are seeded with.
 
         Raises:
             RuntimeError: no epoch has begun.

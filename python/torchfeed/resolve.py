@@ -93,7 +93,8 @@ def read_datasets(dataset: Any) -> Tree[Leaf]:
     leaves = tree.leaves
     if len({_made(leaf) for leaf in leaves}) > 1:
         # They have to be laid side by side by Python, once they are tensors.
-        leaves = tuple(leaf.as_images() for leaf in leaves)
+        why = "the datasets that are concatenated make different tensors of their images: give them one transform"
+        leaves = tuple(leaf.as_images(why) for leaf in leaves)
         if len({_made(leaf) for leaf in leaves}) > 1:
             raise Unrecognized("the datasets that are concatenated have images of different channels")
     return replace(tree, leaves=leaves)

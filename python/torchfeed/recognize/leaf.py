@@ -56,10 +56,10 @@ class Leaf:
             why = why or str(reason)
         return cls(dataset, source, labels, transform, target_transform, plan, one_hot, brings, joint, why)
 
-    def as_images(self) -> Leaf:
-        """The same dataset, with every step from the first tensor on in Python."""
+    def as_images(self, why: str) -> Leaf:
+        """The same dataset, with every step from the first tensor on in Python, because of `why`."""
         plan = self.plan if self.joint else recognize(self.transform, self.source.channels, images=True)
-        return replace(self, plan=plan, why=plan.why)
+        return replace(self, plan=plan, why=self.why or why)
 
     def finish(self, image: Any, target: Any) -> Any:
         """Does to a sample what is left to Python."""

@@ -42,7 +42,7 @@ class Tree(Generic[T]):
             TypeError: not an integer.
         """
         indices, root = list(indices), self.root
-        plain = type(root) is Leaf and root.start == 0 and set(map(type, indices)) == {int}
+        plain = type(root) is LeafNode and root.start == 0 and set(map(type, indices)) == {int}
         if plain and min(indices) >= 0 and max(indices) < root.length:
             return indices
         return [self.locate(index) for index in indices]
@@ -64,7 +64,7 @@ class Node(ABC):
 
 
 @dataclass(frozen=True)
-class Leaf(Node):
+class LeafNode(Node):
     """A dataset that holds samples."""
 
     start: int
@@ -77,7 +77,7 @@ class Leaf(Node):
         return self.start + index % self.length
 
 
-class Part(Node):
+class SubsetNode(Node):
     """A `Subset`."""
 
     def __init__(self, inner: Node, indices: Sequence[int]) -> None:
@@ -88,7 +88,7 @@ class Part(Node):
         return self.inner.locate(operator.index(self.indices[index]))
 
 
-class Chain(Node):
+class ConcatNode(Node):
     """A `ConcatDataset`."""
 
     def __init__(self, children: Sequence[Node], lengths: Sequence[int]) -> None:
@@ -119,13 +119,13 @@ def read_tree(dataset: Any, read: Callable[[Any], T], length: Callable[[T], int]
     def node(dataset: Any) -> Node:
         # These very classes: a subclass may do anything.
         if type(dataset) is Subset:
-            return Part(node(dataset.dataset), dataset.indices)
+            return SubsetNode(node(dataset.dataset), dataset.indices)
         if type(dataset) is ConcatDataset:
             children: list[Any] = dataset.datasets
-            return Chain([node(child) for child in children], [len(child) for child in children])
+            return ConcatNode([node(child) for child in children], [len(child) for child in children])
         leaves.append(read(dataset))
         starts.append(starts[-1] + length(leaves[-1]))
-        return Leaf(starts[-2], length(leaves[-1]))
+        return LeafNode(starts[-2], length(leaves[-1]))
 
     root = node(dataset)
     return Tree(tuple(leaves), tuple(starts[:-1]), root)
