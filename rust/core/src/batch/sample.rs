@@ -6,7 +6,7 @@ use crate::{
     decode::{self, Decoder},
     image::{Rect, Size, View, Window},
     rng::Key,
-    source::{Item, Source},
+    source::{Buffer, Item, Source},
     transform::{
         Call,
         execute::{self, Executor},
@@ -16,7 +16,7 @@ use crate::{
 /// A thread's memory, used again for every sample.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     decode: decode::Scratch,
     window: Window,
     calls: Vec<(usize, Call)>,
@@ -48,7 +48,7 @@ impl Sample<'_> {
         Key { seed, index: self.index as u64, occurrence }
     }
 
-    fn read<'b>(&'b self, buffer: &'b mut Vec<u8>) -> Result<Item<'b>> {
+    fn read<'b>(&'b self, buffer: &'b mut Buffer) -> Result<Item<'b>> {
         let (source, at) = self.from;
         source.read(at, buffer)
     }
@@ -60,7 +60,7 @@ impl Sample<'_> {
     /// Where the sample cannot be read, its header cannot be decoded, or a transform does not apply to its size.
     pub fn draw(&self, seed: u64, occurrence: u32) -> Result<(Size, Vec<(usize, Call)>)> {
         let draw = || {
-            let mut bytes = Vec::new();
+            let mut bytes = Buffer::default();
             let size = match self.read(&mut bytes)? {
                 Item::Encoded(bytes) => self.decoder.header(bytes)?.size,
                 Item::Pixels(view) => view.size,
@@ -108,7 +108,7 @@ impl Sample<'_> {
     /// Where the sample cannot be read or decoded.
     pub fn image(&self) -> Result<Window> {
         let image = || {
-            let mut bytes = Vec::new();
+            let mut bytes = Buffer::default();
             let mut out = Window::default();
             match self.read(&mut bytes)? {
                 Item::Encoded(bytes) => {

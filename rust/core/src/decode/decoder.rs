@@ -15,6 +15,8 @@ pub struct Header {
     pub format: Format,
     /// The size of the whole image.
     pub size: Size,
+    /// All of it, where it is a JPEG: it need not be read again.
+    jpeg: Option<jpeg_header::Frame>,
 }
 
 /// Memory that one thread reuses from image to image. It holds no state that a result depends on.
@@ -51,15 +53,18 @@ impl Decoder {
     pub fn header(&self, bytes: &[u8]) -> Result<Header> {
         let format = sniff(bytes);
         let native = match format {
-            Format::Jpeg => jpeg_header::parse(bytes).map(|frame| frame.size),
-            Format::Png => png_header::parse(bytes),
+            Format::Jpeg => jpeg_header::parse(bytes).map(|frame| {
+                let size = Size::new(frame.header.height, frame.header.width);
+                Header { format, size, jpeg: Some(frame) }
+            }),
+            Format::Png => png_header::parse(bytes).map(|size| Header { format, size, jpeg: None }),
             Format::Other => Err(unknown(bytes)),
         };
         let header = match native {
-            Ok(size) => Header { format, size },
+            Ok(header) => header,
             Err(reason) => {
                 let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
-                Header { format: Format::Other, size: fallback.size(bytes)? }
+                Header { format: Format::Other, size: fallback.size(bytes)?, jpeg: None }
             }
         };
         self.limits.check(header.size)?;
@@ -91,10 +96,10 @@ impl Decoder {
                 region.width, region.height, region.left, region.top, size.width, size.height
             )));
         }
-        let native = match header.format {
-            Format::Jpeg => jpeg::decode(bytes, size, region, &mut scratch.jpeg, out),
-            Format::Png => png::decode(bytes, size, region, &mut scratch.png, out),
-            Format::Other => Err(unknown(bytes)),
+        let native = match (header.format, &header.jpeg) {
+            (Format::Jpeg, Some(frame)) => jpeg::decode(bytes, frame, region, &mut scratch.jpeg, out),
+            (Format::Png, _) => png::decode(bytes, size, region, &mut scratch.png, out),
+            _ => Err(unknown(bytes)),
         };
         let Err(reason) = native else { return Ok(()) };
         let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
