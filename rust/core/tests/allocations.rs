@@ -12,7 +12,7 @@ use std::{
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use torchfeed_core::{
     batch::{Batch, Part, Pipeline, Pool, Scratch, Target, one_hot::Levels},
-    decode::Decoder,
+    decode::{Decoder, RowIndexMemory},
     image::Size,
     source::{Arrays, Files, Source},
     transform::{self, Filter, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize, Tail},
@@ -138,9 +138,16 @@ fn jpeg_files_take_none() {
         jpeg(6, |encoder| encoder.add_icc_profile(&[7; 100]).unwrap(), false),
     ];
     with_files("jpeg", &files, |source| {
-        let (work, rest) = steady_state(&pipeline(source, vec![CROP, FLIP], Target::Class));
-        assert_eq!(work, 0);
-        assert!(rest <= PER_BATCH, "{rest}");
+        let memory = RowIndexMemory::new(1 << 20);
+        let plain = pipeline(source, vec![CROP, FLIP], Target::Class);
+        let parts = vec![plain.parts()[0].clone()];
+        let indexed = Pipeline::new(parts, Decoder::default(), Target::Class, Pool::new(4)).unwrap();
+        for pipeline in [plain, Arc::new(indexed.with_row_indexes(&memory))] {
+            let (work, rest) = steady_state(&pipeline);
+            assert_eq!(work, 0);
+            assert!(rest <= PER_BATCH, "{rest}");
+        }
+        assert!(memory.in_use().0 > 0);
     });
 }
 

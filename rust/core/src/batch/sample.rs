@@ -3,7 +3,7 @@
 use super::{part::Part, pipeline::Target};
 use crate::{
     Error, Result,
-    decode::{self, Decoder},
+    decode::{self, Decoder, Slot},
     image::{Rect, Size, View, Window},
     rng::Key,
     source::{Buffer, Item, Source},
@@ -34,6 +34,8 @@ pub struct Sample<'a> {
     pub(super) target: &'a Target,
     /// What it is read from, and its position there.
     pub(super) from: (&'a Source, usize),
+    /// Where what is found out about its file is kept.
+    pub(super) rows: Option<Slot<'a>>,
 }
 
 impl Sample<'_> {
@@ -90,7 +92,7 @@ impl Sample<'_> {
                 let header = self.decoder.header(bytes)?;
                 plan.draw(key, header.size, calls)?;
                 let executor = Executor::new(plan, calls, header.size);
-                self.decoder.decode(bytes, &header, executor.region(), decode, window)?;
+                self.decoder.decode_indexed(bytes, &header, executor.region(), self.rows, decode, window)?;
                 run(&executor, window.view(), execute)
             }
             Item::Pixels(view) => {

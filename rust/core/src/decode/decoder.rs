@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Fallback, Format, Limits, jpeg, jpeg_header, png, png_header, sniff};
+use super::{Fallback, Format, Limits, Slot, jpeg, jpeg_header, png, png_header, sniff};
 use crate::{
     Error, Result,
     image::{Rect, Size, Window},
@@ -87,6 +87,23 @@ impl Decoder {
         scratch: &mut Scratch,
         out: &mut Window,
     ) -> Result<()> {
+        self.decode_indexed(bytes, header, region, None, scratch, out)
+    }
+
+    /// [`Decoder::decode`] with the image's slot for a row index, which is used and extended where that helps. The pixels
+    /// and errors are the same.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub fn decode_indexed(
+        &self,
+        bytes: &[u8],
+        header: &Header,
+        region: Rect,
+        rows: Option<Slot<'_>>,
+        scratch: &mut Scratch,
+        out: &mut Window,
+    ) -> Result<()> {
         let size = header.size;
         let fits =
             |start, length, whole: usize| length > 0 && whole.checked_sub(length).is_some_and(|last| start <= last);
@@ -97,7 +114,7 @@ impl Decoder {
             )));
         }
         let native = match (header.format, &header.jpeg) {
-            (Format::Jpeg, Some(frame)) => jpeg::decode(bytes, frame, region, &mut scratch.jpeg, out),
+            (Format::Jpeg, Some(frame)) => jpeg::decode(bytes, frame, region, rows, &mut scratch.jpeg, out),
             (Format::Png, _) => png::decode(bytes, size, region, &mut scratch.png, out),
             _ => Err(unknown(bytes)),
         };

@@ -3,19 +3,21 @@
 //! Anything that libjpeg would remark upon, warnings included, is an `Err` with the reason, so that the caller asks the
 //! fallback: what libjpeg makes of broken data is not reproduced here.
 
-use torchfeed_jpeg::{Decoder, Options, Output, Region};
+use torchfeed_jpeg::{Decoder, Options, Output, Region, RowIndex};
 
 use super::{
-    convert,
+    Slot, convert,
     jpeg_header::{Frame, is_whole, limits},
+    row_index::Fingerprint,
 };
 use crate::image::{Rect, Size, Window};
 
-/// A decoder and the buffer for CMYK pixels, both kept from image to image.
+/// A decoder, and memory for CMYK pixels and for a row index, kept from image to image.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     decoder: Decoder,
     cmyk: Vec<u8>,
+    rows: RowIndex,
 }
 
 /// Decodes `region` of the JPEG with this header into `out`.
@@ -23,6 +25,7 @@ pub(super) fn decode(
     bytes: &[u8],
     frame: &Frame,
     region: Rect,
+    rows: Option<Slot<'_>>,
     scratch: &mut Scratch,
     out: &mut Window,
 ) -> Result<(), String> {
@@ -37,7 +40,25 @@ pub(super) fn decode(
     let pixels = if channels == 4 { &mut scratch.cmyk } else { &mut out.data };
     pixels.resize(height * width * channels, 0);
     let output = Output { pixels, stride: width * channels };
-    let info = scratch.decoder.decode(bytes, header, &options, output).map_err(|error| error.to_string())?;
+    // An index spares what is above and to the right. Where there is nothing there, it is not worth its while.
+    let spares = region.top > 0 || region.right() < header.width;
+    let rows = rows.filter(|rows| spares && RowIndex::applies_to(bytes, header) && rows.is_of_use());
+    let decoder = &mut scratch.decoder;
+    let info = match rows {
+        None => decoder.decode(bytes, header, &options, output),
+        Some(slot) => {
+            let (file, rows) = (Fingerprint::of(bytes), &mut scratch.rows);
+            slot.load(file, header, rows);
+            let known = rows.len();
+            let info = decoder.decode_indexed(bytes, header, &options, rows, output);
+            // What there is to warn of below the rows that are known is looked for once: see `decode_indexed`.
+            if rows.len() > known && info.as_ref().is_ok_and(|info| info.warnings == 0) {
+                slot.store(file, rows);
+            }
+            info
+        }
+    };
+    let info = info.map_err(|error| error.to_string())?;
     if info.warnings > 0 {
         return Err(format!("broken JPEG: {} places that libjpeg would warn of", info.warnings));
     }
