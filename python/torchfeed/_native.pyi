@@ -2,7 +2,7 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, TypeAlias, final
 
-__all__ = ["Epoch", "Labels", "Op", "Part", "Pipeline", "Source", "Tensor", "one_hot", "scan", "stack"]
+__all__ = ["Epoch", "Labels", "Op", "Part", "Pipeline", "RowIndexes", "Source", "Tensor", "one_hot", "scan", "stack"]
 
 _Dtype: TypeAlias = tuple[int, int]
 
@@ -81,6 +81,11 @@ class Part:
     def __new__(cls, source: Source, labels: Labels, ops: Sequence[Op], table: bytes) -> Part: ...
 
 @final
+class RowIndexes:
+    def __new__(cls, budget: int) -> RowIndexes: ...
+    def in_use(self) -> tuple[int, int]: ...
+
+@final
 class Pipeline:
     def __new__(
         cls,
@@ -93,6 +98,7 @@ class Pipeline:
         one_hot: tuple[int, bytes, bytes, _Dtype] | None,
         max_pixels: int,
         fallback: object | None,
+        row_indexes: RowIndexes | None = None,
     ) -> Pipeline: ...
     def __len__(self) -> int: ...
     def output_size(self) -> _Size | None: ...

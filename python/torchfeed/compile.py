@@ -75,21 +75,24 @@ class Compiled:
 def compile_leaves(
     leaves: Sequence[Leaf],
     memory_format: torch.memory_format = torch.contiguous_format,
+    row_indexes: _native.RowIndexes | None = None,
 ) -> Compiled:
     """Makes the native pipeline of some datasets, whose plans end in the same kind of tensor.
 
     Args:
         leaves: the datasets.
         memory_format: how images lie in a batch: `torch.contiguous_format` or `torch.channels_last`.
+        row_indexes: memory for what is found out about JPEG files, to be used again by the next pipeline of these.
     """
     plans = [(leaf.source, _labels(leaf.dataset, leaf.labels), leaf.plan) for leaf in leaves]
-    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format))
+    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format, row_indexes))
 
 
 def _pipeline(
     parts: Sequence[tuple[_native.Source, _native.Labels, Plan]],
     one_hot: OneHotLevels | None,
     memory_format: torch.memory_format,
+    row_indexes: _native.RowIndexes | None = None,
 ) -> _native.Pipeline:
     table = parts[0][2].table
     code = dtype_code(table.dtype)
@@ -103,6 +106,7 @@ def _pipeline(
         one_hot=one_hot,
         max_pixels=get_max_pixels(),
         fallback=PillowDecoder(),
+        row_indexes=row_indexes,
     )
 
 

@@ -60,7 +60,10 @@ def explain(loader: Any) -> str:
     lines = [f"native in part, {processes}" if isinstance(resolved, Split) else f"native, {threads}"]
     lines += _rows("source", [f"{type(leaf.dataset).__name__}, {len(leaf)} samples" for leaf in leaves])
     decodes = any(leaf.brings or leaf.source.path(0) is not None for leaf in leaves if len(leaf))
-    lines += _rows("decode", ["JPEG and PNG natively, other formats by Pillow" if decodes else "nothing to decode"])
+    lines += _rows(
+        "decode",
+        [f"JPEG and PNG natively, other formats by Pillow{_indexed(inner)}" if decodes else "nothing to decode"],
+    )
     lines += _rows("transform", [_transform(leaf) for leaf in leaves])
     lines += _rows("note", [note for leaf in leaves for note in leaf.plan.notes])
     if isinstance(resolved, Split):
@@ -71,6 +74,11 @@ def explain(loader: Any) -> str:
         shape = (inner.batch_size or "N", table.channels, *(size or ("H", "W")))
         lines += _rows("batch", [f"{table.dtype}, shape ({', '.join(map(str, shape))})"])
     return "\n".join([*lines, device])
+
+
+def _indexed(loader: DataLoader[Any]) -> str:
+    images, size = loader.row_indexes.in_use() if loader.row_indexes else (0, 0)
+    return f"; rows of {images} JPEGs indexed, in {size / 2**20:.1f} MiB" if images else ""
 
 
 def _rows(stage: str, texts: Sequence[str]) -> list[str]:

@@ -115,6 +115,9 @@ impl Decoder {
     ) -> Result<Info> {
         let plan = Plan::new(header, options)?;
         output.check(plan.view.region, header.channels())?;
+        if !RowIndex::applies_to(bytes, header) {
+            return self.run(bytes, &plan, None, output);
+        }
         index.claim(bytes, header)?;
         self.run(bytes, &plan, Some(index), output)
     }
@@ -178,23 +181,24 @@ impl Decoder {
                 self.tables.build_ac(part.ac, bytes.len() > 1 << 14)?;
             }
             warnings += not_sequential(&scan);
-            // With an index: the last known row that is not below the first needed one, and what follows the last (some
-            // bytes more, as a stuffed byte must not be cut).
-            let known = index.as_ref().and_then(|index| {
-                let row = view.rows.start.min(index.rows.len().checked_sub(1)?);
-                Some((row, index.rows[row]))
-            });
-            let end = index
-                .as_ref()
-                .and_then(|index| index.rows.get(view.rows.end))
-                .map(|row| (row.byte as usize + 16).min(bytes.len()));
-            let (at, segment) = match known {
-                Some((row, start)) => (start.byte as usize, (row * layout.mcus_x).checked_div(interval).unwrap_or(0)),
-                None => (walk.at, 0),
-            };
-            let needed = end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
-            let found = self.segments.read(&self.kernels, needed, at, segment, interval > 0);
-            let unended = needed.len() == bytes.len() && finish(bytes, found, options, &mut warnings);
+            // With an index: the rows that are needed and known, or else the last known row above them.
+            let known = index.as_ref().map_or(0, |index| index.len());
+            let known = view.rows.start.min(known.saturating_sub(1))..view.rows.end.min(known);
+            self.segments.reset(0);
+            let mut end = None;
+            if let Some(index) = index.as_deref().filter(|_| !known.is_empty()) {
+                for row in known.clone() {
+                    let start = index.get(row).map_or(bytes.len(), |row| row.byte());
+                    // Some bytes more than the row has, as a stuffed byte must not be cut.
+                    match index.get(row + 1).map(|next| (next.byte() + 16).min(bytes.len())) {
+                        Some(next) => _ = self.segments.read(&self.kernels, &bytes[..next], start, false),
+                        None => end = Some(self.segments.read(&self.kernels, bytes, start, false)),
+                    }
+                }
+            } else {
+                end = Some(self.segments.read(&self.kernels, bytes, walk.at, interval > 0));
+            }
+            let unended = end.is_some_and(|end| finish(bytes, end, options, &mut warnings));
             let job = Job {
                 bytes,
                 header,
@@ -202,8 +206,8 @@ impl Decoder {
                 restart_interval: interval,
                 tables: &self.tables,
                 segments: &self.segments,
-                start: known,
                 index: index.take(),
+                known,
                 unended,
             };
             warnings += sequential::decode(job, &mut self.sequential, &mut pipeline)?;
@@ -275,7 +279,8 @@ fn scans(
         if !header.progressive {
             coefficients.warnings += not_sequential(&scan);
         }
-        let end = segments.read(kernels, walk.bytes, walk.at, 0, interval > 0);
+        segments.reset(0);
+        let end = segments.read(kernels, walk.bytes, walk.at, interval > 0);
         if end == End::File && !options.allow_truncated {
             return Err(walk.truncated());
         }

@@ -1,6 +1,6 @@
 //! What a file says of itself before its first scan.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use crate::{
     Error, Limits, Result, exif,
@@ -40,15 +40,36 @@ pub struct Component {
     pub quant: u8,
 }
 
-/// What is known of a file before anything is decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The components of a frame: a slice of 1, 3 or 4.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Components {
+    all: [Component; 4],
+    count: usize,
+}
+
+impl std::ops::Deref for Components {
+    type Target = [Component];
+
+    fn deref(&self) -> &[Component] {
+        &self.all[..self.count]
+    }
+}
+
+impl fmt::Debug for Components {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// What is known of a file before anything is decoded. It owns no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Columns of the image.
     pub width: usize,
     /// Rows of the image.
     pub height: usize,
     /// The components, in the file's order: 1, 3 or 4.
-    pub components: Vec<Component>,
+    pub components: Components,
     /// What the components mean, guessed as libjpeg does.
     pub color: ColorSpace,
     /// Whether the file is progressive: it must then be entropy-decoded whole.
@@ -57,8 +78,6 @@ pub struct Header {
     pub restart_interval: usize,
     /// EXIF orientation, 1 to 8. It is not applied.
     pub orientation: Option<u8>,
-    /// Where the pieces of the ICC profile are in the file.
-    pub icc: Vec<Range<usize>>,
     /// JFIF pixel density: unit (0: only the ratio counts, 1: per inch, 2: per centimetre), horizontal, vertical.
     pub density: Option<(u8, u16, u16)>,
     /// The transform that an Adobe segment names. With 4 components its presence means that inks are inverted.
@@ -79,7 +98,7 @@ pub fn read_header(bytes: &[u8], limits: &Limits) -> Result<Header> {
     let mut walk = Walk::new(bytes)?;
     let mut frame: Option<Header> = None;
     let mut jfif = None;
-    let (mut adobe, mut orientation, mut icc, mut restart_interval) = (None, None, Vec::new(), 0);
+    let (mut adobe, mut orientation, mut restart_interval) = (None, None, 0);
     loop {
         let code = walk.marker()?;
         match code {
@@ -104,9 +123,6 @@ pub fn read_header(bytes: &[u8], limits: &Limits) -> Result<Header> {
                 }
             }
             marker::APP1 => orientation = orientation.or_else(|| exif::orientation(payload)),
-            marker::APP2 if payload.starts_with(b"ICC_PROFILE\0") && payload.len() >= 14 => {
-                icc.push(walk.at - payload.len() + 14..walk.at);
-            }
             marker::APP14 => {
                 if let [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, transform, ..] = *payload {
                     adobe = Some(transform);
@@ -127,7 +143,7 @@ pub fn read_header(bytes: &[u8], limits: &Limits) -> Result<Header> {
     Limits::check("pixels", header.width as u64 * header.height as u64, limits.max_pixels)?;
     header.color = guess_color(&header.components, jfif.is_some(), adobe, &mut walk.warnings);
     (header.density, header.adobe, header.orientation) = (jfif, adobe, orientation);
-    (header.icc, header.restart_interval) = (icc, restart_interval);
+    header.restart_interval = restart_interval;
     (header.scan, header.warnings) = (walk.at, walk.warnings);
     Ok(header)
 }
@@ -153,6 +169,27 @@ impl Header {
             && self.components.len() == components
             && factors.into_iter().all(|factor| (1..=4).contains(&factor));
         if good { Ok(()) } else { Err(Error::Parameter("header that was changed since it was read".to_owned())) }
+    }
+
+    /// Where the pieces of the ICC profile are in the file whose header this is, in the file's order.
+    pub fn icc(&self, bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
+        let bytes = bytes.get(..self.scan).unwrap_or(&[]);
+        let mut walk = Walk::new(bytes).ok();
+        std::iter::from_fn(move || {
+            let walk = walk.as_mut()?;
+            loop {
+                let code = walk.marker().ok()?;
+                match code {
+                    marker::SOS => return None,
+                    marker::RST0..=marker::RST7 | marker::TEM => continue,
+                    _ => {}
+                }
+                let payload = walk.payload(code).ok()?;
+                if code == marker::APP2 && payload.starts_with(b"ICC_PROFILE\0") && payload.len() >= 14 {
+                    return Some(walk.at - payload.len() + 14..walk.at);
+                }
+            }
+        })
     }
 
     /// Bytes per pixel of the output: 4 for CMYK and YCCK, 3 (RGB) for everything else.
@@ -189,12 +226,10 @@ fn parse_frame(payload: &[u8], code: u8) -> Result<Header> {
     if !matches!(count, 1 | 3 | 4) {
         return Err(Error::Unsupported(format!("{count} components")));
     }
-    let components: Vec<_> = layers
-        .as_chunks::<3>()
-        .0
-        .iter()
-        .map(|&[id, sampling, quant]| Component { id, h: sampling >> 4, v: sampling & 15, quant })
-        .collect();
+    let mut components = Components { all: [Component::default(); 4], count: usize::from(count) };
+    for (component, &[id, sampling, quant]) in components.all.iter_mut().zip(layers.as_chunks::<3>().0) {
+        *component = Component { id, h: sampling >> 4, v: sampling & 15, quant };
+    }
     if let Some(bad) = components.iter().find(|layer| !(1..=4).contains(&layer.h) || !(1..=4).contains(&layer.v)) {
         return Err(Error::Format(format!("sampling factors {} x {} of component {}", bad.h, bad.v, bad.id)));
     }
@@ -211,7 +246,6 @@ fn parse_frame(payload: &[u8], code: u8) -> Result<Header> {
         progressive: code == marker::SOF2,
         restart_interval: 0,
         orientation: None,
-        icc: Vec::new(),
         density: None,
         adobe: None,
         scan: 0,

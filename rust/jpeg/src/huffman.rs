@@ -29,10 +29,18 @@ pub(crate) struct Codes {
     symbols: [u8; 256],
 }
 
+impl Default for Codes {
+    fn default() -> Self {
+        Self { short: [0; 1 << LOOKUP], limit: [0; 17], delta: [0; 17], symbols: [0; 256] }
+    }
+}
+
 impl Codes {
     /// Figures C.1, C.2 and F.15, with the checks of libjpeg's `jpeg_make_d_derived_tbl`.
-    pub(crate) fn new(spec: &Spec) -> Result<Self> {
-        let mut codes = Self { short: [0; 1 << LOOKUP], limit: [0; 17], delta: [0; 17], symbols: spec.symbols };
+    fn build(&mut self, spec: &Spec) -> Result<()> {
+        let codes = self;
+        codes.short.fill(0);
+        codes.symbols = spec.symbols;
         let (mut code, mut index) = (0_u32, 0_usize);
         for length in 1..=16_u32 {
             let count = usize::from(spec.counts[length as usize - 1]);
@@ -58,7 +66,7 @@ impl Codes {
             codes.limit[length as usize] = code << (16 - length);
             code <<= 1;
         }
-        Ok(codes)
+        Ok(())
     }
 
     /// Length and symbol of the code at the top of `window`.
@@ -104,20 +112,27 @@ pub(crate) struct Dc {
     pub(crate) codes: Codes,
 }
 
+impl Default for Dc {
+    fn default() -> Self {
+        Self { fast: [0; 1 << LOOKUP], codes: Codes::default() }
+    }
+}
+
 impl Dc {
-    pub(crate) fn new(spec: &Spec) -> Result<Self> {
+    /// Makes this the table of `spec`. After an error it is none.
+    pub(crate) fn build(&mut self, spec: &Spec) -> Result<()> {
         let count: usize = spec.counts.iter().map(|&count| usize::from(count)).sum();
         if let Some(symbol) = spec.symbols.iter().take(count).find(|&&symbol| symbol > 15) {
             return Err(Error::Format(format!("Huffman table for DC with the symbol {symbol}")));
         }
-        let codes = Codes::new(spec)?;
-        let mut fast = [0; 1 << LOOKUP];
+        self.codes.build(spec)?;
+        self.fast.fill(0);
         each_value(spec, |entries, length, symbol, value| {
             if let Some(value) = value {
-                fast[entries].fill(value << 16 | (length + u32::from(symbol)) as i32);
+                self.fast[entries].fill(value << 16 | (length + u32::from(symbol)) as i32);
             }
         });
-        Ok(Self { fast, codes })
+        Ok(())
     }
 }
 
@@ -188,11 +203,19 @@ impl Step {
     }
 }
 
+impl Default for Ac {
+    fn default() -> Self {
+        Self { fast: [Step(0); 1 << LOOKUP], codes: Codes::default() }
+    }
+}
+
 impl Ac {
-    /// `pairs` asks for steps of two symbols, which pay only if the table is used often.
-    pub(crate) fn new(spec: &Spec, pairs: bool) -> Result<Self> {
-        let codes = Codes::new(spec)?;
-        let mut single = [Step::new(0, 0, Step::LONG, 0, 0); 1 << LOOKUP];
+    /// Makes this the table of `spec`. After an error it is none. `pairs` asks for steps of two symbols, which pay only
+    /// if the table is used often.
+    pub(crate) fn build(&mut self, spec: &Spec, pairs: bool) -> Result<()> {
+        self.codes.build(spec)?;
+        let single = &mut self.fast;
+        single.fill(Step::new(0, 0, Step::LONG, 0, 0));
         each_value(spec, |entries, length, symbol, value| {
             let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
             single[entries].fill(match value {
@@ -203,18 +226,17 @@ impl Ac {
             });
         });
         if !pairs {
-            return Ok(Self { fast: single, codes });
+            return Ok(());
         }
         // What a step adds to one before it. Those that cannot be second take more bits than there are.
         let seconds = single.map(Step::as_second);
-        let mut fast = single;
-        for (index, step) in fast.iter_mut().enumerate() {
+        for (index, step) in single.iter_mut().enumerate() {
             let second = seconds[index << step.bits() & ((1 << LOOKUP) - 1)];
             if step.advance() < Step::END && step.bits() + (second as u32 & 63) <= LOOKUP {
                 step.0 += second;
             }
         }
-        Ok(Self { fast, codes })
+        Ok(())
     }
 }
 
@@ -227,7 +249,7 @@ fn each_value(spec: &Spec, mut f: impl FnMut(Range<usize>, u32, u8, Option<i32>)
         for &symbol in symbols.by_ref().take(count.into()) {
             let size = u32::from(symbol & 15);
             if start + span > 1 << LOOKUP {
-                return; // Refused by `Codes::new`.
+                return; // Refused by `Codes::build`.
             }
             if length + size > LOOKUP {
                 f(start..start + span, length, symbol, None);

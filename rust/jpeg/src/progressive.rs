@@ -85,9 +85,10 @@ impl Coefficients {
                 tables.build_ac(part.ac, true)?;
                 self.unknown[part.layer] = [0; 64];
             }
-            let mut built = Vec::with_capacity(4);
-            for part in scan.parts() {
-                built.push((tables.dc(part.dc)?, tables.ac(part.ac)?));
+            let Part { dc, ac, .. } = scan.parts()[0];
+            let mut built = [(tables.dc(dc)?, tables.ac(ac)?); 4];
+            for (built, part) in built.iter_mut().zip(scan.parts()) {
+                *built = (tables.dc(part.dc)?, tables.ac(part.ac)?);
             }
             self.each_block(layout, scan, interval, segments, |state, part, block, last| {
                 let (dc, ac) = built[part];
@@ -103,9 +104,9 @@ impl Coefficients {
                 for part in scan.parts() {
                     tables.build_dc(part.dc)?;
                 }
-                let mut built = Vec::with_capacity(4);
-                for part in scan.parts() {
-                    built.push(&tables.dc(part.dc)?.codes);
+                let mut built = [&tables.dc(scan.parts()[0].dc)?.codes; 4];
+                for (built, part) in built.iter_mut().zip(scan.parts()) {
+                    *built = &tables.dc(part.dc)?.codes;
                 }
                 self.each_block(layout, scan, interval, segments, |state, part, block, _| {
                     dc_first(state, built[part], part, low, block);

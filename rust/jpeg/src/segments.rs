@@ -42,20 +42,21 @@ pub(crate) struct Place {
 }
 
 impl Segments {
-    /// Reads the data of a scan from byte `start` of the file on, which is in the segment of the number `first`.
+    /// Forgets the last scan's segments. The first that is read next has the number `first`.
+    pub(crate) fn reset(&mut self, first: usize) {
+        self.first = first;
+        self.segments.clear();
+    }
+
+    /// Reads the data of a scan from byte `start` of the file on, as the next segment, or more of them.
     ///
     /// `restarts` tells whether restart markers are expected. One that is out of order ends the scan.
-    pub(crate) fn read(&mut self, kernels: &Kernels, bytes: &[u8], start: usize, first: usize, restarts: bool) -> End {
+    pub(crate) fn read(&mut self, kernels: &Kernels, bytes: &[u8], start: usize, restarts: bool) -> End {
         let source = bytes.get(start..).unwrap_or(&[]);
-        self.first = first;
+        let (mut from, mut to) = (0, self.segments.last().map_or(0, |last| last.range.end + PADDING));
         // Never shrunk, and never cleared but for the paddings.
-        let enough = source.len() + 2 * PADDING + 32;
-        if self.data.len() < enough {
-            self.data.resize(enough, 0);
-        }
-        self.segments.clear();
-        let (mut from, mut to) = (0, 0);
-        let mut segment = Place { byte: 0, source: start };
+        self.make_room(to, source.len());
+        let mut segment = Place { byte: to, source: start };
         loop {
             let (read, written) = kernels.unstuff(&source[from..], &mut self.data[to..]);
             from += read;
@@ -73,7 +74,7 @@ impl Segments {
                 from += fill + 1;
                 continue;
             }
-            let expected = marker::RST0 + ((first + self.segments.len()) % 8) as u8;
+            let expected = marker::RST0 + (self.end() % 8) as u8;
             self.close(segment, to);
             if !restarts || code != expected {
                 return End::Marker(start + from + fill - 1);
@@ -81,10 +82,15 @@ impl Segments {
             from += fill + 1;
             to += PADDING;
             segment = Place { byte: to, source: start + from };
-            let enough = to + (source.len() - from) + 2 * PADDING + 32;
-            if self.data.len() < enough {
-                self.data.resize(enough.max(self.data.len() * 5 / 4), 0);
-            }
+            self.make_room(to, source.len() - from);
+        }
+    }
+
+    /// Makes room for `more` bytes of the file from byte `to` of the data on, and for the paddings around them.
+    fn make_room(&mut self, to: usize, more: usize) {
+        let enough = to + more + 2 * PADDING + 32;
+        if self.data.len() < enough {
+            self.data.resize(enough.max(self.data.len() * 5 / 4), 0);
         }
     }
 
@@ -125,6 +131,18 @@ impl Place {
     /// Moves on to another byte of the same segment, over the stuffing in between.
     pub(crate) fn move_to(&mut self, bytes: &[u8], byte: usize) {
         while self.byte < byte {
+            // Eight at a time where there is no 0xFF among them: no byte of their complement is zero.
+            if self.byte + 8 <= byte
+                && let Some(eight) = bytes.get(self.source..).and_then(<[u8]>::first_chunk)
+            {
+                const ONES: u64 = u64::MAX / 255;
+                let complement = !u64::from_ne_bytes(*eight);
+                if complement.wrapping_sub(ONES) & !complement & (ONES << 7) == 0 {
+                    self.source += 8;
+                    self.byte += 8;
+                    continue;
+                }
+            }
             if bytes.get(self.source) == Some(&0xFF) {
                 while bytes.get(self.source) == Some(&0xFF) {
                     self.source += 1;

@@ -1,5 +1,7 @@
 //! Files of one sequential scan, which is nearly all of them: coefficients are transformed while they are in the cache.
 
+use std::ops::Range;
+
 use crate::{
     Error, Result,
     bits::Bits,
@@ -57,16 +59,17 @@ pub(crate) struct Job<'a> {
     pub(crate) restart_interval: usize,
     pub(crate) tables: &'a Tables,
     pub(crate) segments: &'a Segments,
-    /// The row of MCUs at which the segments start, and its entry in the index.
-    pub(crate) start: Option<(usize, RowStart)>,
     pub(crate) index: Option<&'a mut RowIndex>,
+    /// The rows of MCUs that are segments of their own, because the index knows where they start. The last of them may be
+    /// all the rest of the scan.
+    pub(crate) known: Range<usize>,
     /// The file ends before the scan does. That is an error unless all MCUs are there.
     pub(crate) unended: bool,
 }
 
 /// Decodes the scan. Returns what libjpeg would warn of.
 pub(crate) fn decode<S: Sink>(job: Job<'_>, memory: &mut Memory, pipeline: &mut Pipeline<'_, S>) -> Result<u32> {
-    let Job { bytes, header, scan, restart_interval, tables, segments, start, mut index, unended } = job;
+    let Job { bytes, header, scan, restart_interval, tables, segments, mut index, known, unended } = job;
     let (layout, view) = (pipeline.layout, pipeline.view);
     // At most ten blocks make an MCU; see `check_mcu`.
     let Part { dc, ac, .. } = scan.parts()[0];
@@ -92,25 +95,30 @@ pub(crate) fn decode<S: Sink>(job: Job<'_>, memory: &mut Memory, pipeline: &mut 
     memory.last.resize(base, 0);
 
     let mut stream = Stream::new(segments, restart_interval, &units[..unit_count], memory);
-    if let Some((row, start)) = start {
-        stream.at = row * layout.mcus_x;
-        stream.bits.start_at(start.bit);
-        stream.predictions = start.predictions.map(i32::from);
-    }
     let kernels = *pipeline.kernels;
+    let jump = |stream: &mut Stream<'_>, index: &RowIndex, row: usize| {
+        if let Some(start) = index.get(row) {
+            stream.jump(row - known.start, row * layout.mcus_x, start);
+        }
+    };
     if let Some(index) = index.as_deref_mut() {
-        for row in index.rows.len()..view.rows.start {
+        if !known.contains(&view.rows.start) && !known.is_empty() {
+            jump(&mut stream, index, known.start);
+        }
+        for row in index.len()..view.rows.start {
             kernels.with_bmi2(SkipTo(&mut stream, row * layout.mcus_x));
             stream.record(bytes, row, index);
         }
     }
     for row in view.rows.clone() {
         let start = row * layout.mcus_x;
-        if let Some(index) = index.as_deref_mut()
-            && index.rows.len() == row
-        {
-            kernels.with_bmi2(SkipTo(&mut stream, start));
-            stream.record(bytes, row, index);
+        if let Some(index) = index.as_deref_mut() {
+            if known.contains(&row) {
+                jump(&mut stream, index, row);
+            } else if index.len() == row {
+                kernels.with_bmi2(SkipTo(&mut stream, start));
+                stream.record(bytes, row, index);
+            }
         }
         kernels.with_bmi2(SkipTo(&mut stream, start + view.columns.start));
         let mut column = view.columns.start;
@@ -195,27 +203,33 @@ impl<'a> Stream<'a> {
         Self { segments, interval, units, memory, bits, segment, predictions, at, exhausted, warnings, place }
     }
 
-    /// Puts the position, which is the start of this row, into the index.
+    /// Puts the position, which is the start of this row, into the index. There are no restart markers.
     fn record(&mut self, bytes: &[u8], row: usize, index: &mut RowIndex) {
-        if self.at / self.interval > self.segment {
-            self.close(true);
-            self.open(self.segment + 1);
-        }
         let bit = self.bits.at();
         let predictions = self.predictions.map(|prediction| prediction as i16);
         let same = predictions.map(i32::from) == self.predictions;
         // Damaged data are not worth an index.
-        if self.warnings == 0
+        if self.warnings + self.bits.warnings == 0
             && !self.exhausted
             && same
-            && index.rows.len() == row
+            && index.len() == row
             && let Some(place) = &mut self.place
         {
             place.move_to(bytes, bit / 8);
-            if let Ok(byte) = u32::try_from(place.source) {
-                index.rows.push(RowStart { byte, bit: (bit % 8) as u8, predictions });
+            if let Ok(bit) = u32::try_from(place.source * 8 + bit % 8) {
+                index.push(RowStart { bit, predictions });
             }
         }
+    }
+
+    /// Goes to a row whose start is known, which is a segment of its own.
+    fn jump(&mut self, segment: usize, at: usize, start: RowStart) {
+        self.close(false);
+        (self.segment, self.at, self.exhausted) = (segment, at, false);
+        self.bits = self.segments.bits(segment);
+        self.bits.start_at((start.bit % 8) as u8);
+        self.predictions = start.predictions.map(i32::from);
+        self.place = self.segments.start(segment);
     }
 
     /// Ends the segment.

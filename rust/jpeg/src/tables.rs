@@ -16,15 +16,23 @@ struct Slot<T> {
     spec: Spec,
     /// Whether the current file has it.
     defined: bool,
-    /// Built for `spec`. It outlives the file: most files use the same few tables.
+    /// Built for `spec`. It outlives the file: most files use the same few tables. The memory outlives the table.
     built: Option<Box<T>>,
+    /// Whether `built` is for `spec`, and not for one before it.
+    current: bool,
     /// Whether it was built for long use.
     pairs: bool,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { spec: Spec { counts: [0; 16], symbols: [0; 256] }, defined: false, built: None, pairs: false }
+        Self {
+            spec: Spec { counts: [0; 16], symbols: [0; 256] },
+            defined: false,
+            built: None,
+            current: false,
+            pairs: false,
+        }
     }
 }
 
@@ -33,8 +41,13 @@ impl<T> Slot<T> {
         self.defined = true;
         if self.spec != spec {
             self.spec = spec;
-            self.built = None;
+            self.current = false;
         }
+    }
+
+    /// The table of the current file, if it has one and that is built.
+    fn table(&self) -> Option<&T> {
+        self.built.as_deref().filter(|_| self.current)
     }
 }
 
@@ -117,8 +130,9 @@ impl Tables {
     pub(crate) fn build_dc(&mut self, number: usize) -> Result<()> {
         let slot = self.dc.get_mut(number).filter(|slot| slot.defined);
         let slot = slot.ok_or_else(|| Error::Format(format!("Huffman table {number} for DC is missing")))?;
-        if slot.built.is_none() {
-            slot.built = Some(Box::new(Dc::new(&slot.spec)?));
+        if !slot.current {
+            slot.built.get_or_insert_default().build(&slot.spec)?;
+            slot.current = true;
         }
         Ok(())
     }
@@ -127,22 +141,22 @@ impl Tables {
     pub(crate) fn build_ac(&mut self, number: usize, pairs: bool) -> Result<()> {
         let slot = self.ac.get_mut(number).filter(|slot| slot.defined);
         let slot = slot.ok_or_else(|| Error::Format(format!("Huffman table {number} for AC is missing")))?;
-        if slot.built.is_none() || pairs && !slot.pairs {
-            slot.built = Some(Box::new(Ac::new(&slot.spec, pairs)?));
-            slot.pairs = pairs;
+        if !slot.current || pairs && !slot.pairs {
+            slot.built.get_or_insert_default().build(&slot.spec, pairs)?;
+            (slot.current, slot.pairs) = (true, pairs);
         }
         Ok(())
     }
 
     /// A table that [`Tables::build_dc`] has built.
     pub(crate) fn dc(&self, number: usize) -> Result<&Dc> {
-        let built = self.dc.get(number).and_then(|slot| slot.built.as_deref());
+        let built = self.dc.get(number).and_then(Slot::table);
         built.ok_or_else(|| Error::Format(format!("Huffman table {number} for DC is missing")))
     }
 
     /// A table that [`Tables::build_ac`] has built.
     pub(crate) fn ac(&self, number: usize) -> Result<&Ac> {
-        let built = self.ac.get(number).and_then(|slot| slot.built.as_deref());
+        let built = self.ac.get(number).and_then(Slot::table);
         built.ok_or_else(|| Error::Format(format!("Huffman table {number} for AC is missing")))
     }
 }

@@ -7,6 +7,7 @@ mod error;
 mod memory;
 mod part;
 mod pipeline;
+mod row_index;
 mod source;
 mod tensor;
 mod transform;
@@ -20,6 +21,8 @@ mod _native {
     use super::part::{Labels, Part};
     #[pymodule_export]
     use super::pipeline::Pipeline;
+    #[pymodule_export]
+    use super::row_index::RowIndexes;
     #[pymodule_export]
     use super::source::{Source, scan};
     #[pymodule_export]

@@ -12,7 +12,10 @@ use torchfeed_core::{
     transform::{Form, Layout, PassOrder},
 };
 
-use crate::{decode::PythonDecoder, error::Failure, part::Part, source::Source, tensor::Dtype, transform::parameters};
+use crate::{
+    decode::PythonDecoder, error::Failure, part::Part, row_index::RowIndexes, source::Source, tensor::Dtype,
+    transform::parameters,
+};
 
 /// Free blocks that a pipeline keeps. It never holds more than were in use at the same time.
 const KEPT_BLOCKS: usize = 64;
@@ -32,7 +35,7 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
 impl Pipeline {
     /// `channels` and `dtype` are those of every part; `one_hot` is (classes, on, off, dtype).
     #[new]
-    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback))]
+    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback, row_indexes=None))]
     #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
     fn new(
         parts: Vec<PyRef<'_, Part>>,
@@ -43,6 +46,7 @@ impl Pipeline {
         one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
         max_pixels: u64,
         fallback: Option<Py<PyAny>>,
+        row_indexes: Option<&RowIndexes>,
     ) -> PyResult<Self> {
         let layout = if channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let form = Form { channels, element: usize::from(dtype.1 / 8), layout };
@@ -57,8 +61,11 @@ impl Pipeline {
             }
         };
         let pool = Pool::new(KEPT_BLOCKS);
-        let core = batch::Pipeline::new(parts, decoder, target, pool);
-        Ok(Self { core: Arc::new(core.map_err(Failure::from)?), dtype, target_dtype })
+        let mut core = batch::Pipeline::new(parts, decoder, target, pool).map_err(Failure::from)?;
+        if let Some(memory) = row_indexes {
+            core = core.with_row_indexes(&memory.0);
+        }
+        Ok(Self { core: Arc::new(core), dtype, target_dtype })
     }
 
     fn __len__(&self) -> usize {

@@ -103,7 +103,7 @@ fn given(item: &Bound<'_, PyAny>) -> PyResult<Option<Given>> {
     let item = item.cast::<PyTuple>()?;
     let kind = item.get_item(0)?;
     Ok(Some(match kind.extract::<PyBackedStr>()?.as_ref() {
-        "path" => Given::Path(bytes_to_path(item.get_item(1)?.cast::<PyBytes>()?.as_bytes())),
+        "path" => Given::Path(bytes_to_path(item.get_item(1)?.cast::<PyBytes>()?.as_bytes()).into_owned()),
         "bytes" => Given::Encoded(Box::new(item.get_item(1)?.extract::<PyBackedBytes>()?)),
         "array" => {
             let (_, address, [height, width, channels], owner): (Bound<'_, PyAny>, usize, [usize; 3], Py<PyAny>) =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{Error, Result, image::Size, kernel, source::Source, transform::Plan};
 
 /// The samples of one dataset, with what is done to them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Part {
     source: Arc<Source>,
     labels: Arc<[i64]>,

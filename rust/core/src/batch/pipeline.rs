@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use super::{buffer::Pool, one_hot::Levels, part::Part, sample::Sample};
-use crate::{Error, Result, decode::Decoder, image::Size, source::Source, transform::Form};
+use crate::{
+    Error, Result,
+    decode::{Decoder, RowIndexMemory, RowIndexes, Slot},
+    image::Size,
+    source::Source,
+    transform::Form,
+};
 
 /// What a sample's target becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +31,7 @@ pub struct Pipeline {
     pool: Arc<Pool>,
     form: Form,
     output_size: Option<Size>,
+    row_indexes: Option<Arc<RowIndexes>>,
 }
 
 impl Pipeline {
@@ -43,7 +50,15 @@ impl Pipeline {
             *end += part.len();
             Some(*end)
         });
-        Ok(Self { ends: ends.collect(), parts, decoder, target, pool, form, output_size })
+        Ok(Self { ends: ends.collect(), parts, decoder, target, pool, form, output_size, row_indexes: None })
+    }
+
+    /// The same pipeline with memory for row indexes of its JPEGs, if it may have any. What it makes is the same.
+    #[must_use]
+    pub fn with_row_indexes(mut self, memory: &RowIndexMemory) -> Self {
+        let decodes = self.parts.iter().any(|part| !matches!(part.source(), Source::Arrays(_)));
+        self.row_indexes = if decodes { memory.indexes(self.len()) } else { None };
+        self
     }
 
     /// The number of samples.
@@ -146,6 +161,7 @@ impl Pipeline {
             decoder: &self.decoder,
             target: &self.target,
             from: from.unwrap_or((part.source(), at)),
+            rows: self.row_indexes.as_deref().map(|indexes| Slot { indexes, at: index }),
         })
     }
 }

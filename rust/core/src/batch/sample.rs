@@ -3,10 +3,10 @@
 use super::{part::Part, pipeline::Target};
 use crate::{
     Error, Result,
-    decode::{self, Decoder},
+    decode::{self, Decoder, Slot},
     image::{Rect, Size, View, Window},
     rng::Key,
-    source::{Item, Source},
+    source::{Buffer, Item, Source},
     transform::{
         Call,
         execute::{self, Executor},
@@ -16,7 +16,7 @@ use crate::{
 /// A thread's memory, used again for every sample.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     decode: decode::Scratch,
     window: Window,
     calls: Vec<(usize, Call)>,
@@ -34,6 +34,8 @@ pub struct Sample<'a> {
     pub(super) target: &'a Target,
     /// What it is read from, and its position there.
     pub(super) from: (&'a Source, usize),
+    /// Where what is found out about its file is kept.
+    pub(super) rows: Option<Slot<'a>>,
 }
 
 impl Sample<'_> {
@@ -48,7 +50,7 @@ impl Sample<'_> {
         Key { seed, index: self.index as u64, occurrence }
     }
 
-    fn read<'b>(&'b self, buffer: &'b mut Vec<u8>) -> Result<Item<'b>> {
+    fn read<'b>(&'b self, buffer: &'b mut Buffer) -> Result<Item<'b>> {
         let (source, at) = self.from;
         source.read(at, buffer)
     }
@@ -60,7 +62,7 @@ impl Sample<'_> {
     /// Where the sample cannot be read, its header cannot be decoded, or a transform does not apply to its size.
     pub fn draw(&self, seed: u64, occurrence: u32) -> Result<(Size, Vec<(usize, Call)>)> {
         let draw = || {
-            let mut bytes = Vec::new();
+            let mut bytes = Buffer::default();
             let size = match self.read(&mut bytes)? {
                 Item::Encoded(bytes) => self.decoder.header(bytes)?.size,
                 Item::Pixels(view) => view.size,
@@ -90,7 +92,7 @@ impl Sample<'_> {
                 let header = self.decoder.header(bytes)?;
                 plan.draw(key, header.size, calls)?;
                 let executor = Executor::new(plan, calls, header.size);
-                self.decoder.decode(bytes, &header, executor.region(), decode, window)?;
+                self.decoder.decode_indexed(bytes, &header, executor.region(), self.rows, decode, window)?;
                 run(&executor, window.view(), execute)
             }
             Item::Pixels(view) => {
@@ -108,7 +110,7 @@ impl Sample<'_> {
     /// Where the sample cannot be read or decoded.
     pub fn image(&self) -> Result<Window> {
         let image = || {
-            let mut bytes = Vec::new();
+            let mut bytes = Buffer::default();
             let mut out = Window::default();
             match self.read(&mut bytes)? {
                 Item::Encoded(bytes) => {

@@ -2,15 +2,18 @@
 //!
 //! Transparency is dropped, not blended: neither an alpha channel nor a transparent colour changes RGB.
 
+/// A colour for each 8-bit sample.
+pub(super) type Colors = [[u8; 3]; 256];
+
 /// How the samples of a PNG become RGB.
 #[derive(Debug)]
-pub(super) enum Samples {
+pub(super) enum Samples<'a> {
     /// One sample of 1, 2, 4 or 8 bits per pixel, most significant bits first, that is looked up.
     Table {
         /// Bits per sample.
         bits: u8,
         /// The colour of each sample.
-        colors: Box<[[u8; 3]; 256]>,
+        colors: &'a Colors,
     },
     /// One big-endian 16-bit sample per pixel.
     ///
@@ -25,11 +28,10 @@ pub(super) enum Samples {
     },
 }
 
-impl Samples {
+impl<'a> Samples<'a> {
     /// Gray of up to 8 bits: black is 0 and white 255 at every depth.
-    pub(super) fn gray(bits: u8) -> Self {
+    pub(super) fn gray(bits: u8, colors: &'a mut Colors) -> Self {
         let white = (1_usize << bits) - 1;
-        let mut colors = Box::new([[0; 3]; 256]);
         for (sample, color) in colors.iter_mut().enumerate().take(white + 1) {
             *color = [(sample * 255 / white) as u8; 3];
         }
@@ -37,8 +39,8 @@ impl Samples {
     }
 
     /// A palette of RGB triples. Pillow 13 shows a sample beyond its end as black.
-    pub(super) fn palette(bits: u8, palette: &[u8]) -> Self {
-        let mut colors = Box::new([[0; 3]; 256]);
+    pub(super) fn palette(bits: u8, palette: &[u8], colors: &'a mut Colors) -> Self {
+        colors.fill([0; 3]);
         for (color, entry) in colors.iter_mut().zip(palette.as_chunks::<3>().0) {
             *color = *entry;
         }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Fallback, Format, Limits, jpeg, jpeg_header, png, png_header, sniff};
+use super::{Fallback, Format, Limits, Slot, jpeg, jpeg_header, png, png_header, sniff};
 use crate::{
     Error, Result,
     image::{Rect, Size, Window},
@@ -15,6 +15,8 @@ pub struct Header {
     pub format: Format,
     /// The size of the whole image.
     pub size: Size,
+    /// All of it, where it is a JPEG: it need not be read again.
+    jpeg: Option<jpeg_header::Frame>,
 }
 
 /// Memory that one thread reuses from image to image. It holds no state that a result depends on.
@@ -51,15 +53,18 @@ impl Decoder {
     pub fn header(&self, bytes: &[u8]) -> Result<Header> {
         let format = sniff(bytes);
         let native = match format {
-            Format::Jpeg => jpeg_header::parse(bytes).map(|frame| frame.size),
-            Format::Png => png_header::parse(bytes),
+            Format::Jpeg => jpeg_header::parse(bytes).map(|frame| {
+                let size = Size::new(frame.header.height, frame.header.width);
+                Header { format, size, jpeg: Some(frame) }
+            }),
+            Format::Png => png_header::parse(bytes).map(|size| Header { format, size, jpeg: None }),
             Format::Other => Err(unknown(bytes)),
         };
         let header = match native {
-            Ok(size) => Header { format, size },
+            Ok(header) => header,
             Err(reason) => {
                 let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
-                Header { format: Format::Other, size: fallback.size(bytes)? }
+                Header { format: Format::Other, size: fallback.size(bytes)?, jpeg: None }
             }
         };
         self.limits.check(header.size)?;
@@ -82,6 +87,23 @@ impl Decoder {
         scratch: &mut Scratch,
         out: &mut Window,
     ) -> Result<()> {
+        self.decode_indexed(bytes, header, region, None, scratch, out)
+    }
+
+    /// [`Decoder::decode`] with the image's slot for a row index, which is used and extended where that helps. The pixels
+    /// and errors are the same.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub fn decode_indexed(
+        &self,
+        bytes: &[u8],
+        header: &Header,
+        region: Rect,
+        rows: Option<Slot<'_>>,
+        scratch: &mut Scratch,
+        out: &mut Window,
+    ) -> Result<()> {
         let size = header.size;
         let fits =
             |start, length, whole: usize| length > 0 && whole.checked_sub(length).is_some_and(|last| start <= last);
@@ -91,10 +113,10 @@ impl Decoder {
                 region.width, region.height, region.left, region.top, size.width, size.height
             )));
         }
-        let native = match header.format {
-            Format::Jpeg => jpeg::decode(bytes, size, region, &mut scratch.jpeg, out),
-            Format::Png => png::decode(bytes, size, region, &mut scratch.png, out),
-            Format::Other => Err(unknown(bytes)),
+        let native = match (header.format, &header.jpeg) {
+            (Format::Jpeg, Some(frame)) => jpeg::decode(bytes, frame, region, rows, &mut scratch.jpeg, out),
+            (Format::Png, _) => png::decode(bytes, size, region, &mut scratch.png, out),
+            _ => Err(unknown(bytes)),
         };
         let Err(reason) = native else { return Ok(()) };
         let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;

@@ -1,22 +1,33 @@
-//! The JPEG marker walk: whether a file is one that Pillow opens without a remark, how large it is, and whether it ends.
+//! What a JPEG says of itself, whether it is one that Pillow opens without a remark, and whether it ends.
 //!
-//! The walk is stricter than libjpeg and than Pillow. Whatever it does not expect is an `Err` with the reason, and the
-//! caller asks the fallback. So a file that passes is one that Pillow opens too.
+//! The walk from marker to marker is stricter than libjpeg and than Pillow. Whatever it does not expect is an `Err` with
+//! the reason, and the caller asks the fallback. So a file that passes is one that Pillow opens too.
 
-use crate::image::Size;
+use torchfeed_jpeg::{Header, Limits, read_header};
 
-/// What the frame header (SOF) says, and where the first scan starts.
+/// The header of a file that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
-    /// The size of the image.
-    pub(super) size: Size,
+    /// What the decoder makes of it.
+    pub(super) header: Header,
     /// Where the first scan (SOS) starts in the file.
     pub(super) scan: usize,
 }
 
+/// The caller's limit of pixels is checked with the header, and may be higher than the crate's own default.
+pub(super) fn limits() -> Limits {
+    Limits { max_pixels: u64::MAX, ..Limits::default() }
+}
+
 /// Reads all markers up to the first scan.
 pub(super) fn parse(bytes: &[u8]) -> Result<Frame, String> {
-    let mut frame = None;
+    let scan = first_scan(bytes)?;
+    let header = read_header(bytes, &limits()).map_err(|error| error.to_string())?;
+    Ok(Frame { header, scan })
+}
+
+/// Where the first scan starts, if nothing before it is odd.
+fn first_scan(bytes: &[u8]) -> Result<usize, String> {
     let mut at = 2; // after SOI
     loop {
         let start = at;
@@ -36,12 +47,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Frame, String> {
             _ => return Err(format!("broken JPEG: marker {marker:#04x} at byte {at} before the first scan")),
         };
         match marker {
-            0xC0..=0xC2 if frame.is_some() => return Err("broken JPEG: it has two frame headers".to_owned()),
-            0xC0..=0xC2 => frame = Some(parse_frame(payload)?),
-            0xDA => {
-                let frame = frame.ok_or_else(|| "broken JPEG: a scan comes before the frame header".to_owned())?;
-                return Ok(Frame { scan: start, ..frame });
-            }
+            0xDA => return Ok(start),
             // Pillow refuses these two, libjpeg does not mind.
             0xE2 if payload.starts_with(b"ICC_PROFILE\0") && payload.len() < 14 => {
                 return Err(format!("broken JPEG: ICC segment of only {} bytes", payload.len()));
@@ -67,23 +73,6 @@ fn segment(bytes: &[u8], at: usize) -> Result<&[u8], String> {
 
 fn truncated(bytes: &[u8]) -> String {
     format!("truncated JPEG: its {} bytes end within the header", bytes.len())
-}
-
-fn parse_frame(payload: &[u8]) -> Result<Frame, String> {
-    let (&[precision, h1, h0, w1, w0, components], layers) =
-        payload.split_first_chunk().ok_or_else(|| format!("broken JPEG: frame header of {} bytes", payload.len()))?;
-    let size = Size::new(u16::from_be_bytes([h1, h0]).into(), u16::from_be_bytes([w1, w0]).into());
-    let components = usize::from(components);
-    if precision != 8 {
-        return Err(format!("JPEG of {precision} bits per sample is not decoded natively"));
-    }
-    if !matches!(components, 1 | 3 | 4) || layers.len() != 3 * components {
-        return Err(format!("JPEG of {components} components in {} bytes is not decoded natively", layers.len()));
-    }
-    if size.height == 0 || size.width == 0 {
-        return Err(format!("broken JPEG: {} x {} pixels (width x height)", size.width, size.height));
-    }
-    Ok(Frame { size, scan: 0 })
 }
 
 /// Whether there is an end-of-image marker in `data`, which starts with the first scan: that is, whether the file is

@@ -9,6 +9,7 @@
 //! | `decoder.rs` | limits, dispatch, fallback |
 //! | `jpeg_header.rs` | the JPEG marker walk: size and end; refuses what is unclean |
 //! | `jpeg.rs` | region decode through `torchfeed-jpeg` |
+//! | `row_index.rs` | where rows of JPEGs start, kept from epoch to epoch |
 //! | `png_header.rs` | the PNG chunk walk: refuses what Pillow refuses |
 //! | `png.rs` | rows of samples through the `png` crate |
 //! | `convert.rs` | CMYK, gray, palette and 16-bit samples to RGB, as Pillow does |
@@ -19,10 +20,12 @@ mod jpeg;
 mod jpeg_header;
 mod png;
 mod png_header;
+mod row_index;
 #[cfg(test)]
 mod tests;
 
 pub use decoder::{Decoder, Header, Scratch};
+pub use row_index::{RowIndexMemory, RowIndexes, Slot};
 
 use crate::{
     Error, Result,

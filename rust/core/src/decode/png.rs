@@ -4,13 +4,21 @@ use std::io::Cursor;
 
 use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader};
 
-use super::{convert::Samples, png_header};
+use super::convert::{Colors, Samples};
 use crate::image::{Rect, Size, Window};
 
-/// Samples of one row, or of the whole of an interlaced image; kept from image to image.
-#[derive(Debug, Default)]
+/// Memory that is kept from image to image.
+#[derive(Debug)]
 pub(super) struct Scratch {
+    /// Samples of one row, or of the whole of an interlaced image.
     samples: Vec<u8>,
+    colors: Colors,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { samples: Vec::new(), colors: [[0; 3]; 256] }
+    }
 }
 
 /// Decodes `region` of a PNG of `size` into `out`.
@@ -23,7 +31,6 @@ pub(super) fn decode(
     scratch: &mut Scratch,
     out: &mut Window,
 ) -> Result<(), String> {
-    png_header::parse(bytes)?;
     let mut options = DecodeOptions::default();
     // What Pillow checks is checked: its header chunks' CRC and zlib's Adler-32. What no pixel depends on is skipped.
     options.set_ignore_adler32(false);
@@ -39,7 +46,7 @@ pub(super) fn decode(
     if info.frame_control.is_some_and(|frame| (frame.width, frame.height) != (info.width, info.height)) {
         return Err("APNG whose first frame is not the whole image is not decoded natively".to_owned());
     }
-    let samples = samples(&reader)?;
+    let samples = samples(&reader, &mut scratch.colors)?;
     let interlaced = info.interlaced;
     let stride = reader.output_line_size(info.width).ok_or("PNG row is too long")?;
     out.reset(size, region, 3);
@@ -69,18 +76,21 @@ pub(super) fn decode(
 }
 
 /// How the samples of this image become RGB.
-fn samples<R: std::io::BufRead + std::io::Seek>(reader: &Reader<R>) -> Result<Samples, String> {
+fn samples<'a, R: std::io::BufRead + std::io::Seek>(
+    reader: &Reader<R>,
+    colors: &'a mut Colors,
+) -> Result<Samples<'a>, String> {
     let info = reader.info();
     let bits = info.bit_depth as u8;
     Ok(match (info.color_type, info.bit_depth) {
         (ColorType::Grayscale, BitDepth::Sixteen) => Samples::Gray16,
-        (ColorType::Grayscale, _) => Samples::gray(bits),
+        (ColorType::Grayscale, _) => Samples::gray(bits, colors),
         (ColorType::Indexed, _) => {
             let palette = info.palette.as_ref().ok_or("broken PNG: it has no palette")?;
             if palette.len() > 3 * 256 {
                 return Err(format!("broken PNG: palette of {} bytes", palette.len()));
             }
-            Samples::palette(bits, palette)
+            Samples::palette(bits, palette, colors)
         }
         (ColorType::GrayscaleAlpha, BitDepth::Sixteen) => Samples::Bytes { stride: 4, rgb: [0, 0, 0] },
         (ColorType::GrayscaleAlpha, _) => Samples::Bytes { stride: 2, rgb: [0, 0, 0] },

@@ -15,6 +15,8 @@ pub(crate) struct Coefficients {
     /// The same weights for the vector kernel: `groups` for each output position.
     split: Vec<SplitWeights>,
     groups: usize,
+    /// Memory for the weights of one position before they are rounded.
+    pub(crate) exact: Vec<f64>,
 }
 
 /// Four weights `k`, each as `high * 2^11 + low`: two parts that fit 16 bits, as the vector kernel multiplies them.

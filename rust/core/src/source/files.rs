@@ -1,12 +1,12 @@
 //! Files by path, kept as one block of memory.
 
 use std::{
-    fs,
-    io::Read,
+    borrow::Cow,
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result};
+use super::read::{Buffer, read_file};
+use crate::Result;
 
 /// A list of paths: one arena of bytes and an offset per path, instead of an object per path.
 #[derive(Debug, Clone, Default)]
@@ -60,43 +60,31 @@ impl Files {
     /// If `index` is not below [`Files::len`].
     #[must_use]
     pub fn path(&self, index: usize) -> PathBuf {
-        bytes_to_path(self.path_bytes(index))
+        bytes_to_path(self.path_bytes(index)).into_owned()
     }
 
     /// Reads file `index` into `buffer`.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read, or is no regular file (opening a FIFO would wait for ever).
+    /// [`crate::Error::Io`] where it cannot be read, or is no regular file.
     ///
     /// # Panics
     /// If `index` is not below [`Files::len`].
-    pub fn read<'a>(&self, index: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        read_file(&self.path(index), buffer)
+    pub fn read<'a>(&self, index: usize, buffer: &'a mut Buffer) -> Result<&'a [u8]> {
+        read_file(&bytes_to_path(self.path_bytes(index)), buffer)
     }
-}
-
-/// Reads the file at `path` into `buffer`.
-pub(super) fn read_file<'a>(path: &Path, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-    let kind = fs::metadata(path)?;
-    if !kind.is_file() {
-        return Err(Error::Io(std::io::Error::other("not a regular file")));
-    }
-    buffer.clear();
-    buffer.reserve(kind.len() as usize);
-    fs::File::open(path)?.read_to_end(buffer)?;
-    Ok(buffer)
 }
 
 /// A path as the platform has it, from the bytes that a [`Files`] keeps.
 #[cfg(unix)]
 #[must_use]
-pub fn bytes_to_path(bytes: &[u8]) -> PathBuf {
+pub fn bytes_to_path(bytes: &[u8]) -> Cow<'_, Path> {
     use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+    Path::new(std::ffi::OsStr::from_bytes(bytes)).into()
 }
 
 #[cfg(unix)]
-pub(super) fn path_to_bytes(path: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
+pub(super) fn path_to_bytes(path: &std::ffi::OsStr) -> Cow<'_, [u8]> {
     use std::os::unix::ffi::OsStrExt;
     path.as_bytes().into()
 }
@@ -104,12 +92,12 @@ pub(super) fn path_to_bytes(path: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]
 /// A path as the platform has it, from the bytes that a [`Files`] keeps.
 #[cfg(not(unix))]
 #[must_use]
-pub fn bytes_to_path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+pub fn bytes_to_path(bytes: &[u8]) -> Cow<'_, Path> {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned()).into()
 }
 
 #[cfg(not(unix))]
-pub(super) fn path_to_bytes(path: &std::ffi::OsStr) -> std::borrow::Cow<'_, [u8]> {
+pub(super) fn path_to_bytes(path: &std::ffi::OsStr) -> Cow<'_, [u8]> {
     path.to_string_lossy().into_owned().into_bytes().into()
 }
 
@@ -127,15 +115,5 @@ mod tests {
         assert_eq!(files.path(0), PathBuf::from("a/b.jpg"));
         assert_eq!(files.path(1), PathBuf::from(""));
         assert_eq!(files.path(2), PathBuf::from("c d/ü.png"));
-    }
-
-    #[test]
-    fn missing_files_and_folders_are_io_errors() {
-        let mut files = Files::default();
-        files.push(&[b"/nonexistent/file.jpg"]);
-        files.push(&[std::env::temp_dir().to_str().expect("a UTF-8 temporary folder").as_bytes()]);
-        let mut buffer = Vec::new();
-        assert!(matches!(files.read(0, &mut buffer), Err(Error::Io(e)) if e.kind() == std::io::ErrorKind::NotFound));
-        assert!(matches!(files.read(1, &mut buffer), Err(Error::Io(_))));
     }
 }

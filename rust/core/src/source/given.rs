@@ -2,7 +2,12 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{Item, arrays::Arrays, files::read_file, memory::Bytes};
+use super::{
+    Item,
+    arrays::Arrays,
+    memory::Bytes,
+    read::{Buffer, read_file},
+};
 use crate::{Error, Result, image::Size};
 
 /// One sample that somebody else fetched, or found.
@@ -35,7 +40,7 @@ impl Given {
     }
 
     /// The content; `buffer` is memory to read into.
-    pub(super) fn read<'a>(&'a self, buffer: &'a mut Vec<u8>) -> Result<Item<'a>> {
+    pub(super) fn read<'a>(&'a self, buffer: &'a mut Buffer) -> Result<Item<'a>> {
         Ok(match self {
             Given::Path(path) => Item::Encoded(read_file(path, buffer)?),
             Given::Encoded(bytes) => Item::Encoded((**bytes).as_ref()),

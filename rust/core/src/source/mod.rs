@@ -5,12 +5,14 @@ mod files;
 mod folder;
 mod given;
 mod memory;
+mod read;
 
 pub use arrays::Arrays;
 pub use files::{Files, bytes_to_path};
 pub use folder::{Folder, scan};
 pub use given::Given;
 pub use memory::{Blobs, Bytes};
+pub use read::Buffer;
 
 use std::path::PathBuf;
 
@@ -113,7 +115,7 @@ impl Source {
     ///
     /// # Panics
     /// If `index` is not below [`Source::len`].
-    pub fn read<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> Result<Item<'a>> {
+    pub fn read<'a>(&'a self, index: usize, buffer: &'a mut Buffer) -> Result<Item<'a>> {
         Ok(match self {
             Source::Files(files) => Item::Encoded(files.read(index, buffer)?),
             Source::Blobs(blobs) => Item::Encoded(blobs.get(index)),

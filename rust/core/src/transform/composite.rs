@@ -1,5 +1,7 @@
 //! `RandomApply`, `RandomChoice` and `RandomOrder`: which of their ops run, and in which order.
 
+use smallvec::SmallVec;
+
 use super::Op;
 use crate::{Error, Result, image::Size, rng::Stream};
 
@@ -76,7 +78,7 @@ pub(super) fn in_random_order(
     mut run: impl FnMut(usize, &[Op]) -> Result<()>,
 ) -> Result<()> {
     // Fisher and Yates: every order is equally likely.
-    let mut order: Vec<usize> = (0..branches.len()).collect();
+    let mut order: SmallVec<[usize; 16]> = (0..branches.len()).collect();
     for last in (1..order.len()).rev() {
         order.swap(last, stream.below(last + 1));
     }

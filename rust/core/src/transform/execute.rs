@@ -1,5 +1,7 @@
 //! Executing drawn calls: which pixels are needed, then the resizes, then the write into the output.
 
+use smallvec::SmallVec;
+
 use super::{
     Call, Plan,
     geometry::{Geometry, Stage},
@@ -16,7 +18,7 @@ pub struct Executor<'p> {
     plan: &'p Plan,
     geometry: Geometry,
     /// For each stage the rectangle of its resize's input and of its output that later stages read.
-    needs: Vec<(Rect, Rect)>,
+    needs: SmallVec<[(Rect, Rect); 2]>,
     region: Rect,
 }
 
@@ -44,7 +46,7 @@ impl<'p> Executor<'p> {
     pub fn new(plan: &'p Plan, calls: &[(usize, Call)], input: Size) -> Self {
         let geometry = Geometry::new(calls, input);
         let mut wanted = at_least_one_pixel(geometry.last.needs(Rect::all(geometry.last.size())));
-        let mut needs = Vec::with_capacity(geometry.stages.len());
+        let mut needs = SmallVec::new();
         for stage in geometry.stages.iter().rev() {
             let (vertical, horizontal) = stage.stretches();
             let (top, height) = vertical.span(wanted.top, wanted.height);

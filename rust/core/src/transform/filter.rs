@@ -100,7 +100,7 @@ impl Stretch {
     /// Fills `table` for outputs `first..first + len`, with input positions counted from `origin` on.
     pub(crate) fn fill(&self, table: &mut Coefficients, first: usize, len: usize, origin: usize) {
         let inverse = 1.0 / self.stretch;
-        let mut weights = Vec::new();
+        let mut weights = std::mem::take(&mut table.exact);
         table.clear(self.support().ceil() as usize * 2 + 1);
         for position in first..first + len {
             let centre = self.centre(position);
@@ -109,6 +109,7 @@ impl Stretch {
             weights.extend((low..high).map(|i| self.filter.weight((i as f64 - centre + 0.5) * inverse)));
             table.push(low - origin, &weights);
         }
+        table.exact = weights;
     }
 
     /// The first input position, and how many up to the last, that outputs `first..first + len` read.

@@ -1,5 +1,7 @@
 //! Drawn calls, compiled: index maps with the resizes between them.
 
+use smallvec::SmallVec;
+
 use super::{
     Call,
     axis::{Axis, Run},
@@ -14,13 +16,13 @@ use crate::image::{Rect, Size, View};
 pub(super) struct Gather {
     pub(super) rows: Axis,
     pub(super) columns: Axis,
-    /// The colours that negative entries of the axes stand for.
-    fills: Vec<[u8; 3]>,
+    /// The colours that negative entries of the axes stand for; there is rarely more than one padding.
+    fills: SmallVec<[[u8; 3]; 4]>,
 }
 
 impl Gather {
     fn new(size: Size) -> Self {
-        Self { rows: Axis::identity(size.height), columns: Axis::identity(size.width), fills: Vec::new() }
+        Self { rows: Axis::identity(size.height), columns: Axis::identity(size.width), fills: SmallVec::new() }
     }
 
     pub(super) const fn size(&self) -> Size {
@@ -162,14 +164,15 @@ impl Stage {
 /// A whole drawn plan: stages, then a last gather into the output.
 #[derive(Debug, Clone)]
 pub(super) struct Geometry {
-    pub(super) stages: Vec<Stage>,
+    /// Few pipelines resize more than once.
+    pub(super) stages: SmallVec<[Stage; 2]>,
     pub(super) last: Gather,
 }
 
 impl Geometry {
     /// Compiles `calls` for an image of size `input`.
     pub(super) fn new(calls: &[(usize, Call)], input: Size) -> Self {
-        let mut this = Self { stages: Vec::new(), last: Gather::new(input) };
+        let mut this = Self { stages: SmallVec::new(), last: Gather::new(input) };
         for (_, call) in calls {
             match *call {
                 Call::Resize(resize) => this.resize(resize),

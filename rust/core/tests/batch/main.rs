@@ -2,6 +2,7 @@
 
 mod order;
 mod parts;
+mod rows;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,0 +1,154 @@
+//! Where rows of JPEGs start, kept from epoch to epoch: what an earlier decode has found out spares a later one the
+//! entropy-coded data above its crop and to the right of it.
+//!
+//! An entry belongs to a file's bytes, not to its path or its dates: it is found by a hash of all of them. So a file that
+//! was replaced, cut or extended is simply one that is not known yet.
+
+use std::{
+    mem::size_of,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use torchfeed_jpeg::{Header, RowIndex};
+
+/// What is kept of one file: the hash of its bytes in [`HASH`] words, then its [`RowIndex`].
+type Entry = Option<Box<[u16]>>;
+
+const HASH: usize = 4;
+
+/// A 64-bit hash of all bytes of a file, to tell it from any that may come in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint([u16; HASH]);
+
+impl Fingerprint {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let hash = rapidhash::v3::rapidhash_v3(bytes);
+        Self(std::array::from_fn(|word| (hash >> (16 * word)) as u16))
+    }
+}
+
+/// Row indexes of a dataset's JPEGs, by position, within a budget of memory. Shared by threads, none of which ever waits
+/// for another.
+#[derive(Debug)]
+pub struct RowIndexes {
+    entries: Box<[Mutex<Entry>]>,
+    /// Bytes of all entries, the list of them included.
+    used: AtomicUsize,
+    /// Entries that there are.
+    images: AtomicUsize,
+    budget: usize,
+}
+
+impl RowIndexes {
+    /// Room for `len` images in at most `budget` bytes; `None` where the list itself would take more.
+    #[must_use]
+    pub fn new(len: usize, budget: usize) -> Option<Arc<Self>> {
+        let used = len.checked_mul(size_of::<Mutex<Entry>>()).filter(|&bytes| bytes <= budget)?;
+        let entries = (0..len).map(|_| Mutex::default()).collect();
+        Some(Arc::new(Self { entries, used: used.into(), images: 0.into(), budget }))
+    }
+
+    /// Bytes in use; never more than the budget.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The number of images that have an index.
+    #[must_use]
+    pub fn images(&self) -> usize {
+        self.images.load(Ordering::Relaxed)
+    }
+}
+
+/// The place of one image among [`RowIndexes`].
+#[derive(Debug, Clone, Copy)]
+pub struct Slot<'a> {
+    /// All of them.
+    pub indexes: &'a RowIndexes,
+    /// The image's position.
+    pub at: usize,
+}
+
+impl Slot<'_> {
+    /// The image's entry; none where another thread has it in hand, or had it when this process was forked off.
+    fn with<R>(&self, use_it: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        self.indexes.entries.get(self.at)?.try_lock().ok().map(|mut entry| use_it(&mut entry))
+    }
+
+    /// Puts what is known of the file into `rows`; nothing, if it is another file than before.
+    pub(super) fn load(&self, file: Fingerprint, header: &Header, rows: &mut RowIndex) {
+        rows.clear();
+        self.with(|entry| {
+            if let Some(words) = entry.as_deref().and_then(|entry| entry.strip_prefix(&file.0)) {
+                rows.set_words(words, header);
+            }
+        });
+    }
+
+    /// Keeps what is known of the file by now, if there is room for it.
+    pub(super) fn store(&self, file: Fingerprint, rows: &RowIndex) {
+        let new: Box<[u16]> = [&file.0, rows.as_words()].concat().into();
+        let RowIndexes { used, images, budget, .. } = self.indexes;
+        let replaced = self.with(|entry| {
+            let old = entry.as_deref().unwrap_or(&[]);
+            if old.starts_with(&file.0) && old.len() >= new.len() {
+                return None; // Another thread was faster.
+            }
+            let (old, bytes) = (size_of_val(old), size_of_val(&*new));
+            let fit = |used: usize| Some(used - old + bytes).filter(|used| used <= budget);
+            used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fit).ok()?;
+            images.fetch_add(usize::from(entry.is_none()), Ordering::Relaxed);
+            entry.replace(new)
+        });
+        drop(replaced); // Freed when the entry is free for others.
+    }
+
+    /// Whether there is something to find here, or room for something new.
+    pub(super) fn is_of_use(&self) -> bool {
+        self.indexes.bytes() + size_of::<[u16; 64]>() <= self.indexes.budget
+            || self.with(|entry| entry.is_some()).unwrap_or(false)
+    }
+}
+
+/// The [`RowIndexes`] of the datasets that a loader iterates over, kept while their number of samples stays the same.
+#[derive(Debug)]
+pub struct RowIndexMemory {
+    budget: usize,
+    current: Mutex<Option<Arc<RowIndexes>>>,
+}
+
+impl RowIndexMemory {
+    /// Memory of at most `budget` bytes.
+    #[must_use]
+    pub const fn new(budget: usize) -> Self {
+        Self { budget, current: Mutex::new(None) }
+    }
+
+    /// The most bytes that it takes.
+    #[must_use]
+    pub const fn budget(&self) -> usize {
+        self.budget
+    }
+
+    /// The row indexes of `len` images: those of the last time, where there were as many.
+    #[must_use]
+    pub fn indexes(&self, len: usize) -> Option<Arc<RowIndexes>> {
+        // In a forked child a thread that is gone may hold it for ever.
+        let mut current = self.current.try_lock().ok()?;
+        if current.as_ref().is_none_or(|indexes| indexes.entries.len() != len) {
+            *current = RowIndexes::new(len, self.budget);
+        }
+        current.clone()
+    }
+
+    /// How many images have an index, and the bytes of all.
+    #[must_use]
+    pub fn in_use(&self) -> (usize, usize) {
+        let current = self.current.try_lock().ok().and_then(|current| current.clone());
+        current.map_or((0, 0), |indexes| (indexes.images(), indexes.bytes()))
+    }
+}

@@ -1,0 +1,29 @@
+//! Row indexes of JPEGs, bound.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use torchfeed_core::decode::RowIndexMemory;
+
+/// Row indexes that outlive the pipelines of one loader.
+#[pyclass(frozen, module = "torchfeed._native")]
+pub(crate) struct RowIndexes(pub(crate) Arc<RowIndexMemory>);
+
+#[pymethods]
+impl RowIndexes {
+    /// At most `budget` bytes of them.
+    #[new]
+    fn new(budget: usize) -> Self {
+        Self(Arc::new(RowIndexMemory::new(budget)))
+    }
+
+    /// How many images have an index, and the bytes of all.
+    fn in_use(&self) -> (usize, usize) {
+        self.0.in_use()
+    }
+
+    /// Pickles and copies as empty memory of the same size.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, (usize,)) {
+        (py.get_type::<Self>().into_any(), (self.0.budget(),))
+    }
+}
