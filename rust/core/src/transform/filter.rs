@@ -46,7 +46,8 @@ impl Filter {
             Filter::Hamming if distance == 0.0 => 1.0,
             Filter::Hamming if distance < 1.0 => {
                 let x = distance * PI;
-                x.sin() / x * (0.54 + 0.46 * x.cos())
+                // Pillow has these two as C's `float`, which shows in some pixels.
+                x.sin() / x * (f64::from(0.54_f32) + f64::from(0.46_f32) * x.cos())
             }
             Filter::Bicubic if distance < 1.0 => ((A + 2.0) * distance - (A + 3.0)) * distance * distance + 1.0,
             Filter::Bicubic if distance < 2.0 => (((distance - 5.0) * distance + 8.0) * distance - 4.0) * A,
