@@ -75,21 +75,26 @@ class Compiled:
 def compile_leaves(
     leaves: Sequence[Leaf],
     memory_format: torch.memory_format = torch.contiguous_format,
+    *,
+    fast: bool = False,
 ) -> Compiled:
     """Makes the native pipeline of some datasets, whose plans end in the same kind of tensor.
 
     Args:
         leaves: the datasets.
         memory_format: how images lie in a batch: `torch.contiguous_format` or `torch.channels_last`.
+        fast: whether JPEGs may be decoded at a fraction of their size, with other pixels.
     """
     plans = [(leaf.source, _labels(leaf.dataset, leaf.labels), leaf.plan) for leaf in leaves]
-    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format))
+    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format, fast=fast))
 
 
 def _pipeline(
     parts: Sequence[tuple[_native.Source, _native.Labels, Plan]],
     one_hot: OneHotLevels | None,
     memory_format: torch.memory_format,
+    *,
+    fast: bool = False,
 ) -> _native.Pipeline:
     table = parts[0][2].table
     code = dtype_code(table.dtype)
@@ -103,6 +108,7 @@ def _pipeline(
         one_hot=one_hot,
         max_pixels=get_max_pixels(),
         fallback=PillowDecoder(),
+        fast=fast,
     )
 
 

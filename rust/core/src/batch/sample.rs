@@ -3,7 +3,7 @@
 use super::{part::Part, pipeline::Target};
 use crate::{
     Error, Result,
-    decode::{self, Decoder},
+    decode::{self, Decoder, Reduced},
     image::{Rect, Size, View, Window},
     rng::Key,
     source::{Item, Source},
@@ -89,6 +89,14 @@ impl Sample<'_> {
             Item::Encoded(bytes) => {
                 let header = self.decoder.header(bytes)?;
                 plan.draw(key, header.size, calls)?;
+                if self.decoder.reduces(&header)
+                    && let Some((executor, denominator)) = Executor::reduced(plan, calls, header.size)
+                {
+                    let reduced = Reduced { denominator, region: executor.region() };
+                    if self.decoder.decode_reduced(bytes, &header, reduced, decode, window) {
+                        return run(&executor, window.view(), execute);
+                    }
+                }
                 let executor = Executor::new(plan, calls, header.size);
                 self.decoder.decode(bytes, &header, executor.region(), decode, window)?;
                 run(&executor, window.view(), execute)

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use torchfeed_jpeg::Scale;
+
 use super::{Fallback, Format, Limits, jpeg, jpeg_header, png, png_header, sniff};
 use crate::{
     Error, Result,
@@ -31,6 +33,18 @@ pub struct Decoder {
     pub limits: Limits,
     /// Decodes what the native decoders do not. Without it such files are errors.
     pub fallback: Option<Arc<dyn Fallback>>,
+    /// Whether JPEGs may be decoded at a fraction of their size where a resize follows that shrinks them so much. The
+    /// pixels are then others.
+    pub fast: bool,
+}
+
+/// What of an image is to be decoded, and how large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reduced {
+    /// 2, 4 or 8: the image is decoded at one over this of its size.
+    pub denominator: usize,
+    /// The pixels that are needed of the image of that size.
+    pub region: Rect,
 }
 
 impl fmt::Debug for Decoder {
@@ -38,6 +52,7 @@ impl fmt::Debug for Decoder {
         f.debug_struct("Decoder")
             .field("limits", &self.limits)
             .field("fallback", &self.fallback.as_ref().map(|_| "dyn Fallback"))
+            .field("fast", &self.fast)
             .finish()
     }
 }
@@ -66,6 +81,35 @@ impl Decoder {
         Ok(header)
     }
 
+    /// Decodes a JPEG at a fraction of its size, as libjpeg does when it is told to scale: `out.size` is then the size of
+    /// the whole image, divided and rounded up. Returns whether that was done.
+    ///
+    /// It is not done where the decoder is not [`fast`](Self::fast), for other formats, and for files that anything is
+    /// wrong with: [`Decoder::decode`] then says what. `out` is unspecified.
+    #[must_use]
+    pub fn decode_reduced(
+        &self,
+        bytes: &[u8],
+        header: &Header,
+        reduced: Reduced,
+        scratch: &mut Scratch,
+        out: &mut Window,
+    ) -> bool {
+        let scale = match reduced.denominator {
+            2 => Scale::Half,
+            4 => Scale::Quarter,
+            8 => Scale::Eighth,
+            _ => return false,
+        };
+        self.reduces(header) && jpeg::decode(bytes, header.size, scale, reduced.region, &mut scratch.jpeg, out).is_ok()
+    }
+
+    /// Whether [`Decoder::decode_reduced`] may be asked for this image.
+    #[must_use]
+    pub fn reduces(&self, header: &Header) -> bool {
+        self.fast && header.format == Format::Jpeg
+    }
+
     /// Decodes at least `region` of the image in `bytes`, whose header is `header`, into `out`.
     ///
     /// On success `out.size` is the size of the whole image, `out.channels` is 3 and `out.rect` contains `region`. It may
@@ -92,7 +136,7 @@ impl Decoder {
             )));
         }
         let native = match header.format {
-            Format::Jpeg => jpeg::decode(bytes, size, region, &mut scratch.jpeg, out),
+            Format::Jpeg => jpeg::decode(bytes, size, Scale::Full, region, &mut scratch.jpeg, out),
             Format::Png => png::decode(bytes, size, region, &mut scratch.png, out),
             Format::Other => Err(unknown(bytes)),
         };

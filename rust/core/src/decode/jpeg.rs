@@ -3,7 +3,7 @@
 //! Anything that libjpeg would remark upon, warnings included, is an `Err` with the reason, so that the caller asks the
 //! fallback: what libjpeg makes of broken data is not reproduced here.
 
-use torchfeed_jpeg::{Decoder, Limits, Options, Output, Region, read_header};
+use torchfeed_jpeg::{Decoder, Limits, Options, Output, Region, Scale, read_header};
 
 use super::{convert, jpeg_header};
 use crate::image::{Rect, Size, Window};
@@ -15,10 +15,11 @@ pub(super) struct Scratch {
     cmyk: Vec<u8>,
 }
 
-/// Decodes `region` of a JPEG of `size` into `out`.
+/// Decodes a JPEG of `size` at `scale`: `region`, which is counted in pixels of that scale, into `out`.
 pub(super) fn decode(
     bytes: &[u8],
     size: Size,
+    scale: Scale,
     region: Rect,
     scratch: &mut Scratch,
     out: &mut Window,
@@ -33,9 +34,10 @@ pub(super) fn decode(
     if (header.height, header.width) != (size.height, size.width) {
         return Err(format!("the header announced {size:?}, the JPEG has {} x {}", header.height, header.width));
     }
-    out.reset(size, region, 3);
+    let (whole_height, whole_width) = header.size_at(scale);
+    out.reset(Size::new(whole_height, whole_width), region, 3);
     let Rect { top, left, height, width } = region;
-    let options = Options { region: Some(Region { top, left, height, width }), limits, ..Options::default() };
+    let options = Options { region: Some(Region { top, left, height, width }), scale, limits, ..Options::default() };
     let channels = header.channels();
     let pixels = if channels == 4 { &mut scratch.cmyk } else { &mut out.data };
     pixels.resize(height * width * channels, 0);

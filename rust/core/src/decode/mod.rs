@@ -22,7 +22,7 @@ mod png_header;
 #[cfg(test)]
 mod tests;
 
-pub use decoder::{Decoder, Header, Scratch};
+pub use decoder::{Decoder, Header, Reduced, Scratch};
 
 use crate::{
     Error, Result,

@@ -15,6 +15,7 @@ pub(crate) mod filter;
 mod geometry;
 pub mod pad;
 mod plan;
+mod reduce;
 pub mod resize;
 pub mod tail;
 
