@@ -104,7 +104,23 @@ impl Decoder {
         self.reduces(header) && jpeg::decode(bytes, header.size, scale, reduced.region, &mut scratch.jpeg, out).is_ok()
     }
 
-    /// Whether [`Decoder::decode_reduced`] may be asked for this image.
+    /// Decodes `region` of a JPEG in strips of a few rows, from the top down, while they are in the cache: `receive` gets
+    /// the first row of each, counted from the top of the region, and its pixels without gaps. Returns whether that was
+    /// done; if not, as with [`Decoder::decode_reduced`], what came before is worth nothing.
+    #[must_use]
+    pub fn decode_strips(
+        &self,
+        bytes: &[u8],
+        header: &Header,
+        region: Rect,
+        scratch: &mut Scratch,
+        receive: impl FnMut(usize, &[u8]),
+    ) -> bool {
+        header.format == Format::Jpeg
+            && jpeg::decode_strips(bytes, header.size, region, &mut scratch.jpeg, receive).is_ok()
+    }
+
+    /// Whether this image may be decoded at a fraction of its size.
     #[must_use]
     pub fn reduces(&self, header: &Header) -> bool {
         self.fast && header.format == Format::Jpeg

@@ -14,17 +14,17 @@ use crate::{
 /// A drawn plan, compiled for one image.
 #[derive(Debug)]
 pub struct Executor<'p> {
-    plan: &'p Plan,
-    geometry: Geometry,
+    pub(super) plan: &'p Plan,
+    pub(super) geometry: Geometry,
     /// For each stage the rectangle of its resize's input and of its output that later stages read.
-    needs: Vec<(Rect, Rect)>,
-    region: Rect,
+    pub(super) needs: Vec<(Rect, Rect)>,
+    pub(super) region: Rect,
 }
 
 /// Memory that is used again for every sample.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    horizontal: Coefficients,
+    pub(super) horizontal: Coefficients,
     vertical: Coefficients,
     between: Vec<u8>,
     row: Vec<u8>,

@@ -39,7 +39,7 @@ impl Gather {
         Rect { top, left, height, width }
     }
 
-    /// Whether `rect` of the output is a rectangle of the input as it is.
+    /// Whether the output is a rectangle of the input as it is.
     pub(super) const fn is_window(&self) -> bool {
         const fn is_window(axis: &Axis) -> bool {
             matches!(axis, Axis::Run(run) if run.is_bare() && !run.reversed)

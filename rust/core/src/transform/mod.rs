@@ -13,6 +13,7 @@ pub mod crop;
 pub mod execute;
 pub(crate) mod filter;
 mod geometry;
+pub mod narrow;
 pub mod pad;
 mod plan;
 mod reduce;
