@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pictures import chunk, encode, files, header, in_memory, jpegs, picture, pixels, png, pngs, rgb
-from replay import F, same
+from replay import F, functional, same
 from torchfeed import DecodeError, _native, datasets, get_max_pixels, set_max_pixels
 from torchfeed import transforms as T
 
@@ -209,3 +209,44 @@ def test_corpus_is_what_it_says() -> None:
         assert (image.mode, image.info["interlace"]) == ("I;16", 1)
     assert not torch.equal(F.pil_to_tensor(rgb(jpegs()["cmyk"])), F.pil_to_tensor(rgb(jpegs()["ycck"])))
     assert len(pngs()) > 30
+
+
+LARGE_FILES: dict[str, dict[str, Any]] = {
+    "4:2:0": {"subsampling": 2},
+    "4:4:4": {"subsampling": 0},
+    "progressive": {"progressive": True},
+    "restart": {"restart_marker_rows": 1},
+}
+LARGE = picture(860, 1010)  # more than fits a second-level cache: resized while it is decoded
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("name", LARGE_FILES)
+def test_large_images_are_resized_as_they_are_decoded(name: str, mode: str) -> None:
+    data = encode(LARGE.convert(mode), "JPEG", **({} if mode == "L" and name == "4:2:0" else LARGE_FILES[name]))
+    for size in ((224, 224), (859, 100), (900, 1200), (100, 1010)):
+        resized = blobs(data, transform=T.Compose([T.Resize(size), T.RandomHorizontalFlip(1), T.PILToTensor()]))
+        same(resized[0][0], F.pil_to_tensor(F.hflip(F.resize(rgb(data), size))), size)
+    crop = T.Compose([T.RandomResizedCrop(64, scale=(0.9, 1)), T.CenterCrop(50), T.PILToTensor()])
+    dataset = blobs(data, transform=crop)
+    for dataset.seed in range(3):
+        same(dataset[0][0], F.pil_to_tensor(functional(rgb(data), dataset.draw(0, seed=dataset.seed))))
+
+
+def test_large_images_that_anything_is_wrong_with_are_pillow_s() -> None:
+    """Strips of a file are thrown away once there is a warning, wherever in the file."""
+    whole = encode(LARGE, "JPEG", quality=75)
+    transform = T.Compose([T.Resize((64, 64)), T.PILToTensor()])
+    verdicts = set()
+    for at in range(700, len(whole), len(whole) // 25):
+        for data in (whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :], whole[:at]):
+            try:
+                expected = F.pil_to_tensor(F.resize(rgb(data), (64, 64)))
+            except OSError:
+                with pytest.raises(DecodeError):
+                    blobs(data, transform=transform)[0]
+                verdicts.add("error")
+            else:
+                same(blobs(data, transform=transform)[0][0], expected, at)
+                verdicts.add("pixels")
+    assert verdicts == {"error", "pixels"}

@@ -76,6 +76,8 @@ def compile_leaves(
     leaves: Sequence[Leaf],
     memory_format: torch.memory_format = torch.contiguous_format,
     row_indexes: _native.RowIndexes | None = None,
+    *,
+    fast: bool = False,
 ) -> Compiled:
     """Makes the native pipeline of some datasets, whose plans end in the same kind of tensor.
 
@@ -83,9 +85,10 @@ def compile_leaves(
         leaves: the datasets.
         memory_format: how images lie in a batch: `torch.contiguous_format` or `torch.channels_last`.
         row_indexes: memory for what is found out about JPEG files, to be used again by the next pipeline of these.
+        fast: whether JPEGs may be decoded at a fraction of their size, with other pixels.
     """
     plans = [(leaf.source, _labels(leaf.dataset, leaf.labels), leaf.plan) for leaf in leaves]
-    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format, row_indexes))
+    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format, row_indexes, fast=fast))
 
 
 def _pipeline(
@@ -93,6 +96,8 @@ def _pipeline(
     one_hot: OneHotLevels | None,
     memory_format: torch.memory_format,
     row_indexes: _native.RowIndexes | None = None,
+    *,
+    fast: bool = False,
 ) -> _native.Pipeline:
     table = parts[0][2].table
     code = dtype_code(table.dtype)
@@ -107,6 +112,7 @@ def _pipeline(
         max_pixels=get_max_pixels(),
         fallback=PillowDecoder(),
         row_indexes=row_indexes,
+        fast=fast,
     )
 
 

@@ -80,7 +80,8 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
         why = "the datasets that are concatenated have different target_transforms"
     if why:
         return Split(tree, why)
-    return Native(tree, compile_leaves(tree.leaves, loader.memory_format, loader.row_indexes))
+    fast = loader.decode == "fast"
+    return Native(tree, compile_leaves(tree.leaves, loader.memory_format, loader.row_indexes, fast=fast))
 
 
 def read_datasets(dataset: Any) -> Tree[Leaf]:

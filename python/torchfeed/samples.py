@@ -61,8 +61,9 @@ def own_random_state() -> Generator[None]:
 class SampleMaker:
     """Makes samples of recognised datasets one by one, as (image, target), whatever part of them runs in Python."""
 
-    def __init__(self, tree: Tree[Leaf]) -> None:
+    def __init__(self, tree: Tree[Leaf], *, fast: bool = False) -> None:
         self.tree = tree
+        self.fast = fast
         self._process = 0
         self._epoch: tuple[int, _native.Epoch] | None = None
         self._compiled: Compiled | None = None
@@ -76,7 +77,8 @@ class SampleMaker:
         if self._compiled is None or self._process != os.getpid():
             leaves = self.tree.leaves
             images = leaves[0].plan.kind is Image.Image
-            self._compiled = compile_leaves(leaves, torch.channels_last if images else torch.contiguous_format)
+            memory_format = torch.channels_last if images else torch.contiguous_format
+            self._compiled = compile_leaves(leaves, memory_format, fast=self.fast)
             self._process, self._epoch = os.getpid(), None
         return self._compiled
 

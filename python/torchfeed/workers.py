@@ -43,7 +43,7 @@ class View:
         elif tree is not None and loader.batch_sampler is not None:
             self.collate_fn = SeededCollate(loader.collate_fn)
         if tree is not None:
-            self.dataset = SplitDataset(loader.dataset)
+            self.dataset = SplitDataset(loader.dataset, fast=loader.decode == "fast")
         if loader.position.base is not None:
             # The base seed is known: torch's iterator is not to draw one.
             self.generator = torch.Generator()
@@ -58,11 +58,11 @@ class SplitDataset(Dataset[Any]):
     Indices are `Key`s. Other attributes are those of the dataset, for what a ``worker_init_fn`` may do.
     """
 
-    def __init__(self, dataset: Any) -> None:
-        self.__dict__.update(dataset=dataset, maker=None)
+    def __init__(self, dataset: Any, *, fast: bool) -> None:
+        self.__dict__.update(dataset=dataset, decodes_fast=fast, maker=None)
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"dataset", "maker"}:  # not there yet: while it is unpickled
+        if name in {"dataset", "decodes_fast", "maker"}:  # not there yet: while it is unpickled
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -70,7 +70,7 @@ class SplitDataset(Dataset[Any]):
         setattr(self.dataset, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"dataset": self.dataset, "maker": None}
+        return {"dataset": self.dataset, "decodes_fast": self.decodes_fast, "maker": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -84,7 +84,7 @@ class SplitDataset(Dataset[Any]):
     def __getitems__(self, keys: Sequence[Key]) -> Samples:
         """Makes the samples of a batch, from the dataset as it is in this process."""
         if self.maker is None:
-            self.__dict__["maker"] = SampleMaker(read_datasets(self.dataset))
+            self.__dict__["maker"] = SampleMaker(read_datasets(self.dataset), fast=self.decodes_fast)
         # A worker process has no use for its random state; in the user's own it is none of our business.
         with nullcontext() if get_worker_info() else own_random_state():
             return Samples(self.maker.make(keys), keys)

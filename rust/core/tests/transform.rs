@@ -114,6 +114,22 @@ proptest! {
         let mut out = vec![0; executor.output_bytes()];
         executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out);
 
+        if executor.narrows() {
+            let region = part(&image, executor.region());
+            let narrowing = executor.narrow();
+            let (mut scratch, mut narrow, mut narrowed) = (Scratch::default(), Window::default(), vec![0; out.len()]);
+            let mut rows = narrowing.start(input.height, channels, &mut scratch, &mut narrow);
+            // Strips of 1, 2, 3, ... rows.
+            let (mut first, mut count) = (0, 1);
+            while first < region.rect.height {
+                let last = (first + count).min(region.rect.height);
+                rows.push(first, &region.data[first * region.stride()..last * region.stride()]);
+                (first, count) = (last, count + 1);
+            }
+            narrowing.rest().run(narrow.view(), &mut scratch, &mut narrowed);
+            prop_assert_eq!(&narrowed, &out);
+        }
+
         let mut expected = naive::Image { size: input, channels, data: image.data };
         for (_, call) in &calls {
             expected = naive::apply(expected, call, pass_order);

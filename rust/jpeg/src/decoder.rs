@@ -115,31 +115,30 @@ impl Decoder {
     ) -> Result<Info> {
         let plan = Plan::new(header, options)?;
         output.check(plan.view.region, header.channels())?;
-        if !RowIndex::applies_to(bytes, header) {
-            return self.run(bytes, &plan, None, output);
-        }
-        index.claim(bytes, header)?;
-        self.run(bytes, &plan, Some(index), output)
+        self.run(bytes, &plan, claimed(Some(index), bytes, header)?, output)
     }
 
     /// Decodes the file in `bytes`, whose header is `header`, and hands over strips of rows while they are in the cache.
     ///
     /// `receive` is called with the first row (counted from the top of the region) and the pixels of some rows, from the
-    /// top down. There are no gaps between rows.
+    /// top down. There are no gaps between rows. An index of this very file is used and extended, as in
+    /// [`Decoder::decode_indexed`].
     ///
     /// # Errors
-    /// As [`Decoder::decode`]. Some strips may have been handed over before.
+    /// As [`Decoder::decode_indexed`]. Some strips may have been handed over before.
     pub fn decode_strips(
         &mut self,
         bytes: &[u8],
         header: &Header,
         options: &Options,
+        index: Option<&mut RowIndex>,
         receive: impl FnMut(usize, &[u8]),
     ) -> Result<Info> {
         let plan = Plan::new(header, options)?;
         let mut buffer = std::mem::take(&mut self.strip);
         let row = plan.view.region.width * header.channels();
-        let result = self.run(bytes, &plan, None, Strips { buffer: &mut buffer, row, receive });
+        let strips = Strips { buffer: &mut buffer, row, receive };
+        let result = claimed(index, bytes, header).and_then(|index| self.run(bytes, &plan, index, strips));
         self.strip = buffer;
         result
     }
@@ -219,6 +218,13 @@ impl Decoder {
         }
         Ok(Info { region: view.region, channels: header.channels(), warnings })
     }
+}
+
+/// The index, bound to this file; none where the file cannot have one.
+fn claimed<'i>(index: Option<&'i mut RowIndex>, bytes: &[u8], header: &Header) -> Result<Option<&'i mut RowIndex>> {
+    let Some(index) = index.filter(|_| RowIndex::applies_to(bytes, header)) else { return Ok(None) };
+    index.claim(bytes, header)?;
+    Ok(Some(index))
 }
 
 /// What is to be done, apart from the file's bytes.

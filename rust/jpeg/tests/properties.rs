@@ -45,17 +45,19 @@ proptest! {
         let (part, _, _) = common::decode(&mut decoder, bytes, &options).expect(name);
         prop_assert!(part == expected, "{}: {:?}", name, region);
 
-        // In strips.
-        let mut strips = Vec::new();
+        // In strips, with and without an index.
         let row = region.width * header.channels();
-        decoder.decode_strips(bytes, &header, &options, |first, rows| {
-            assert_eq!(first * row, strips.len());
-            strips.extend_from_slice(rows);
-        }).expect(name);
-        prop_assert!(strips == expected, "{} in strips: {:?}", name, region);
-
-        // With an index, made by the decode of another region.
         let mut index = RowIndex::new();
+        for index in [None, Some(&mut index)] {
+            let mut strips = Vec::new();
+            decoder.decode_strips(bytes, &header, &options, index, |first, rows| {
+                assert_eq!(first * row, strips.len());
+                strips.extend_from_slice(rows);
+            }).expect(name);
+            prop_assert!(strips == expected, "{} in strips: {:?}", name, region);
+        }
+
+        // With an index, which the strips began, and the decode of another region goes on with.
         for region in [self::region(other, size), region, region] {
             let options = Options { region: Some(region), ..options };
             let stride = region.width * header.channels() + 5;

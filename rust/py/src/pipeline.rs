@@ -35,7 +35,7 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
 impl Pipeline {
     /// `channels` and `dtype` are those of every part; `one_hot` is (classes, on, off, dtype).
     #[new]
-    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback, row_indexes=None))]
+    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback, row_indexes=None, fast=false))]
     #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
     fn new(
         parts: Vec<PyRef<'_, Part>>,
@@ -47,13 +47,14 @@ impl Pipeline {
         max_pixels: u64,
         fallback: Option<Py<PyAny>>,
         row_indexes: Option<&RowIndexes>,
+        fast: bool,
     ) -> PyResult<Self> {
         let layout = if channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let form = Form { channels, element: usize::from(dtype.1 / 8), layout };
         let pass_order = if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
         let parts = parts.iter().map(|part| part.with(form, pass_order)).collect::<Result<_, _>>()?;
         let fallback = fallback.map(|object| Arc::new(PythonDecoder(object)) as Arc<dyn Fallback>);
-        let decoder = Decoder { limits: Limits { max_pixels }, fallback };
+        let decoder = Decoder { limits: Limits { max_pixels }, fallback, fast };
         let (target, target_dtype) = match one_hot {
             None => (Target::Class, (0, 64)),
             Some((classes, on, off, dtype)) => {

@@ -74,6 +74,12 @@ impl Source {
         self.0.channels()
     }
 
+    /// Whether samples are, or may be, files that have to be decoded.
+    #[getter]
+    fn is_encoded(&self) -> bool {
+        self.0.is_encoded()
+    }
+
     fn __len__(&self) -> usize {
         self.0.len()
     }

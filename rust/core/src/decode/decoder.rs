@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use torchfeed_jpeg::Scale;
+
 use super::{Fallback, Format, Limits, Slot, jpeg, jpeg_header, png, png_header, sniff};
 use crate::{
     Error, Result,
@@ -33,6 +35,18 @@ pub struct Decoder {
     pub limits: Limits,
     /// Decodes what the native decoders do not. Without it such files are errors.
     pub fallback: Option<Arc<dyn Fallback>>,
+    /// Whether JPEGs may be decoded at a fraction of their size where a resize follows that shrinks them so much. The
+    /// pixels are then others.
+    pub fast: bool,
+}
+
+/// What of an image is to be decoded, and how large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reduced {
+    /// 2, 4 or 8: the image is decoded at one over this of its size.
+    pub denominator: usize,
+    /// The pixels that are needed of the image of that size.
+    pub region: Rect,
 }
 
 impl fmt::Debug for Decoder {
@@ -40,6 +54,7 @@ impl fmt::Debug for Decoder {
         f.debug_struct("Decoder")
             .field("limits", &self.limits)
             .field("fallback", &self.fallback.as_ref().map(|_| "dyn Fallback"))
+            .field("fast", &self.fast)
             .finish()
     }
 }
@@ -69,6 +84,54 @@ impl Decoder {
         };
         self.limits.check(header.size)?;
         Ok(header)
+    }
+
+    /// Decodes a JPEG at a fraction of its size, as libjpeg does when it is told to scale: `out.size` is then the size of
+    /// the whole image, divided and rounded up. Returns whether that was done.
+    ///
+    /// It is not done where the decoder is not [`fast`](Self::fast), for other formats, and for files that anything is
+    /// wrong with: [`Decoder::decode`] then says what. `out` is unspecified.
+    #[must_use]
+    pub fn decode_reduced(
+        &self,
+        bytes: &[u8],
+        header: &Header,
+        reduced: Reduced,
+        rows: Option<Slot<'_>>,
+        scratch: &mut Scratch,
+        out: &mut Window,
+    ) -> bool {
+        let scale = match reduced.denominator {
+            2 => Scale::Half,
+            4 => Scale::Quarter,
+            8 => Scale::Eighth,
+            _ => return false,
+        };
+        let Some(frame) = header.jpeg.as_ref().filter(|_| self.fast) else { return false };
+        jpeg::decode(bytes, frame, scale, reduced.region, rows, &mut scratch.jpeg, out).is_ok()
+    }
+
+    /// Decodes `region` of a JPEG in strips of a few rows, from the top down, while they are in the cache: `receive` gets
+    /// the first row of each, counted from the top of the region, and its pixels without gaps. Returns whether that was
+    /// done; if not, as with [`Decoder::decode_reduced`], what came before is worth nothing.
+    #[must_use]
+    pub fn decode_strips(
+        &self,
+        bytes: &[u8],
+        header: &Header,
+        region: Rect,
+        rows: Option<Slot<'_>>,
+        scratch: &mut Scratch,
+        receive: impl FnMut(usize, &[u8]),
+    ) -> bool {
+        let Some(frame) = &header.jpeg else { return false };
+        jpeg::decode_strips(bytes, frame, region, rows, &mut scratch.jpeg, receive).is_ok()
+    }
+
+    /// Whether this image may be decoded at a fraction of its size.
+    #[must_use]
+    pub fn reduces(&self, header: &Header) -> bool {
+        self.fast && header.format == Format::Jpeg
     }
 
     /// Decodes at least `region` of the image in `bytes`, whose header is `header`, into `out`.
@@ -114,7 +177,7 @@ impl Decoder {
             )));
         }
         let native = match (header.format, &header.jpeg) {
-            (Format::Jpeg, Some(frame)) => jpeg::decode(bytes, frame, region, rows, &mut scratch.jpeg, out),
+            (Format::Jpeg, Some(frame)) => jpeg::decode(bytes, frame, Scale::Full, region, rows, &mut scratch.jpeg, out),
             (Format::Png, _) => png::decode(bytes, size, region, &mut scratch.png, out),
             _ => Err(unknown(bytes)),
         };

@@ -3,7 +3,7 @@
 //! Anything that libjpeg would remark upon, warnings included, is an `Err` with the reason, so that the caller asks the
 //! fallback: what libjpeg makes of broken data is not reproduced here.
 
-use torchfeed_jpeg::{Decoder, Options, Output, Region, RowIndex};
+use torchfeed_jpeg::{Decoder, Info, Options, Output, Region, RowIndex, Scale};
 
 use super::{
     Slot, convert,
@@ -12,58 +12,107 @@ use super::{
 };
 use crate::image::{Rect, Size, Window};
 
-/// A decoder, and memory for CMYK pixels and for a row index, kept from image to image.
+/// A decoder, and memory for a row index and for pixels before or after their conversion from CMYK, kept from image to
+/// image.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     decoder: Decoder,
     cmyk: Vec<u8>,
+    rgb: Vec<u8>,
     rows: RowIndex,
 }
 
-/// Decodes `region` of the JPEG with this header into `out`.
+/// Decodes the JPEG with this header at `scale`: `region`, which is counted in pixels of that scale, into `out`.
 pub(super) fn decode(
     bytes: &[u8],
     frame: &Frame,
+    scale: Scale,
     region: Rect,
-    rows: Option<Slot<'_>>,
+    slot: Option<Slot<'_>>,
     scratch: &mut Scratch,
     out: &mut Window,
+) -> Result<(), String> {
+    let header = &frame.header;
+    let (whole_height, whole_width) = header.size_at(scale);
+    out.reset(Size::new(whole_height, whole_width), region, 3);
+    let Scratch { decoder, cmyk, rows, .. } = scratch;
+    let channels = header.channels();
+    let pixels = if channels == 4 { &mut *cmyk } else { &mut out.data };
+    pixels.resize(region.height * region.width * channels, 0);
+    let output = Output { pixels, stride: region.width * channels };
+    let options = options(scale, region);
+    clean(bytes, frame, &options, slot, rows, |index| match index {
+        None => decoder.decode(bytes, header, &options, output),
+        Some(index) => decoder.decode_indexed(bytes, header, &options, index, output),
+    })?;
+    if channels == 4 {
+        convert::cmyk(cmyk, &mut out.data);
+    }
+    Ok(())
+}
+
+/// Decodes `region` at full size in strips of a few rows, from the top down. `receive` is called with the first
+/// row of each, counted from the top of the region, and its pixels. What it got is worth nothing after an error.
+pub(super) fn decode_strips(
+    bytes: &[u8],
+    frame: &Frame,
+    region: Rect,
+    slot: Option<Slot<'_>>,
+    scratch: &mut Scratch,
+    mut receive: impl FnMut(usize, &[u8]),
+) -> Result<(), String> {
+    let Scratch { decoder, rgb, rows, .. } = scratch;
+    let header = &frame.header;
+    let inks = header.channels() == 4;
+    let options = options(Scale::Full, region);
+    clean(bytes, frame, &options, slot, rows, |index| {
+        decoder.decode_strips(bytes, header, &options, index, |first, pixels| {
+            if !inks {
+                return receive(first, pixels);
+            }
+            rgb.resize(pixels.len() / 4 * 3, 0);
+            convert::cmyk(pixels, rgb);
+            receive(first, rgb);
+        })
+    })
+}
+
+/// Decodes a file that has its end, with the row index in `slot` where that helps, and lets no warning pass.
+fn clean(
+    bytes: &[u8],
+    frame: &Frame,
+    options: &Options,
+    slot: Option<Slot<'_>>,
+    rows: &mut RowIndex,
+    decode: impl FnOnce(Option<&mut RowIndex>) -> torchfeed_jpeg::Result<Info>,
 ) -> Result<(), String> {
     if !is_whole(bytes.get(frame.scan..).unwrap_or(&[])) {
         return Err(format!("truncated JPEG: its {} bytes have no end-of-image marker", bytes.len()));
     }
     let header = &frame.header;
-    out.reset(Size::new(header.height, header.width), region, 3);
-    let Rect { top, left, height, width } = region;
-    let options = Options { region: Some(Region { top, left, height, width }), limits: limits(), ..Options::default() };
-    let channels = header.channels();
-    let pixels = if channels == 4 { &mut scratch.cmyk } else { &mut out.data };
-    pixels.resize(height * width * channels, 0);
-    let output = Output { pixels, stride: width * channels };
     // An index spares what is above and to the right. Where there is nothing there, it is not worth its while.
-    let spares = region.top > 0 || region.right() < header.width;
-    let rows = rows.filter(|rows| spares && RowIndex::applies_to(bytes, header) && rows.is_of_use());
-    let decoder = &mut scratch.decoder;
-    let info = match rows {
-        None => decoder.decode(bytes, header, &options, output),
+    let spares = |region: Region| region.top > 0 || region.left + region.width < header.size_at(options.scale).1;
+    let spares = options.region.is_some_and(spares) && RowIndex::applies_to(bytes, header);
+    let decoded = match slot.filter(|slot| spares && slot.is_of_use()) {
+        None => decode(None),
         Some(slot) => {
-            let (file, rows) = (Fingerprint::of(bytes), &mut scratch.rows);
+            let file = Fingerprint::of(bytes);
             slot.load(file, header, rows);
             let known = rows.len();
-            let info = decoder.decode_indexed(bytes, header, &options, rows, output);
+            let decoded = decode(Some(rows));
             // What there is to warn of below the rows that are known is looked for once: see `decode_indexed`.
-            if rows.len() > known && info.as_ref().is_ok_and(|info| info.warnings == 0) {
+            if rows.len() > known && decoded.as_ref().is_ok_and(|info| info.warnings == 0) {
                 slot.store(file, rows);
             }
-            info
+            decoded
         }
     };
-    let info = info.map_err(|error| error.to_string())?;
-    if info.warnings > 0 {
-        return Err(format!("broken JPEG: {} places that libjpeg would warn of", info.warnings));
+    match decoded.map_err(|error| error.to_string())?.warnings {
+        0 => Ok(()),
+        warnings => Err(format!("broken JPEG: {warnings} places that libjpeg would warn of")),
     }
-    if channels == 4 {
-        convert::cmyk(&scratch.cmyk, &mut out.data);
-    }
-    Ok(())
+}
+
+fn options(scale: Scale, Rect { top, left, height, width }: Rect) -> Options {
+    Options { region: Some(Region { top, left, height, width }), scale, limits: limits(), ..Options::default() }
 }

@@ -24,7 +24,7 @@ mod row_index;
 #[cfg(test)]
 mod tests;
 
-pub use decoder::{Decoder, Header, Scratch};
+pub use decoder::{Decoder, Header, Reduced, Scratch};
 pub use row_index::{RowIndexMemory, RowIndexes, Slot};
 
 use crate::{

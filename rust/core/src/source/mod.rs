@@ -83,6 +83,12 @@ impl Source {
         }
     }
 
+    /// Whether samples are, or may be, files that have to be decoded.
+    #[must_use]
+    pub const fn is_encoded(&self) -> bool {
+        !matches!(self, Source::Arrays(_))
+    }
+
     /// The file of sample `index`, where it has one.
     #[must_use]
     pub fn path(&self, index: usize) -> Option<PathBuf> {

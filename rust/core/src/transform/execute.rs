@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::{
     Call, Plan,
     geometry::{Geometry, Stage},
+    reduce,
     resize::PassOrder,
 };
 use crate::{
@@ -15,17 +16,17 @@ use crate::{
 /// A drawn plan, compiled for one image.
 #[derive(Debug)]
 pub struct Executor<'p> {
-    plan: &'p Plan,
-    geometry: Geometry,
+    pub(super) plan: &'p Plan,
+    pub(super) geometry: Geometry,
     /// For each stage the rectangle of its resize's input and of its output that later stages read.
-    needs: SmallVec<[(Rect, Rect); 2]>,
-    region: Rect,
+    pub(super) needs: SmallVec<[(Rect, Rect); 2]>,
+    pub(super) region: Rect,
 }
 
 /// Memory that is used again for every sample.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    horizontal: Coefficients,
+    pub(super) horizontal: Coefficients,
     vertical: Coefficients,
     between: Vec<u8>,
     row: Vec<u8>,
@@ -44,7 +45,21 @@ impl<'p> Executor<'p> {
     /// Compiles the `calls` that `plan` drew for an image of size `input`.
     #[must_use]
     pub fn new(plan: &'p Plan, calls: &[(usize, Call)], input: Size) -> Self {
-        let geometry = Geometry::new(calls, input);
+        Self::compile(plan, Geometry::new(calls, input))
+    }
+
+    /// The same for an image that is decoded at a fraction of its size, if `calls` shrink it so much that some fraction
+    /// will do (the rule is that of [`reduce`]); and the denominator of that fraction: 2, 4 or 8.
+    ///
+    /// [`Executor::region`] is then counted in pixels of the reduced image, whose size is that of `input`, divided and
+    /// rounded up.
+    #[must_use]
+    pub fn reduced(plan: &'p Plan, calls: &[(usize, Call)], input: Size) -> Option<(Self, usize)> {
+        let (geometry, denominator) = reduce::reduced(Geometry::new(calls, input))?;
+        Some((Self::compile(plan, geometry), denominator))
+    }
+
+    fn compile(plan: &'p Plan, geometry: Geometry) -> Self {
         let mut wanted = at_least_one_pixel(geometry.last.needs(Rect::all(geometry.last.size())));
         let mut needs = SmallVec::new();
         for stage in geometry.stages.iter().rev() {
@@ -132,7 +147,7 @@ impl Scratch {
             }
             Source { image: gathered.view(), top: read.top, left: read.left }
         };
-        let (across, down) = (input.width != output.width, input.height != output.height);
+        let (across, down) = stage.passes();
         let (stride, channels) = (to.stride(), image.channels);
         let (rows, row_stride) = source.rows();
         if !down {

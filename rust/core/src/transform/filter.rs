@@ -46,7 +46,8 @@ impl Filter {
             Filter::Hamming if distance == 0.0 => 1.0,
             Filter::Hamming if distance < 1.0 => {
                 let x = distance * PI;
-                x.sin() / x * (0.54 + 0.46 * x.cos())
+                // Pillow has these two as C's `float`, which shows in some pixels.
+                x.sin() / x * (f64::from(0.54_f32) + f64::from(0.46_f32) * x.cos())
             }
             Filter::Bicubic if distance < 1.0 => ((A + 2.0) * distance - (A + 3.0)) * distance * distance + 1.0,
             Filter::Bicubic if distance < 2.0 => (((distance - 5.0) * distance + 8.0) * distance - 4.0) * A,
@@ -64,26 +65,50 @@ fn sinc(x: f64) -> f64 {
     x.sin() / x
 }
 
+/// The stretch of an axis that is resized, in positions of the input: `start..start + len`, which need not be whole.
+///
+/// Pillow has these numbers in f32 (the `box` of its `resize`). Here they are multiples of 1/8 below 2^16, which are
+/// exact in f32 and f64 alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Interval {
+    pub(crate) start: f64,
+    pub(crate) len: f64,
+}
+
+impl Interval {
+    /// The whole of an axis.
+    pub(crate) const fn all(input: usize) -> Self {
+        Self { start: 0.0, len: input as f64 }
+    }
+}
+
 /// A filter stretched for a resize of one axis from `input` to `output` positions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stretch {
     filter: Filter,
     input: usize,
+    start: f64,
     scale: f64,
     /// The filter's width relative to input pixels: at least 1, so that enlarging interpolates.
     stretch: f64,
 }
 
 impl Stretch {
-    pub(crate) fn new(filter: Filter, input: usize, output: usize) -> Self {
+    /// Resizes `interval` of an axis of `input` positions; nothing outside the axis is read.
+    pub(crate) fn new(filter: Filter, input: usize, interval: Interval, output: usize) -> Self {
         // An axis that keeps its length is copied: the box of one pixel is that pixel.
-        let filter = if input == output { Filter::Box } else { filter };
-        let scale = input as f64 / output as f64;
-        Self { filter, input, scale, stretch: scale.max(1.0) }
+        let filter = if Self::copies(input, interval, output) { Filter::Box } else { filter };
+        let scale = interval.len / output as f64;
+        Self { filter, input, start: interval.start, scale, stretch: scale.max(1.0) }
+    }
+
+    /// Whether nothing is resized. Pillow then leaves the pass out.
+    pub(crate) fn copies(input: usize, interval: Interval, output: usize) -> bool {
+        input == output && interval == Interval::all(output)
     }
 
     fn centre(&self, position: usize) -> f64 {
-        (position as f64 + 0.5) * self.scale
+        self.start + (position as f64 + 0.5) * self.scale
     }
 
     fn support(&self) -> f64 {
@@ -144,7 +169,7 @@ mod tests {
         let mut table = Coefficients::default();
         for filter in [Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos] {
             for (input, output) in [(1, 1), (1, 9), (7, 5), (500, 224), (224, 500), (1000, 3), (13, 13)] {
-                let stretch = Stretch::new(filter, input, output);
+                let stretch = Stretch::new(filter, input, Interval::all(input), output);
                 assert!(stretch.span(0, output).1 <= input);
                 stretch.fill(&mut table, 0, output, 0);
                 for i in 0..output {
@@ -159,7 +184,7 @@ mod tests {
     #[test]
     fn part_of_a_table_is_that_part() {
         let (mut all, mut part) = (Coefficients::default(), Coefficients::default());
-        let stretch = Stretch::new(Filter::Bicubic, 333, 224);
+        let stretch = Stretch::new(Filter::Bicubic, 333, Interval::all(333), 224);
         stretch.fill(&mut all, 0, 224, 0);
         let (origin, len) = stretch.span(100, 24);
         stretch.fill(&mut part, 100, 24, origin);
@@ -174,7 +199,7 @@ mod tests {
     #[test]
     fn an_axis_that_keeps_its_length_is_copied() {
         let mut table = Coefficients::default();
-        Stretch::new(Filter::Lanczos, 9, 9).fill(&mut table, 2, 5, 2);
+        Stretch::new(Filter::Lanczos, 9, Interval::all(9), 9).fill(&mut table, 2, 5, 2);
         assert_eq!(table.bounds, (0..5).map(|i| (i, 1)).collect::<Vec<_>>());
         assert!((0..5).all(|i| table.weights(i) == [1 << PRECISION_BITS]));
     }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::{
     Call,
     axis::{Axis, Run},
-    filter::{Filter, Stretch, nearest},
+    filter::{Filter, Interval, Stretch, nearest},
     pad::Padding,
     resize::Resize,
 };
@@ -41,7 +41,7 @@ impl Gather {
         Rect { top, left, height, width }
     }
 
-    /// Whether `rect` of the output is a rectangle of the input as it is.
+    /// Whether the output is a rectangle of the input as it is.
     pub(super) const fn is_window(&self) -> bool {
         const fn is_window(axis: &Axis) -> bool {
             matches!(axis, Axis::Run(run) if run.is_bare() && !run.reversed)
@@ -150,14 +150,22 @@ impl Gather {
 #[derive(Debug, Clone)]
 pub(super) struct Stage {
     pub(super) gather: Gather,
+    /// What of the gather's rows and columns is resized: all of them, but where they are those of a reduced image.
+    pub(super) intervals: (Interval, Interval),
     pub(super) resize: Resize,
 }
 
 impl Stage {
     /// How the rows and the columns are stretched.
     pub(super) fn stretches(&self) -> (Stretch, Stretch) {
-        let (input, Resize { size, filter }) = (self.gather.size(), self.resize);
-        (Stretch::new(filter, input.height, size.height), Stretch::new(filter, input.width, size.width))
+        let (input, (rows, columns), Resize { size, filter }) = (self.gather.size(), self.intervals, self.resize);
+        (Stretch::new(filter, input.height, rows, size.height), Stretch::new(filter, input.width, columns, size.width))
+    }
+
+    /// Whether columns are resized, and whether rows are.
+    pub(super) fn passes(&self) -> (bool, bool) {
+        let (input, (rows, columns), output) = (self.gather.size(), self.intervals, self.resize.size);
+        (!Stretch::copies(input.width, columns, output.width), !Stretch::copies(input.height, rows, output.height))
     }
 }
 
@@ -202,6 +210,7 @@ impl Geometry {
             return self.last.nearest(resize.size);
         }
         let gather = std::mem::replace(&mut self.last, Gather::new(resize.size));
-        self.stages.push(Stage { gather, resize });
+        let intervals = (Interval::all(gather.rows.len()), Interval::all(gather.columns.len()));
+        self.stages.push(Stage { gather, intervals, resize });
     }
 }

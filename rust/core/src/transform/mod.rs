@@ -13,8 +13,10 @@ pub mod crop;
 pub mod execute;
 pub(crate) mod filter;
 mod geometry;
+pub mod narrow;
 pub mod pad;
 mod plan;
+mod reduce;
 pub mod resize;
 pub mod tail;
 

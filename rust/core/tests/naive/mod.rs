@@ -161,7 +161,9 @@ fn kernel(filter: Filter, x: f64) -> f64 {
         Filter::Box => f64::from(x > -0.5 && x <= 0.5),
         Filter::Bilinear => (1.0 - a).max(0.0),
         Filter::Hamming if a == 0.0 => 1.0,
-        Filter::Hamming if a < 1.0 => (a * PI).sin() / (a * PI) * (0.54 + 0.46 * (a * PI).cos()),
+        Filter::Hamming if a < 1.0 => {
+            (a * PI).sin() / (a * PI) * (f64::from(0.54_f32) + f64::from(0.46_f32) * (a * PI).cos())
+        }
         Filter::Bicubic if a < 1.0 => (1.5 * a - 2.5) * a * a + 1.0,
         Filter::Bicubic if a < 2.0 => (((a - 5.0) * a + 8.0) * a - 4.0) * -0.5,
         Filter::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),

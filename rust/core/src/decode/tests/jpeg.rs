@@ -161,3 +161,51 @@ fn exotic_frames_go_to_the_fallback() {
         assert!(matches!(decode(&bytes, None), Err(Error::Format(_))));
     }
 }
+
+/// A decoder that may reduce, asked for `region` of `bytes` at 1/`denominator`.
+fn reduced(bytes: &[u8], denominator: usize, region: Option<Rect>) -> Option<Window> {
+    let decoder = Decoder { fast: true, ..Decoder::default() };
+    let header = decoder.header(bytes).unwrap();
+    let size = Size::new(header.size.height.div_ceil(denominator), header.size.width.div_ceil(denominator));
+    let reduced = Reduced { denominator, region: region.unwrap_or(Rect::all(size)) };
+    let mut out = Window::default();
+    let done = decoder.decode_reduced(bytes, &header, reduced, &mut Scratch::default(), &mut out);
+    done.then(|| {
+        assert_eq!((out.size, out.rect, out.channels), (size, reduced.region, 3));
+        out
+    })
+}
+
+proptest! {
+    #[test]
+    fn region_of_a_reduced_image_is_a_crop_of_it(
+        (height, width) in (1..160_usize, 1..160_usize),
+        sampling in 0..SAMPLINGS.len(),
+        denominator in prop::sample::select(&[2_usize, 4, 8][..]),
+        fractions in prop::array::uniform4(0.0..1.0),
+    ) {
+        let bytes = jpeg(Size::new(height, width), SAMPLINGS[sampling]);
+        let whole = reduced(&bytes, denominator, None).unwrap();
+        let rect = region(whole.size, fractions);
+        let part = reduced(&bytes, denominator, Some(rect)).unwrap();
+        prop_assert_eq!(crop(&whole, rect), part.data);
+    }
+}
+
+#[test]
+fn reducing_is_left_alone_where_it_may_not_or_cannot_be() {
+    let size = Size::new(40, 40);
+    let good = jpeg(size, SamplingFactor::F_2_2);
+    assert!(reduced(&good, 8, None).is_some());
+    assert!(reduced(&good, 3, None).is_none());
+    assert!(reduced(&good, 1, None).is_none());
+    assert!(reduced(&good, 2, Some(Rect { top: 0, left: 0, height: 21, width: 1 })).is_none());
+    assert!(reduced(&super::png::gray(size), 2, None).is_none());
+    // Without its end.
+    assert!(reduced(&good[..good.len() - 2], 2, None).is_none());
+
+    let (exact, mut out) = (Decoder::default(), Window::default());
+    let header = exact.header(&good).unwrap();
+    let request = Reduced { denominator: 2, region: Rect::all(Size::new(20, 20)) };
+    assert!(!exact.decode_reduced(&good, &header, request, &mut Scratch::default(), &mut out));
+}
