@@ -75,7 +75,7 @@ def test_later_epochs_are_torchvision_s(photos: Path) -> None:
 def test_joined_and_cut_datasets(photos: Path) -> None:
     own = datasets.ImageFolder(photos, CROPS)
     pixels = datasets.ImageList([path for path, _ in own.samples[:3]], transform=CROPS)
-    joined = ConcatDataset([Subset(own, [3, 1, 7]), pixels, own])
+    joined: Any = ConcatDataset([Subset(own, [3, 1, 7]), pixels, own])
     reference, ours = loader(joined, row_index_memory=0), loader(joined)
     for _ in range(3):
         for one, two in zip(epoch(reference), epoch(ours), strict=True):
@@ -133,6 +133,7 @@ def test_it_is_not_pickled(photos: Path) -> None:
     assert ours.row_indexes.in_use()[0] > 0
     for again in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
         assert again.row_index_memory == 12345
+        assert again.row_indexes is not None
         assert again.row_indexes.in_use() == (0, 0)
         assert len(epoch(again)) == 8
 
