@@ -14,7 +14,8 @@ from pictures import encode, picture
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-DOCUMENTS = [README, ROOT / "docs" / "drop-in.md"]
+DOCUMENTS = [README, ROOT / "docs" / "drop-in.md", ROOT / "docs" / "fast.md"]
+BLOCKS = {"README.md": 5, "drop-in.md": 3, "fast.md": 1}
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_python_blocks_run(document: Path) -> None:
     text = document.read_text()
     blocks = list(re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
-    assert len(blocks) >= (5 if document is README else 3)
+    assert len(blocks) >= BLOCKS[document.name]
     torch.manual_seed(0)
     namespace: dict[str, Any] = {"__name__": "readme"}
     for block in blocks:

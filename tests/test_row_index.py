@@ -75,7 +75,7 @@ def test_later_epochs_are_torchvision_s(photos: Path) -> None:
 def test_joined_and_cut_datasets(photos: Path) -> None:
     own = datasets.ImageFolder(photos, CROPS)
     pixels = datasets.ImageList([path for path, _ in own.samples[:3]], transform=CROPS)
-    joined = ConcatDataset([Subset(own, [3, 1, 7]), pixels, own])
+    joined: Any = ConcatDataset([Subset(own, [3, 1, 7]), pixels, own])
     reference, ours = loader(joined, row_index_memory=0), loader(joined)
     for _ in range(3):
         for one, two in zip(epoch(reference), epoch(ours), strict=True):
@@ -89,7 +89,6 @@ def test_files_that_change_between_epochs(photos: Path) -> None:
     path = Path(dataset.samples[2][0])
     contents = path.read_bytes()
     others = [encode(picture(70, 90, seed=50 + number), "JPEG", quality=90) for number in range(2)]
-    length = max(map(len, others))
     same_length = [padded(file, max(map(len, others)) + 10) for file in others]
     assert len({*map(len, same_length)}) == 1
     for changed in (*same_length, *same_length, contents, contents + b"and more"):
@@ -132,8 +131,9 @@ def test_it_is_not_pickled(photos: Path) -> None:
     epoch(ours)
     assert ours.row_indexes is not None
     assert ours.row_indexes.in_use()[0] > 0
-    for again in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):  # noqa: S301  (our own)
+    for again in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
         assert again.row_index_memory == 12345
+        assert again.row_indexes is not None
         assert again.row_indexes.in_use() == (0, 0)
         assert len(epoch(again)) == 8
 

@@ -131,17 +131,15 @@ impl Place {
     /// Moves on to another byte of the same segment, over the stuffing in between.
     pub(crate) fn move_to(&mut self, bytes: &[u8], byte: usize) {
         while self.byte < byte {
-            // Eight at a time where there is no 0xFF among them: no byte of their complement is zero.
-            if self.byte + 8 <= byte
-                && let Some(eight) = bytes.get(self.source..).and_then(<[u8]>::first_chunk)
+            // A block at a time where there is no 0xFF in it. The sum is what the compiler finds vector code for.
+            const BLOCK: usize = 16;
+            if self.byte + BLOCK <= byte
+                && let Some(block) = bytes.get(self.source..).and_then(<[u8]>::first_chunk::<BLOCK>)
+                && block.iter().fold(0, |found, &byte| found | u8::from(byte == 0xFF)) == 0
             {
-                const ONES: u64 = u64::MAX / 255;
-                let complement = !u64::from_ne_bytes(*eight);
-                if complement.wrapping_sub(ONES) & !complement & (ONES << 7) == 0 {
-                    self.source += 8;
-                    self.byte += 8;
-                    continue;
-                }
+                self.source += BLOCK;
+                self.byte += BLOCK;
+                continue;
             }
             if bytes.get(self.source) == Some(&0xFF) {
                 while bytes.get(self.source) == Some(&0xFF) {
