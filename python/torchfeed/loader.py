@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
@@ -30,6 +31,10 @@ class DataLoader(TorchDataLoader[T_co]):
     Where it understands the dataset, its transforms and the collate_fn, batches are made by native threads, without
     the GIL and without worker processes; otherwise everything is torch's own. `torchfeed.explain` says which.
 
+    Memory: native batches take that of ``prefetched + 2`` batches, and of those that you keep. Prefetched are
+    ``prefetch_factor * num_workers``, or none with 0 workers; two are in the loop's hands while it asks for the next. It
+    is used again while the iterator lives, and goes back with it.
+
     Args:
         dataset: as in torch. Native are `torchfeed.datasets`, most of torchvision's datasets of single images, datasets
             with a `sample_source`, tensors, and what `Subset` and `ConcatDataset` make of these. A dataset with a
@@ -56,6 +61,9 @@ class DataLoader(TorchDataLoader[T_co]):
         in_order: as in torch: with False, batches come as they are finished.
         memory_format: `torch.contiguous_format`, or `torch.channels_last` for native batches that lie in memory as
             convolutions on a GPU like them best.
+        nice: how much lower a priority than the training loop's its threads and worker processes have: 0 to 19, as
+            `os.nice` counts. Where cores are short, the loop comes first. Threads have a priority of their own on Linux
+            only: elsewhere theirs is the loop's.
         native: ``"auto"``: as much as is recognised is made natively; ``"require"``: an error where that is not
             all of it; ``"off"``: torch's loader.
 
@@ -90,13 +98,17 @@ class DataLoader(TorchDataLoader[T_co]):
         pin_memory_device: str = "",
         in_order: bool = True,
         memory_format: torch.memory_format = torch.contiguous_format,
+        nice: int = 0,
         native: Literal["auto", "require", "off"] = "auto",
     ) -> None:
         if memory_format not in {torch.contiguous_format, torch.channels_last}:
             raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
         if native not in {"auto", "require", "off"}:
             raise ValueError(f'native should be "auto", "require" or "off", got {native!r}')
+        if not 0 <= operator.index(nice) <= 19:
+            raise ValueError(f"nice should be from 0 to 19, got {nice}")
         self.memory_format = memory_format
+        self.nice = nice
         self.native = native
         self._position: Position | None = None
         self._resume: dict[str, Any] | None = None
