@@ -38,8 +38,12 @@ class Source:
     def path(self, index: int) -> bytes | None: ...
 
 def scan(
-    root: str | PathLike[str], classes: Sequence[tuple[str, int]], extensions: Sequence[str]
-) -> tuple[Source, list[int]]: ...
+    root: str | PathLike[str],
+    classes: Sequence[tuple[str, int]],
+    extensions: Sequence[str],
+    index: str | PathLike[str] | None = None,
+    settled: float = 2.0,
+) -> tuple[Source, list[int], str | None]: ...
 
 _Size: TypeAlias = tuple[int, int]
 _Padding: TypeAlias = tuple[Sequence[int], Sequence[int], str]

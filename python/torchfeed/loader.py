@@ -31,9 +31,9 @@ class DataLoader(TorchDataLoader[T_co]):
     Where it understands the dataset, its transforms and the collate_fn, batches are made by native threads, without
     the GIL and without worker processes; otherwise everything is torch's own. `torchfeed.explain` says which.
 
-    Memory: native batches take that of ``prefetched + 2`` batches, and of those that you keep. Prefetched are
-    ``prefetch_factor * num_workers``, or none with 0 workers; two are in the loop's hands while it asks for the next. It
-    is used again while the iterator lives, and goes back with it.
+    Native batches take the memory of ``prefetched + 2`` batches, and of those that you keep. Prefetched are
+    ``prefetch_factor * num_workers``, or none with 0 workers; two are in the loop's hands while it asks for the next.
+    Memory is used again while the iterator lives, and goes back with it.
 
     Args:
         dataset: as in torch. Native are `torchfeed.datasets`, most of torchvision's datasets of single images, datasets

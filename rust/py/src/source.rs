@@ -1,6 +1,6 @@
 //! The source stage, bound.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
@@ -10,7 +10,7 @@ use pyo3::{
 };
 use torchfeed_core::{
     image::Size,
-    source::{self, Arrays, Blobs, Files, Given, bytes_to_path},
+    source::{self, Arrays, Blobs, Files, Given, IndexFile, SETTLED, bytes_to_path},
 };
 
 use crate::{error::Failure, memory::Borrowed};
@@ -115,14 +115,24 @@ fn given(item: &Bound<'_, PyAny>) -> PyResult<Option<Given>> {
     }))
 }
 
-/// The image files below `root/class` for each (class, target), and the target of each.
+/// Files, their targets, and why the index could not be written.
+type Scanned = (Source, Vec<i64>, Option<String>);
+
+/// The image files below `root/class` for each (class, target), the target of each, and why the file `index` could not be
+/// written, if there is one. It is relied upon for folders that had not changed for `settled` seconds.
 #[pyfunction]
+#[pyo3(signature = (root, classes, extensions, index=None, settled=SETTLED.as_secs_f64()))]
 pub(crate) fn scan(
     py: Python<'_>,
     root: PathBuf,
     classes: Vec<(PathBuf, i64)>,
     extensions: Vec<String>,
-) -> PyResult<(Source, Vec<i64>)> {
-    let folder = py.detach(|| source::scan(&root, &classes, &extensions)).map_err(Failure::from)?;
-    Ok((Source(Arc::new(source::Source::Files(folder.files))), folder.targets))
+    index: Option<PathBuf>,
+    settled: f64,
+) -> PyResult<Scanned> {
+    let settled = Duration::try_from_secs_f64(settled).unwrap_or(SETTLED);
+    let index = index.as_deref().map(|path| IndexFile { path, settled });
+    let folder = py.detach(|| source::scan(&root, &classes, &extensions, index)).map_err(Failure::from)?;
+    let unsaved = folder.unsaved.map(|error| error.to_string());
+    Ok((Source(Arc::new(source::Source::Files(folder.files))), folder.targets, unsaved))
 }

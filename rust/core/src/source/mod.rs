@@ -4,12 +4,15 @@ mod arrays;
 mod files;
 mod folder;
 mod given;
+mod index;
+mod listing;
 mod memory;
 
 pub use arrays::Arrays;
 pub use files::{Files, bytes_to_path};
-pub use folder::{Folder, scan};
+pub use folder::{Folder, IndexFile, scan};
 pub use given::Given;
+pub use index::SETTLED;
 pub use memory::{Blobs, Bytes};
 
 use std::path::PathBuf;
