@@ -27,6 +27,8 @@ pub(super) const ALIGNMENT: usize = 64;
 
 /// A block of zeroed or recycled memory. Goes back to its pool when dropped.
 pub struct Buffer {
+    /// What was allocated: `capacity + ALIGNMENT` bytes, with the block somewhere in them.
+    allocated: NonNull<u8>,
     start: NonNull<u8>,
     capacity: usize,
     len: usize,
@@ -45,18 +47,25 @@ impl fmt::Debug for Buffer {
 }
 
 impl Buffer {
+    /// Room for a block of `capacity` bytes, wherever its first cache line begins.
+    ///
+    /// An alignment of more than the allocator's own would make `alloc_zeroed` write the zeros, in the thread that asks: a
+    /// page fault for every 4 KiB of every batch under way, before the first sample is begun. As it is, large blocks are
+    /// fresh pages of the system's, and the first to touch one is the thread that fills it.
     fn layout(capacity: usize) -> Layout {
-        Layout::from_size_align(capacity, ALIGNMENT).expect("a block below isize::MAX bytes")
+        Layout::from_size_align(capacity + ALIGNMENT, 1).expect("a block below isize::MAX bytes")
     }
 
     /// A fresh block of `len` bytes that belongs to no pool.
     pub(super) fn fresh(len: usize) -> Self {
         let capacity = len.max(1).next_multiple_of(ALIGNMENT);
         let layout = Self::layout(capacity);
-        // SAFETY: the layout's size is at least 64, so not zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
-        Self { start, capacity, len, pool: None }
+        // SAFETY: the layout's size is at least 128, so not zero.
+        let allocated = unsafe { alloc_zeroed(layout) };
+        let Some(allocated) = NonNull::new(allocated) else { handle_alloc_error(layout) };
+        // SAFETY: fewer than ALIGNMENT bytes further on there are still `capacity` bytes.
+        let start = unsafe { allocated.add(allocated.align_offset(ALIGNMENT)) };
+        Self { allocated, start, capacity, len, pool: None }
     }
 
     /// The bytes that there is room for.
@@ -91,7 +100,8 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            let block = Buffer { start: self.start, capacity: self.capacity, len: self.len, pool: None };
+            let &mut Self { allocated, start, capacity, len, .. } = self;
+            let block = Buffer { allocated, start, capacity, len, pool: None };
             // What the pool does not keep is freed by the branch below; so is all of it once the pool is gone.
             drop(match pool.upgrade() {
                 Some(pool) => pool.give_back(block),
@@ -99,7 +109,7 @@ impl Drop for Buffer {
             });
         } else {
             // SAFETY: the block was allocated with this very layout, and a Buffer without a pool is its last owner.
-            unsafe { dealloc(self.start.as_ptr(), Self::layout(self.capacity)) };
+            unsafe { dealloc(self.allocated.as_ptr(), Self::layout(self.capacity)) };
         }
     }
 }

@@ -164,6 +164,21 @@ mod tests {
         assert_eq!(pool.usage(), usage(0, 1024, 6144));
     }
 
+    /// Whoever asks for a block is not to wait for its pages: those who fill it touch them.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_fresh_block_takes_no_memory_before_it_is_filled() {
+        let resident = || {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+        };
+        let before = resident();
+        let mut block = Pool::new(0).take(1 << 28);
+        assert!(resident() < before + (1 << 27));
+        block.bytes_mut().fill(1);
+        assert!(resident() >= before + (1 << 27));
+    }
+
     #[test]
     fn a_block_in_use_keeps_no_others() {
         let pool = Pool::new(8);
