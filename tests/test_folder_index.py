@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import sys
 import time
@@ -111,7 +112,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "renamed to no image": lambda root: (root / "a" / "1.jpg").rename(root / "a" / "1.txt"),
     "moved to another class": lambda root: (root / "a" / "1.jpg").rename(root / "c" / "1.jpg"),
     "a new folder": lambda root: tree(root, "c/new/5.jpg"),
-    "a folder removed": lambda root: [(root / "b" / "x" / "2.jpg").unlink(), (root / "b" / "x").rmdir()],
+    "a folder removed": lambda root: shutil.rmtree(root / "b" / "x"),
     "a folder renamed": lambda root: (root / "b" / "x").rename(root / "b" / "z"),
     "a new class": lambda root: tree(root, "aa/1.jpg"),
     "a class renamed": lambda root: (root / "a").rename(root / "z"),
@@ -121,7 +122,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "touched": lambda root: os.utime(root / "a"),
     "replaced": replaced,
     "times set back": set_back,
-    "file becomes folder": lambda root: [(root / "a" / "2.png").unlink(), tree(root, "a/2.png/1.jpg")],
+    "file becomes folder": lambda root: [
+        (root / "a" / "2.png").rename(root / "a" / "z"), tree(root, "a/2.png/1.jpg")
+    ],
 }  # fmt: skip
 
 

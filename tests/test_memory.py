@@ -60,7 +60,7 @@ def test_memory_is_that_of_the_prefetched_batches_and_two(
 @pytest.mark.parametrize("workers", [0, 2])
 def test_memory_goes_with_the_iterator(workers: int) -> None:
     """A batch that is kept keeps itself, and nothing of what the loader kept to use again."""
-    iterator = iter(DataLoader(SIZED, 6, num_workers=workers))
+    iterator: Any = iter(DataLoader(SIZED, 6, num_workers=workers))
     (images, _), *others = iterator
     pipeline = iterator._compiled.pipeline
     del others

@@ -41,8 +41,7 @@ def scan(
     root: str | PathLike[str],
     classes: Sequence[tuple[str, int]],
     extensions: Sequence[str],
-    index: str | PathLike[str] | None = None,
-    settled: float = 2.0,
+    index: tuple[str | PathLike[str], float] | None = None,
 ) -> tuple[Source, list[int], str | None]: ...
 
 _Size: TypeAlias = tuple[int, int]

@@ -108,8 +108,7 @@ class ImageFolder(NativeDataset):
                 self.root,
                 sorted(self.class_to_idx.items()),
                 IMG_EXTENSIONS if is_valid_file is None else [""],
-                file,
-                _SETTLED,
+                None if file is None else (file, _SETTLED),
             )
             if unsaved:
                 message = f"the index {file} cannot be written, so that {self.root} is listed each time: {unsaved}"

@@ -32,7 +32,8 @@ pub struct Folder {
 pub struct IndexFile<'a> {
     /// Where it is.
     pub path: &'a Path,
-    /// How long a folder must not have changed to be relied upon: [`index::SETTLED`].
+    /// How long a folder must not have changed to be relied upon. Times of files are as coarse as 2 s on some file
+    /// systems (FAT): what is added to a folder sooner after its last change may leave its time as it is.
     pub settled: Duration,
 }
 

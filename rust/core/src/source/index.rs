@@ -23,10 +23,6 @@ use super::listing::{Listing, split, split_bytes};
 
 const MAGIC: &[u8] = b"torchfeed folder index, version 1\n";
 
-/// Times of files are as coarse as this on some file systems (2 s on FAT): what is added to a folder sooner after its
-/// last change may leave its time as it is.
-pub const SETTLED: Duration = Duration::from_secs(2);
-
 /// The state of a folder, which changes with what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {

@@ -12,7 +12,6 @@ pub use arrays::Arrays;
 pub use files::{Files, bytes_to_path};
 pub use folder::{Folder, IndexFile, scan};
 pub use given::Given;
-pub use index::SETTLED;
 pub use memory::{Blobs, Bytes};
 
 use std::path::PathBuf;
