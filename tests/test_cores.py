@@ -53,6 +53,41 @@ FILES: dict[str, tuple[dict[str, str], int]] = {
         },
         8,
     ),
+    "version 1, of a group above": (
+        {
+            "proc/self/cgroup": "3:cpu,cpuacct:/a/b/c\n0::/user.slice\n",
+            "sys/fs/cgroup/cpu/a/b/c/cpu.cfs_quota_us": "-1\n",
+            "sys/fs/cgroup/cpu/a/b/c/cpu.cfs_period_us": "100000\n",
+            "sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "200000\n",
+            "sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000\n",
+        },
+        2,
+    ),
+    "version 1, mounted together, without links": (
+        {
+            "proc/self/cgroup": "3:cpu,cpuacct:/\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "300000\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+        },
+        3,
+    ),
+    "version 1, in a container": (  # whose own group is the root, whatever the host calls it
+        {
+            "proc/self/cgroup": "3:cpuacct,cpu:/docker/0123\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "400000\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+        },
+        4,
+    ),
+    "the tightest of several": (
+        {
+            "proc/self/cgroup": "0::/a/b\n",
+            "sys/fs/cgroup/a/b/cpu.max": "600000 100000",
+            "sys/fs/cgroup/a/cpu.max": "250000 50000",
+        },
+        5,
+    ),
+    "lines of another kind": ({"proc/self/cgroup": "\n1\n0:\n0::/\n", "sys/fs/cgroup/cpu.max": "200000 100000"}, 2),
     "nonsense": ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "many\n"}, 8),
     "a period of zero": ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "5 0\n"}, 8),
 }

@@ -243,6 +243,131 @@ def test_ctrl_c_in_pillow_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
             run()
 
 
+# Threads that wait
+
+
+def test_threads_sleep_while_the_loop_is_slow() -> None:
+    """All batches under way are made; then nobody does anything until the loop asks for the next."""
+    iterator = iter(native(2))
+    next(iterator)
+    time.sleep(0.2)
+    before = time.process_time()
+    time.sleep(1)
+    assert time.process_time() - before < 0.1
+    assert len(list(iterator)) == 9
+
+
+class SlowDecoder:
+    """Takes its time over images that are named by their size: a pixel wide."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go_on = threading.Event()
+        self.made = threading.Semaphore(0)
+        decode = PillowDecoder.decode
+
+        def slowly(decoder: PillowDecoder, data: bytes) -> tuple[int, int, bytes]:
+            if decoder.size(data)[1] == 1:
+                assert self.go_on.wait(30)
+            self.made.release()
+            return decode(decoder, data)
+
+        monkeypatch.setattr(PillowDecoder, "decode", slowly)
+
+    def dataset(self, n: int, slow: int) -> Any:
+        files = [encode(picture(8, 1 if number == slow else 8), "BMP") for number in range(n)]
+        return datasets.ImageList(files, range(n), T.Compose([T.Resize((4, 4)), T.ToTensor()]))
+
+
+def test_a_slow_sample_does_not_hold_up_other_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are made meanwhile, as many as are under way, and handed out in order all the same."""
+    decoder = SlowDecoder(monkeypatch)
+    iterator = iter(DataLoader(decoder.dataset(24, slow=1), 3, num_workers=2, prefetch_factor=3))
+    for _ in range(17):  # of the six batches under way, all samples but one
+        assert decoder.made.acquire(timeout=30)
+    assert not decoder.made.acquire(blocking=False)
+    decoder.go_on.set()
+    assert [targets.tolist() for _, targets in iterator] == [list(range(i, i + 3)) for i in range(0, 24, 3)]
+
+
+def test_the_loop_sleeps_while_a_sample_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for a look now and then whether somebody pressed Ctrl-C."""
+    decoder = SlowDecoder(monkeypatch)
+    iterator = iter(DataLoader(decoder.dataset(8, slow=0), 2, num_workers=2))
+    time.sleep(0.1)
+    threading.Timer(1, decoder.go_on.set).start()
+    before, waited = time.process_time(), time.monotonic()
+    assert next(iterator)[1].tolist() == [0, 1]
+    assert time.monotonic() - waited > 0.5
+    assert time.process_time() - before < 0.2
+
+
+# Priorities
+
+
+class Niceness(torch.utils.data.Dataset[int]):
+    """Says how nice the process is that makes a sample."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, _: int) -> int:
+        return os.nice(0)
+
+
+def set_up(_: int) -> None:
+    os.nice(2)
+
+
+@linux
+@pytest.mark.parametrize("nice", [0, 7])
+def test_threads_are_as_nice_as_asked(nice: int) -> None:
+    own = os.nice(0)
+    iterator = iter(native(2, nice=nice))
+    next(iterator)
+    assert threads(2) == 2
+    tasks = [task for task in Path("/proc/self/task").iterdir() if (task / "comm").read_text().startswith("torchfeed")]
+    assert {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks} == {min(19, own + nice)}
+    assert os.nice(0) == own
+
+
+@posix
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("native", ["auto", "off"])
+def test_worker_processes_are_as_nice_as_asked(native: Any) -> None:
+    own = os.nice(0)
+    options: dict[str, Any] = {"num_workers": 1, "native": native}
+    assert next(iter(DataLoader(Niceness(), nice=5, **options))) == min(19, own + 5)
+    assert next(iter(DataLoader(Niceness(), nice=5, worker_init_fn=set_up, **options))) == min(19, own + 7)
+    assert next(iter(DataLoader(Niceness(), **options))) == own
+    assert next(iter(DataLoader(Niceness(), nice=5, native=native))) == own, "the loop's own process"
+
+
+@posix
+def test_worker_processes_in_part_are_as_nice_as_asked(photos: Path) -> None:
+    """In spawned processes too, to which what sets them up is sent."""
+    loader = DataLoader(
+        datasets.ImageFolder(photos, TRANSFORM),
+        num_workers=1,
+        nice=5,
+        collate_fn=niceness,
+        multiprocessing_context="spawn",
+    )
+    assert next(iter(loader)) == min(19, os.nice(0) + 5)
+
+
+def niceness(_: Any) -> int:
+    return os.nice(0)
+
+
+@pytest.mark.parametrize("nice", [-1, 20])
+def test_nobody_is_nicer_than_nicest(nice: int) -> None:
+    with pytest.raises(ValueError, match="0 to 19"):
+        native(0, nice=nice)
+    with pytest.raises(TypeError):
+        native(0, nice="yes")
+    assert native(0, nice=19).nice == 19
+
+
 # Processes of their own
 
 

@@ -38,13 +38,17 @@ def _groups(root: Path) -> list[Path]:
         return []
     groups = []
     for line in lines:
+        if line.count(":") < 2:
+            continue
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        base = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-        group = base / path.lstrip("/")
-        # Within a container the path is often that of the host, and the container's own group is the root.
-        groups += [base, group, *(parent for parent in group.parents if base in parent.parents)]
+        # Version 1 has a folder for controllers that are mounted together, and mostly a link for each of them.
+        for name in {"cpu", controllers} if controllers else {""}:
+            base = root / "sys/fs/cgroup" / name
+            group = base / path.lstrip("/")
+            # Within a container the path is often that of the host, and the container's own group is the root.
+            groups += [base, group, *(parent for parent in group.parents if base in parent.parents)]
     return groups
 
 

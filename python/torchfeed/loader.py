@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
@@ -30,6 +31,10 @@ class DataLoader(TorchDataLoader[T_co]):
 
     Where it understands the dataset, its transforms and the collate_fn, batches are made by native threads, without
     the GIL and without worker processes; otherwise everything is torch's own. `torchfeed.explain` says which.
+
+    Native batches take the memory of ``prefetched + 2`` batches, and of those that you keep. Prefetched are
+    ``prefetch_factor * num_workers``, or none with 0 workers; two are in the loop's hands while it asks for the next.
+    Memory is used again while the iterator lives, and goes back with it.
 
     Args:
         dataset: as in torch. Native are `torchfeed.datasets`, most of torchvision's datasets of single images, datasets
@@ -60,6 +65,9 @@ class DataLoader(TorchDataLoader[T_co]):
         decode: ``"exact"``: the pixels of a JPEG are those of torchvision; ``"fast"``: where a crop is resized to half
             its edges or less, the JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which takes less time and gives
             slightly other pixels. Random parameters stay the same. It makes no difference to what torch alone makes.
+        nice: how much lower a priority than the training loop's its threads and worker processes have: 0 to 19, as
+            `os.nice` counts. Where cores are short, the loop comes first. Threads have a priority of their own on Linux
+            only: elsewhere theirs is the loop's.
         native: ``"auto"``: as much as is recognised is made natively; ``"require"``: an error where that is not
             all of it; ``"off"``: torch's loader.
         row_index_memory: the most bytes that native threads may take for remembering where rows of pixels start in
@@ -100,6 +108,7 @@ class DataLoader(TorchDataLoader[T_co]):
         in_order: bool = True,
         memory_format: torch.memory_format = torch.contiguous_format,
         decode: Literal["exact", "fast"] = "exact",
+        nice: int = 0,
         native: Literal["auto", "require", "off"] = "auto",
         row_index_memory: int = 256 * 2**20,
     ) -> None:
@@ -111,10 +120,13 @@ class DataLoader(TorchDataLoader[T_co]):
             raise ValueError(f'native should be "auto", "require" or "off", got {native!r}')
         if row_index_memory < 0:
             raise ValueError(f"row_index_memory must be at least 0 bytes, got {row_index_memory}")
+        if not 0 <= operator.index(nice) <= 19:
+            raise ValueError(f"nice should be from 0 to 19, got {nice}")
         self.memory_format = memory_format
         self.row_index_memory = row_index_memory
         self.row_indexes = _native.RowIndexes(row_index_memory) if row_index_memory else None
         self.decode = decode
+        self.nice = nice
         self.native = native
         self._position: Position | None = None
         self._resume: dict[str, Any] | None = None

@@ -67,10 +67,11 @@ class NativeEpoch(Epoch):
         self._timeout = loader.timeout or None
         self._in_order = loader.in_order or loader.num_workers == 0
         self._memory_format = loader.memory_format
+        self._nice = loader.nice
         super().__init__(loader, resolved.tree)
 
     def _open(self, seed: int) -> None:
-        self._native = _native.Epoch(self._compiled.pipeline, seed, self._threads)
+        self._native = _native.Epoch(self._compiled.pipeline, seed, self._threads, nice=self._nice)
         _open_epochs.add(self)
 
     def _skip(self, places: list[int]) -> None:

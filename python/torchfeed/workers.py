@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -35,6 +36,8 @@ class View:
     def __init__(self, loader: DataLoader[Any], tree: Tree[Leaf] | None) -> None:
         self.loader = loader
         self.tree = tree
+        if loader.nice and hasattr(os, "nice"):  # Windows has no such thing
+            self.worker_init_fn: Any = NiceInit(loader.nice, loader.worker_init_fn)
         if loader.native == "off":
             return
         self.collate_fn: Any = loader.collate_fn
@@ -50,6 +53,20 @@ class View:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["loader"], name)
+
+
+class NiceInit:
+    """A worker_init_fn that lowers the worker's priority, and then calls the user's, if there is one."""
+
+    def __init__(self, nice: int, worker_init_fn: Callable[[int], None] | None) -> None:
+        self.nice = nice
+        self.worker_init_fn = worker_init_fn
+
+    def __call__(self, worker: int) -> None:
+        """Sets the worker process up."""
+        os.nice(self.nice)
+        if self.worker_init_fn is not None:
+            self.worker_init_fn(worker)
 
 
 class SplitDataset(Dataset[Any]):

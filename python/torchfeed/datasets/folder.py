@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ from torchfeed import _native
 from torchfeed.recognize import Unrecognized
 from torchfeed.recognize.leaf import Leaf
 
+from .index_file import index_file
 from .native import NativeDataset
 
 __all__ = ["IMG_EXTENSIONS", "ImageFolder"]
+
+_SETTLED = 2.0
+"""Seconds: times of files are as coarse as that on some file systems (FAT), so that a change may not show sooner."""
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -61,6 +66,10 @@ class ImageFolder(NativeDataset):
             Python.
         is_valid_file: says of a path whether it counts; in the place of `IMG_EXTENSIONS`.
         allow_empty: a class may have no image.
+        index: a file that keeps the names of the files, so that the next time only folders are looked at that changed
+            since: a path, or True for a file in the user's cache folder. Each folder below `root` is held against its
+            times and inode; one that changed, or had changed in the last two seconds when it was listed, is listed
+            again. The file is made, and made anew, as needed; one that is broken or something else is replaced.
 
     Attributes:
         classes: the class names, sorted.
@@ -70,6 +79,9 @@ class ImageFolder(NativeDataset):
 
     Raises:
         FileNotFoundError: no such folder, no class folder in it, or a class without an image.
+
+    Warns:
+        UserWarning: the index cannot be written; the dataset is there all the same.
 
     Example:
         >>> dataset = ImageFolder("photos/train", transform=Compose([RandomResizedCrop(224), ToTensor()]))
@@ -84,14 +96,26 @@ class ImageFolder(NativeDataset):
         loader: Callable[[str], Any] | None = None,
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
+        *,
+        index: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         self.root = os.fspath(Path(root).expanduser())
         self.loader = loader
         self.classes, self.class_to_idx = self.find_classes(self.root)
-        if is_valid_file is None:
-            source, targets = _native.scan(self.root, sorted(self.class_to_idx.items()), IMG_EXTENSIONS)
-        else:
-            found = list(_walk(self.root, self.class_to_idx, is_valid_file))
+        file = index_file(self.root, index)
+        if is_valid_file is None or file is not None:
+            source, targets, unsaved = _native.scan(
+                self.root,
+                sorted(self.class_to_idx.items()),
+                IMG_EXTENSIONS if is_valid_file is None else [""],
+                None if file is None else (file, _SETTLED),
+            )
+            if unsaved:
+                message = f"the index {file} cannot be written, so that {self.root} is listed each time: {unsaved}"
+                warnings.warn(message, stacklevel=2)
+        if is_valid_file is not None:
+            walked = _walk(self.root, self.class_to_idx) if file is None else Samples(source, targets)
+            found = [(path, target) for path, target in walked if is_valid_file(path)]
             source = _native.Source.files(os.fsencode(path) for path, _ in found)
             targets = [target for _, target in found]
         super().__init__(source, targets, transform, target_transform)
@@ -154,11 +178,9 @@ class ImageFolder(NativeDataset):
         return "\n".join([*lines, f"    Root location: {self.root}", f"    Transform: {self.transform}"])
 
 
-def _walk(root: str, class_to_idx: dict[str, int], is_valid_file: Callable[[str], bool]) -> Iterator[tuple[str, int]]:
-    """Yields the files that a user's function accepts, in torchvision's order."""
+def _walk(root: str, class_to_idx: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """Yields all files, in torchvision's order."""
     for name, index in sorted(class_to_idx.items()):
         for folder, _, files in sorted(os.walk(Path(root, name), followlinks=True)):
             for file in sorted(files):
-                path = os.path.join(folder, file)  # noqa: PTH118  (a str, as torchvision gives it)
-                if is_valid_file(path):
-                    yield path, index
+                yield os.path.join(folder, file), index  # noqa: PTH118  (a str, as torchvision gives it)

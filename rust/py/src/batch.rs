@@ -11,7 +11,7 @@ use pyo3::{
 };
 use torchfeed_core::{
     Error,
-    batch::{self, Finished, Pool, Request, Target, collate::Strided, one_hot::Levels},
+    batch::{self, Finished, Pool, Request, Target, Workers, collate::Strided, one_hot::Levels},
     transform::Layout,
 };
 
@@ -67,8 +67,11 @@ impl Epoch {
 
 #[pymethods]
 impl Epoch {
+    /// `workers` threads, by `nice` nicer than this one where threads can be.
     #[new]
-    fn new(pipeline: Py<Pipeline>, seed: u64, workers: usize) -> PyResult<Self> {
+    #[pyo3(signature = (pipeline, seed, workers, *, nice=0))]
+    fn new(pipeline: Py<Pipeline>, seed: u64, workers: usize, nice: u8) -> PyResult<Self> {
+        let workers = Workers { threads: workers, nice };
         let core = batch::Epoch::new(Arc::clone(&pipeline.get().core), seed, workers).map_err(Failure::from)?;
         Ok(Self { core: Mutex::new(Some(core)), pipeline })
     }

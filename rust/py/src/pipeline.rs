@@ -17,9 +17,6 @@ use crate::{
     transform::parameters,
 };
 
-/// Free blocks that a pipeline keeps. It never holds more than were in use at the same time.
-const KEPT_BLOCKS: usize = 64;
-
 /// Samples, and everything that is done to them.
 #[pyclass(frozen, module = "torchfeed._native")]
 pub(crate) struct Pipeline {
@@ -61,7 +58,8 @@ impl Pipeline {
                 (Target::OneHot(Levels::new(classes, on, off).map_err(Failure::from)?), dtype)
             }
         };
-        let pool = Pool::new(KEPT_BLOCKS);
+        // An epoch says how many bytes are worth keeping, however many blocks they are.
+        let pool = Pool::new(usize::MAX);
         let mut core = batch::Pipeline::new(parts, decoder, target, pool).map_err(Failure::from)?;
         if let Some(memory) = row_indexes {
             core = core.with_row_indexes(&memory.0);
@@ -76,6 +74,12 @@ impl Pipeline {
     /// The (height, width) of every output, or `None` where it depends on the image.
     fn output_size(&self) -> Option<(usize, usize)> {
         self.core.output_size().map(|size| (size.height, size.width))
+    }
+
+    /// The bytes of batches in memory of ours: (in use, kept to be used again, the most that both ever were together).
+    fn memory(&self) -> (usize, usize, usize) {
+        let usage = self.core.pool().usage();
+        (usage.handed_out, usage.kept, usage.most)
     }
 
     /// The (height, width) of sample `index`, and what is done to it. `given` brings the sample, as its first item.

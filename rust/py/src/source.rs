@@ -1,6 +1,6 @@
 //! The source stage, bound.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
@@ -10,7 +10,7 @@ use pyo3::{
 };
 use torchfeed_core::{
     image::Size,
-    source::{self, Arrays, Blobs, Files, Given, bytes_to_path},
+    source::{self, Arrays, Blobs, Files, Given, IndexFile, bytes_to_path},
 };
 
 use crate::{error::Failure, memory::Borrowed};
@@ -121,14 +121,28 @@ fn given(item: &Bound<'_, PyAny>) -> PyResult<Option<Given>> {
     }))
 }
 
-/// The image files below `root/class` for each (class, target), and the target of each.
+/// Files, their targets, and why the index could not be written.
+type Scanned = (Source, Vec<i64>, Option<String>);
+
+/// The image files below `root/class` for each (class, target), the target of each, and why the index could not be
+/// written. `index` is its file, and for how many seconds a folder must not have changed to be relied upon.
 #[pyfunction]
+#[pyo3(signature = (root, classes, extensions, index=None))]
 pub(crate) fn scan(
     py: Python<'_>,
     root: PathBuf,
     classes: Vec<(PathBuf, i64)>,
     extensions: Vec<String>,
-) -> PyResult<(Source, Vec<i64>)> {
-    let folder = py.detach(|| source::scan(&root, &classes, &extensions)).map_err(Failure::from)?;
-    Ok((Source(Arc::new(source::Source::Files(folder.files))), folder.targets))
+    index: Option<(PathBuf, f64)>,
+) -> PyResult<Scanned> {
+    let index = match &index {
+        None => None,
+        Some((path, settled)) => {
+            let settled = Duration::try_from_secs_f64(*settled);
+            Some(IndexFile { path, settled: settled.map_err(|error| PyValueError::new_err(error.to_string()))? })
+        }
+    };
+    let folder = py.detach(|| source::scan(&root, &classes, &extensions, index)).map_err(Failure::from)?;
+    let unsaved = folder.unsaved.map(|error| error.to_string());
+    Ok((Source(Arc::new(source::Source::Files(folder.files))), folder.targets, unsaved))
 }

@@ -15,20 +15,24 @@ use std::{
     fmt,
     ptr::NonNull,
     sync::{
-        Arc, Mutex,
+        Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
+use super::pool::Pool;
+
 /// Blocks start at a cache line, which is also what torch's own CPU allocator guarantees.
-const ALIGNMENT: usize = 64;
+pub(super) const ALIGNMENT: usize = 64;
 
 /// A block of zeroed or recycled memory. Goes back to its pool when dropped.
 pub struct Buffer {
+    /// What was allocated: `capacity + ALIGNMENT` bytes, with the block somewhere in them.
+    allocated: NonNull<u8>,
     start: NonNull<u8>,
     capacity: usize,
     len: usize,
-    pool: Option<Arc<Pool>>,
+    pool: Option<Weak<Pool>>,
 }
 
 // SAFETY: a Buffer owns its block, as a Box<[u8]> does; nothing in it is bound to a thread.
@@ -43,18 +47,40 @@ impl fmt::Debug for Buffer {
 }
 
 impl Buffer {
+    /// Room for a block of `capacity` bytes, wherever its first cache line begins.
+    ///
+    /// An alignment of more than the allocator's own would make `alloc_zeroed` write the zeros, in the thread that asks: a
+    /// page fault for every 4 KiB of every batch under way, before the first sample is begun. As it is, large blocks are
+    /// fresh pages of the system's, and the first to touch one is the thread that fills it.
     fn layout(capacity: usize) -> Layout {
-        Layout::from_size_align(capacity, ALIGNMENT).expect("a block below isize::MAX bytes")
+        Layout::from_size_align(capacity + ALIGNMENT, 1).expect("a block below isize::MAX bytes")
     }
 
     /// A fresh block of `len` bytes that belongs to no pool.
-    fn fresh(len: usize) -> Self {
+    pub(super) fn fresh(len: usize) -> Self {
         let capacity = len.max(1).next_multiple_of(ALIGNMENT);
         let layout = Self::layout(capacity);
-        // SAFETY: the layout's size is at least 64, so not zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
-        Self { start, capacity, len, pool: None }
+        // SAFETY: the layout's size is at least 128, so not zero.
+        let allocated = unsafe { alloc_zeroed(layout) };
+        let Some(allocated) = NonNull::new(allocated) else { handle_alloc_error(layout) };
+        // SAFETY: fewer than ALIGNMENT bytes further on there are still `capacity` bytes.
+        let start = unsafe { allocated.add(allocated.align_offset(ALIGNMENT)) };
+        Self { allocated, start, capacity, len, pool: None }
+    }
+
+    /// The bytes that there is room for.
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The block with `len` bytes in use, to go back to `pool`.
+    ///
+    /// # Panics
+    /// If there is no room for so many.
+    pub(super) fn lent(mut self, len: usize, pool: Weak<Pool>) -> Self {
+        assert!(len <= self.capacity, "a block of {} bytes for {len}", self.capacity);
+        (self.len, self.pool) = (len, Some(pool));
+        self
     }
 
     /// The bytes.
@@ -74,66 +100,17 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            let block = Buffer { start: self.start, capacity: self.capacity, len: self.len, pool: None };
-            // If the pool does not keep it, the block is dropped here, and freed by the branch below.
-            drop(pool.give_back(block));
+            let &mut Self { allocated, start, capacity, len, .. } = self;
+            let block = Buffer { allocated, start, capacity, len, pool: None };
+            // What the pool does not keep is freed by the branch below; so is all of it once the pool is gone.
+            drop(match pool.upgrade() {
+                Some(pool) => pool.give_back(block),
+                None => vec![block],
+            });
         } else {
             // SAFETY: the block was allocated with this very layout, and a Buffer without a pool is its last owner.
-            unsafe { dealloc(self.start.as_ptr(), Self::layout(self.capacity)) };
+            unsafe { dealloc(self.allocated.as_ptr(), Self::layout(self.capacity)) };
         }
-    }
-}
-
-/// Blocks that wait to be used again.
-pub struct Pool {
-    free: Mutex<Vec<Buffer>>,
-    most: usize,
-}
-
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("most", &self.most).finish_non_exhaustive()
-    }
-}
-
-impl Pool {
-    /// A pool that keeps at most `most` free blocks.
-    #[must_use]
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { free: Mutex::new(Vec::new()), most })
-    }
-
-    /// A block of `len` bytes. Its content is unspecified: zeros, or what was there before.
-    ///
-    /// Never waits: where another thread holds the pool, and in a forked child where a thread that is gone holds it
-    /// for ever, the block is a fresh one.
-    #[must_use]
-    pub fn take(self: &Arc<Self>, len: usize) -> Buffer {
-        let recycled = self.free.try_lock().ok().and_then(|mut free| {
-            // Newest first: it is the warmest. A block twice as long as asked for would waste memory.
-            let found = free.iter().rposition(|b| (len..=2 * len.max(ALIGNMENT)).contains(&b.capacity))?;
-            Some(free.remove(found))
-        });
-        let mut buffer = recycled.unwrap_or_else(|| Buffer::fresh(len));
-        buffer.len = len;
-        buffer.pool = Some(Arc::clone(self));
-        buffer
-    }
-
-    /// Keeps a block, in the place of the oldest one where there are enough. Returns the one to free.
-    fn give_back(&self, block: Buffer) -> Option<Buffer> {
-        let Ok(mut free) = self.free.try_lock() else { return Some(block) };
-        if self.most == 0 {
-            return Some(block);
-        }
-        free.push(block);
-        (free.len() > self.most).then(|| free.remove(0))
-    }
-
-    /// The number of free blocks.
-    #[must_use]
-    pub fn free_blocks(&self) -> usize {
-        self.free.lock().map_or(0, |free| free.len())
     }
 }
 
@@ -192,39 +169,100 @@ impl Memory {
 }
 
 /// A batch's images and targets, cut into one slot per sample.
+///
+/// A slot is valid until it is counted as done, and the memory is here until it is handed out, which it is not before all
+/// slots are done. After that nothing here touches it: a thread that still holds the slots keeps no memory alive.
 #[derive(Debug)]
 pub struct Slots {
-    images: Arc<Memory>,
-    targets: Arc<Memory>,
+    /// Unset until there is memory for the images.
+    images: OnceLock<Strip>,
+    targets: Strip,
     len: usize,
     next: AtomicUsize,
+    /// The slots that are not done.
+    left: AtomicUsize,
+    /// Of the images and of the targets, until it is handed out.
+    memory: Mutex<(Option<Memory>, Option<Memory>)>,
 }
+
+/// The slots of a block: where the first begins, and the bytes of each.
+#[derive(Debug, Clone, Copy)]
+struct Strip {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+impl Strip {
+    fn new(memory: &Memory, len: usize) -> Self {
+        assert!(memory.len.is_multiple_of(len), "slots of unequal size");
+        Self { start: memory.start, bytes: memory.len / len }
+    }
+
+    /// The slot at `position`.
+    ///
+    /// # Safety
+    /// The memory is `position + 1` slots long or longer, lives for `'a`, and nobody else touches this slot meanwhile.
+    unsafe fn cut<'a>(&self, position: usize) -> &'a mut [u8] {
+        // SAFETY: as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(position * self.bytes), self.bytes) }
+    }
+}
+
+// SAFETY: an address and a number; who may touch the bytes is Slots' business.
+unsafe impl Send for Strip {}
+// SAFETY: as above.
+unsafe impl Sync for Strip {}
 
 /// The memory of one sample, given to one thread.
 #[derive(Debug)]
 pub struct Slot<'a> {
     /// The sample's position in the batch.
     pub position: usize,
-    /// Where its image goes.
-    pub image: &'a mut [u8],
-    /// Where its target goes.
-    pub target: &'a mut [u8],
+    /// Where its image goes. For this module alone, which must not keep it for longer than the slot.
+    pub(super) image: &'a mut [u8],
+    /// Where its target goes; as above.
+    pub(super) target: &'a mut [u8],
 }
 
 impl Slots {
-    /// `len` slots of equal size in `images` and in `targets`.
+    /// `len` slots of equal size in `targets`, and in `images` where they are known to be of one size.
     ///
     /// # Panics
     /// If either cannot be cut into `len` equal parts.
     #[must_use]
-    pub fn new(images: Memory, targets: Memory, len: usize) -> Self {
-        assert!(images.len.is_multiple_of(len) && targets.len.is_multiple_of(len), "slots of unequal size");
+    pub fn new(images: Option<Memory>, targets: Memory, len: usize) -> Self {
         assert!(len > 0, "no slots");
-        Self { images: Arc::new(images), targets: Arc::new(targets), len, next: AtomicUsize::new(0) }
+        Self {
+            images: images.as_ref().map_or_else(OnceLock::new, |images| Strip::new(images, len).into()),
+            targets: Strip::new(&targets, len),
+            len,
+            next: AtomicUsize::new(0),
+            left: AtomicUsize::new(len),
+            memory: Mutex::new((images, Some(targets))),
+        }
+    }
+
+    /// Gives a slot its part of the images' memory, which `make` makes for whoever comes first.
+    ///
+    /// # Panics
+    /// If that memory cannot be cut into equal parts.
+    pub(super) fn provide<'a>(&'a self, slot: &mut Slot<'a>, make: impl FnOnce() -> Memory) {
+        let strip = self.images.get_or_init(|| {
+            let images = make();
+            let strip = Strip::new(&images, self.len);
+            self.lock().0 = Some(images);
+            strip
+        });
+        // SAFETY: as in `claim`: the slot is the only one of its position.
+        slot.image = unsafe { strip.cut(slot.position) };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Option<Memory>, Option<Memory>)> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A slot that no one has yet, or `None` when all are given out.
-    pub fn claim(&self) -> Option<Slot<'_>> {
+    pub(super) fn claim(&self) -> Option<Slot<'_>> {
         // Looking first keeps threads that come late from counting the counter round.
         if self.next.load(Ordering::Relaxed) >= self.len {
             return None;
@@ -233,25 +271,28 @@ impl Slots {
         if position >= self.len {
             return None;
         }
-        let cut = |memory: &Memory| {
-            let bytes = memory.len / self.len;
-            // SAFETY: position < len, so the slot is within the memory, which lives as long as self. The counter
-            // gives each position out once, and slots do not overlap, so this is the only access to these bytes.
-            unsafe { std::slice::from_raw_parts_mut(memory.start.as_ptr().add(position * bytes), bytes) }
-        };
-        Some(Slot { position, image: cut(&self.images), target: cut(&self.targets) })
+        // SAFETY: position < len, and the memory is not handed out before this slot is done. The counter gives each
+        // position out once, and slots do not overlap, so this is the only access to these bytes.
+        let cut = |strip: &'_ Strip| unsafe { strip.cut(position) };
+        Some(Slot { position, image: self.images.get().map_or(&mut [], cut), target: cut(&self.targets) })
     }
 
-    /// The memory of all images.
-    #[must_use]
-    pub const fn images(&self) -> &Arc<Memory> {
-        &self.images
+    /// Takes `count` slots back, which the caller has let go of. Returns whether they were the last.
+    pub(super) fn done(&self, count: usize) -> bool {
+        // Release what was written to the slots; who sees that none is left acquires all of it.
+        self.left.fetch_sub(count, Ordering::AcqRel) == count
     }
 
-    /// The memory of all targets.
+    /// Whether all slots are done.
     #[must_use]
-    pub const fn targets(&self) -> &Arc<Memory> {
-        &self.targets
+    pub fn is_done(&self) -> bool {
+        self.left.load(Ordering::Acquire) == 0
+    }
+
+    /// The memory of all images, if there is any, and of all targets: once, and not before all slots are done.
+    #[must_use]
+    pub(super) fn hand_out(&self) -> (Option<Memory>, Option<Memory>) {
+        if self.is_done() { std::mem::take(&mut *self.lock()) } else { (None, None) }
     }
 }
 
@@ -260,44 +301,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_recycled_up_to_a_number() {
-        let pool = Pool::new(2);
-        let first = pool.take(1000);
-        let address = first.bytes().as_ptr() as usize;
-        assert_eq!(address % ALIGNMENT, 0);
-        drop(first);
-        let again = pool.take(900);
-        assert_eq!((again.bytes().as_ptr() as usize, again.bytes().len()), (address, 900));
-        assert_ne!(pool.take(1000).bytes().as_ptr() as usize, address);
-        let many: Vec<_> = (0..5).map(|_| pool.take(64)).collect();
-        drop(many);
-        assert_eq!(pool.free_blocks(), 2);
-    }
-
-    #[test]
-    fn a_much_longer_block_is_not_wasted() {
-        let pool = Pool::new(4);
-        drop(pool.take(1 << 20));
-        assert!(pool.take(100).capacity < 1 << 10);
-    }
-
-    #[test]
     fn every_slot_is_claimed_once() {
         let pool = Pool::new(0);
-        let slots = Slots::new(pool.take(3000).into(), pool.take(300).into(), 300);
+        for late in [false, true] {
+            let images = (!late).then(|| pool.take(3000).into());
+            every_slot_of(&Slots::new(images, pool.take(300).into(), 300), || pool.take(3000).into());
+        }
+    }
+
+    fn every_slot_of(slots: &Slots, images: impl Fn() -> Memory + Sync) {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    while let Some(slot) = slots.claim() {
+                    while let Some(mut slot) = slots.claim() {
+                        slots.provide(&mut slot, &images);
                         slot.image.iter_mut().for_each(|b| *b += 1);
                         slot.target[0] += 1;
+                        assert!(slots.hand_out().1.is_none(), "this slot is not done");
+                        slots.done(1);
                     }
                 });
             }
         });
         assert!(slots.claim().is_none());
+        let (Some(images), Some(targets)) = slots.hand_out() else { panic!("all are done") };
+        assert_eq!(targets.len(), 300);
         // SAFETY: the threads are joined, so nobody writes any more.
-        let images = unsafe { std::slice::from_raw_parts(slots.images().start().as_ptr(), 3000) };
-        assert!(images.iter().all(|&b| b == 1));
+        let images = unsafe { std::slice::from_raw_parts(images.start().as_ptr(), images.len()) };
+        assert!(images.len() == 3000 && images.iter().all(|&b| b == 1));
+        assert!(slots.hand_out().0.is_none());
     }
 }

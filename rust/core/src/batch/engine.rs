@@ -13,6 +13,34 @@ use std::{
 
 use super::{job::Batch, sample::Scratch};
 
+/// The threads of an [`Engine`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Workers {
+    /// Their number.
+    pub threads: usize,
+    /// How much nicer they are than the thread that makes them, 0 to 19, as `nice(2)` counts. Only Linux gives threads
+    /// a niceness of their own; elsewhere it is not used.
+    pub nice: u8,
+}
+
+impl From<usize> for Workers {
+    fn from(threads: usize) -> Self {
+        Self { threads, nice: 0 }
+    }
+}
+
+/// Lowers the priority of the calling thread.
+fn be_nice(nice: u8) {
+    // On Linux a niceness is the thread's own (setpriority(2), "C library/kernel differences"). Where a sandbox forbids
+    // the call, the thread is as nice as the others are.
+    #[cfg(target_os = "linux")]
+    if nice > 0 {
+        let _ = rustix::process::nice(nice.into());
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
+}
+
 /// A pool of threads. They share the samples of the batches that are submitted, oldest batch first, and park when
 /// there is nothing to do. Dropping the engine lets every thread finish its sample and joins it.
 #[derive(Debug)]
@@ -72,16 +100,20 @@ impl Shared {
 }
 
 impl Engine {
-    /// An engine of `workers` threads.
+    /// An engine of some threads.
     ///
     /// # Errors
     /// Where the system does not give a thread.
-    pub fn new(workers: usize) -> io::Result<Self> {
+    pub fn new(workers: impl Into<Workers>) -> io::Result<Self> {
+        let Workers { threads, nice } = workers.into();
         let mut engine = Self { shared: Arc::default(), threads: Vec::new(), process: std::process::id() };
-        for i in 0..workers {
+        for i in 0..threads {
             let shared = Arc::clone(&engine.shared);
             let thread = Builder::new().name(format!("torchfeed-{i}"));
-            engine.threads.push(thread.spawn(move || shared.run())?);
+            engine.threads.push(thread.spawn(move || {
+                be_nice(nice);
+                shared.run();
+            })?);
         }
         Ok(engine)
     }

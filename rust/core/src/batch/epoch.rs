@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     buffer::Memory,
-    engine::Engine,
+    engine::{Engine, Workers},
     job::{Batch, Finished},
     pipeline::Pipeline,
     sample::Scratch,
@@ -51,17 +51,37 @@ pub struct Epoch {
     /// `None` makes samples in the caller's thread.
     engine: Option<Engine>,
     pending: VecDeque<Arc<Batch>>,
+    /// The most batches that were under way, and the most bytes of one.
+    depth: usize,
+    batch_bytes: usize,
+    /// What the pool was told of these.
+    limit: usize,
     scratch: Scratch,
 }
 
+/// Batches that a training loop holds beside those under way: the one of this step, while it asks for the next, and
+/// that next one.
+const HELD: usize = 2;
+
 impl Epoch {
-    /// An epoch with `seed` and `workers` threads; with none, samples are made in the thread that asks for them.
+    /// An epoch with `seed` and some threads; with none, samples are made in the thread that asks for them.
     ///
     /// # Errors
     /// Where the system does not give a thread.
-    pub fn new(pipeline: Arc<Pipeline>, seed: u64, workers: usize) -> io::Result<Self> {
-        let engine = (workers > 0).then(|| Engine::new(workers)).transpose()?;
-        Ok(Self { pipeline, seed, seen: Vec::new(), engine, pending: VecDeque::new(), scratch: Scratch::default() })
+    pub fn new(pipeline: Arc<Pipeline>, seed: u64, workers: impl Into<Workers>) -> io::Result<Self> {
+        let workers = workers.into();
+        let engine = (workers.threads > 0).then(|| Engine::new(workers)).transpose()?;
+        Ok(Self {
+            pipeline,
+            seed,
+            seen: Vec::new(),
+            engine,
+            pending: VecDeque::new(),
+            depth: 0,
+            batch_bytes: 0,
+            limit: 0,
+            scratch: Scratch::default(),
+        })
     }
 
     /// Counts `indices` as seen, as if their batch had been made.
@@ -102,6 +122,9 @@ impl Epoch {
             engine.submit(Arc::clone(&batch));
         }
         self.pending.push_back(batch);
+        if self.engine.is_some() {
+            self.depth = self.depth.max(self.pending.len());
+        }
         Ok(())
     }
 
@@ -140,11 +163,23 @@ impl Epoch {
 
     /// Hands out the pending batch at `position`, which [`Epoch::wait`] returned.
     ///
+    /// From then on the pool keeps no more free memory than makes, with what is in use, as many batches as were under
+    /// way at the same time, and two more. A caller that lets its batches go finds all it needs there.
+    ///
     /// # Errors
     /// As [`Batch::finish`]; [`Error::Parameter`] where there is no such batch, or it is not done: it is then kept.
     pub fn take(&mut self, position: usize) -> Result<Finished> {
         let (len, done) = (self.pending.len(), self.pending.get(position).is_some_and(|batch| batch.is_done()));
         let batch = if done { self.pending.remove(position) } else { None };
-        batch.ok_or_else(|| Error::Parameter(format!("batch {position} of {len} is not done")))?.finish()
+        let batch = batch.ok_or_else(|| Error::Parameter(format!("batch {position} of {len} is not done")))?;
+        let finished = batch.finish()?;
+        let bytes = finished.images.len() + finished.targets.len();
+        self.batch_bytes = self.batch_bytes.max(bytes);
+        let limit = (self.depth + HELD) * self.batch_bytes;
+        if limit != self.limit {
+            self.limit = limit;
+            self.pipeline.pool().set_limit(limit);
+        }
+        Ok(finished)
     }
 }

@@ -2,15 +2,16 @@
 
 use std::{
     any::Any,
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use super::{
-    buffer::{Buffer, Memory, Slot, Slots},
+    buffer::{Memory, Slot, Slots},
     pipeline::Pipeline,
     sample::{Sample, Scratch},
 };
@@ -26,17 +27,14 @@ pub struct Batch {
     /// What was brought for each of them.
     given: Option<Arc<Source>>,
     slots: Slots,
-    /// Where sizes depend on the images, each sample gets a buffer of its own; they are stacked at the end.
-    loose: Option<Mutex<Loose>>,
-    /// The samples that are not done.
-    left: AtomicUsize,
+    /// The size of the images; where it depends on them, that of whichever is made first.
+    size: OnceLock<Size>,
+    /// The samples that have another size, by position.
+    odd: Mutex<BTreeMap<usize, Size>>,
     failed: AtomicBool,
     /// The failed sample that comes first in the batch, whichever thread found it.
     error: Mutex<Option<(usize, Error)>>,
 }
-
-/// The samples of a batch that are done, each with its size.
-type Loose = Vec<Option<(Size, Buffer)>>;
 
 /// A finished batch.
 #[derive(Debug, Clone)]
@@ -83,24 +81,24 @@ impl Batch {
             return Err(Error::Parameter(format!("{got} images of {channels} channels given for {len} RGB samples")));
         }
         let pool = pipeline.pool();
-        let bytes = pipeline.output_size().map(|size| pipeline.image_bytes(size) * len);
+        let size = pipeline.output_size();
+        let bytes = size.map(|size| pipeline.image_bytes(size) * len);
         let images = match images {
-            Some(memory) if Some(memory.len()) == bytes => memory,
+            Some(memory) if Some(memory.len()) == bytes => Some(memory),
             Some(memory) => {
                 return Err(Error::Parameter(format!("{} bytes of memory where {bytes:?} are needed", memory.len())));
             }
-            None => pool.take(bytes.unwrap_or(0)).into(),
+            None => bytes.map(|bytes| pool.take(bytes).into()),
         };
         let targets = pool.take(pipeline.target_bytes() * len).into();
-        let loose = bytes.is_none().then(|| Mutex::new((0..len).map(|_| None).collect()));
         Ok(Arc::new(Self {
             pipeline,
             seed,
             samples,
             given,
             slots: Slots::new(images, targets, len),
-            loose,
-            left: AtomicUsize::new(len),
+            size: size.map_or_else(OnceLock::new, OnceLock::from),
+            odd: Mutex::default(),
             failed: AtomicBool::new(false),
             error: Mutex::default(),
         }))
@@ -110,7 +108,7 @@ impl Batch {
     pub fn work(&self, scratch: &mut Scratch, mut go_on: impl FnMut() -> bool) -> bool {
         let mut last = false;
         while go_on() {
-            let Some(slot) = self.slots.claim() else { break };
+            let Some(mut slot) = self.slots.claim() else { break };
             let position = slot.position;
             if let Some(&(next, _)) = self.samples.get(position + 1) {
                 self.pipeline.prefetch(next);
@@ -118,13 +116,12 @@ impl Batch {
             // Slots are claimed in order: after a failure the samples that are still unclaimed all come later in the
             // batch, so leaving them out does not change which error is reported.
             if !self.failed.load(Ordering::Relaxed) {
-                let outcome = catch_unwind(AssertUnwindSafe(|| self.make(slot, scratch)));
+                let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&mut slot, scratch)));
                 if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
                     self.fail(position, error);
                 }
             }
-            // Release what was written to the slot; who sees that none is left acquires all of it.
-            last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
+            last = self.slots.done(1);
         }
         last
     }
@@ -134,17 +131,18 @@ impl Batch {
         self.pipeline.sample(self.samples[position].0, given).expect("an index that was checked")
     }
 
-    fn make(&self, slot: Slot<'_>, scratch: &mut Scratch) -> Result<()> {
+    fn make<'a>(&'a self, slot: &mut Slot<'a>, scratch: &mut Scratch) -> Result<()> {
         let sample = self.sample(slot.position);
         sample.write_target(slot.target)?;
         sample.make(self.seed, self.samples[slot.position].1, scratch, |executor, image, scratch| {
-            let Some(loose) = &self.loose else {
-                executor.run(image, scratch, slot.image);
+            let size = executor.output_size();
+            if size != *self.size.get_or_init(|| size) {
+                lock(&self.odd).insert(slot.position, size);
                 return Ok(());
-            };
-            let mut buffer = self.pipeline.pool().take(executor.output_bytes());
-            executor.run(image, scratch, buffer.bytes_mut());
-            lock(loose)[slot.position] = Some((executor.output_size(), buffer));
+            }
+            let bytes = || self.pipeline.image_bytes(size) * self.samples.len();
+            self.slots.provide(slot, || self.pipeline.pool().take(bytes()).into());
+            executor.run(image, scratch, slot.image);
             Ok(())
         })
     }
@@ -166,46 +164,43 @@ impl Batch {
     /// Whether all samples are made.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.left.load(Ordering::Acquire) == 0
+        self.slots.is_done()
     }
 
-    /// The batch, once [`Batch::is_done`].
+    /// The batch, once, when it [`Batch::is_done`]: from then on none of its memory is here.
     ///
     /// # Errors
     /// The error of the first sample that failed; [`Error::Shape`] where images have unequal sizes.
     ///
     /// # Panics
-    /// If samples are still being made.
+    /// If samples are still being made, or the batch was handed out before.
     pub fn finish(&self) -> Result<Finished> {
-        assert!(self.is_done(), "batch is not done");
+        let (images, targets) = self.slots.hand_out();
         if let Some((_, error)) = lock(&self.error).take() {
             return Err(error);
         }
-        let (size, images) = match &self.loose {
-            None => (self.pipeline.output_size().expect("a fixed size"), Arc::clone(self.slots.images())),
-            Some(loose) => self.stack(&lock(loose))?,
-        };
-        Ok(Finished { len: self.samples.len(), size, images, targets: Arc::clone(self.slots.targets()) })
+        self.check_sizes()?;
+        let handed_out = "a batch is finished once";
+        let (images, targets) = (images.expect(handed_out), targets.expect(handed_out));
+        let size = *self.size.get().expect("a sample was made");
+        Ok(Finished { len: self.samples.len(), size, images: Arc::new(images), targets: Arc::new(targets) })
     }
 
-    /// Copies the samples of a batch whose size was not known beforehand side by side.
-    fn stack(&self, samples: &[Option<(Size, Buffer)>]) -> Result<(Size, Arc<Memory>)> {
-        let sample = |position: usize| samples[position].as_ref().expect("a sample that did not fail");
-        let size = sample(0).0;
-        let mut all = self.pipeline.pool().take(self.pipeline.image_bytes(size) * samples.len());
-        let bytes = self.pipeline.image_bytes(size);
-        for (position, out) in all.bytes_mut().chunks_exact_mut(bytes).enumerate() {
-            let (other, buffer) = sample(position);
-            if *other != size {
-                let channels = self.pipeline.form().channels;
-                return Err(self.sample(position).blame(Error::Shape(format!(
-                    "stack expects each tensor to be equal size, but got [{channels}, {}, {}] at entry 0 and \
-                     [{channels}, {}, {}] at entry {position}: add a Resize to a pair, or a crop, to the transform",
-                    size.height, size.width, other.height, other.width
-                ))));
-            }
-            out.copy_from_slice(buffer.bytes());
+    /// Refuses images of unequal sizes.
+    fn check_sizes(&self) -> Result<()> {
+        let odd = lock(&self.odd);
+        if odd.is_empty() {
+            return Ok(());
         }
-        Ok((size, Arc::new(all.into())))
+        let size = |position| odd.get(&position).or_else(|| self.size.get()).expect("a sample was made");
+        let (channels, first) = (self.pipeline.form().channels, size(0));
+        let unequal =
+            (1..self.samples.len()).map(|position| (position, size(position))).find(|(_, size)| *size != first);
+        let (position, other) = unequal.expect("one of them is odd");
+        Err(self.sample(position).blame(Error::Shape(format!(
+            "stack expects each tensor to be equal size, but got [{channels}, {}, {}] at entry 0 and \
+             [{channels}, {}, {}] at entry {position}: add a Resize to a pair, or a crop, to the transform",
+            first.height, first.width, other.height, other.width
+        ))))
     }
 }

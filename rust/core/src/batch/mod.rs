@@ -8,12 +8,14 @@ pub mod job;
 pub mod one_hot;
 mod part;
 pub mod pipeline;
+pub mod pool;
 mod sample;
 
-pub use buffer::{Buffer, Pool};
-pub use engine::Engine;
+pub use buffer::Buffer;
+pub use engine::{Engine, Workers};
 pub use epoch::{Epoch, Request};
 pub use job::{Batch, Finished};
 pub use part::Part;
 pub use pipeline::{Pipeline, Target};
+pub use pool::{Pool, Usage};
 pub use sample::{Sample, Scratch};

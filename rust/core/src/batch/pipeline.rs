@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{buffer::Pool, one_hot::Levels, part::Part, sample::Sample};
+use super::{one_hot::Levels, part::Part, pool::Pool, sample::Sample};
 use crate::{
     Error, Result,
     decode::{Decoder, RowIndexMemory, RowIndexes, Slot},

@@ -7,9 +7,14 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
-use super::files::{Files, path_to_bytes};
+use super::{
+    files::{Files, bytes_to_path, path_to_bytes},
+    index::{self, Index, Record, Stamp},
+    listing::{Kind, Listing},
+};
 
 /// The images of a folder of class folders.
 #[derive(Debug, Default)]
@@ -18,26 +23,46 @@ pub struct Folder {
     pub files: Files,
     /// The class of each image.
     pub targets: Vec<i64>,
+    /// Why the index could not be written, where it should have been.
+    pub unsaved: Option<io::Error>,
+}
+
+/// A file that keeps what folders hold from one scan to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexFile<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// How long a folder must not have changed to be relied upon. Times of files are as coarse as 2 s on some file
+    /// systems (FAT): what is added to a folder sooner after its last change may leave its time as it is.
+    pub settled: Duration,
 }
 
 /// Lists the files below `root/class` for each `(class, target)`, in the order of
 /// `torchvision.datasets.folder.make_dataset`: classes as given, folders by their whole path, then files by name.
 /// Links are followed. A file counts if its name ends in one of `extensions` (lower case), whatever its case.
 ///
-/// Several threads list class folders at the same time: what costs is the waiting for the file system.
+/// Several threads list class folders at the same time: what costs is the waiting for the file system. With an `index`,
+/// folders that did not change since it was written are looked at and not listed, and it is written again if any did.
 ///
 /// # Errors
 /// Where a class folder exists but cannot be listed. (A folder further down that cannot be listed is passed over, as
 /// `os.walk` does.)
-pub fn scan(root: &Path, classes: &[(PathBuf, i64)], extensions: &[String]) -> io::Result<Folder> {
+pub fn scan(
+    root: &Path,
+    classes: &[(PathBuf, i64)],
+    extensions: &[String],
+    index: Option<IndexFile<'_>>,
+) -> io::Result<Folder> {
+    let known = index.map(|file| (Index::load(file.path), file.settled));
     let next = AtomicUsize::new(0);
-    let found: Vec<Mutex<io::Result<Files>>> = classes.iter().map(|_| Mutex::new(Ok(Files::default()))).collect();
+    let found: Vec<Mutex<io::Result<Class<'_>>>> = classes.iter().map(|_| Mutex::new(Ok(Class::default()))).collect();
     let list = || {
         while let Some((slot, (class, _))) = {
             let number = next.fetch_add(1, Ordering::Relaxed);
             found.get(number).zip(classes.get(number))
         } {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = files_below(&root.join(class), extensions);
+            let known = known.as_ref().map(|(index, settled)| (index, *settled));
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = files_below(root, class, extensions, known);
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(classes.len());
@@ -45,11 +70,17 @@ pub fn scan(root: &Path, classes: &[(PathBuf, i64)], extensions: &[String]) -> i
         (1..threads).for_each(|_| drop(scope.spawn(list)));
         list();
     });
-    let mut folder = Folder::default();
-    for (files, (_, target)) in found.into_iter().zip(classes) {
-        let files = files.into_inner().unwrap_or_else(PoisonError::into_inner)?;
-        folder.targets.resize(folder.targets.len() + files.len(), *target);
-        folder.files.append(&files);
+    let (mut folder, mut records) = (Folder::default(), Vec::new());
+    for (class, (_, target)) in found.into_iter().zip(classes) {
+        let class = class.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        folder.targets.resize(folder.targets.len() + class.files.len(), *target);
+        folder.files.append(&class.files);
+        records.extend(class.records);
+    }
+    if let (Some(file), Some((known, _))) = (index, &known)
+        && known.differs(&records)
+    {
+        folder.unsaved = index::save(file.path, &records).err();
     }
     Ok(folder)
 }
@@ -57,53 +88,95 @@ pub fn scan(root: &Path, classes: &[(PathBuf, i64)], extensions: &[String]) -> i
 /// More would only wait for the same disk.
 const MAX_THREADS: usize = 8;
 
+/// The files of a class, and its folders for the index.
+#[derive(Debug, Default)]
+struct Class<'a> {
+    files: Files,
+    records: Vec<Record<'a>>,
+}
+
 /// Lists the files of one class; none if there is no such folder.
-fn files_below(top: &Path, extensions: &[String]) -> io::Result<Files> {
-    let mut files = Files::default();
+fn files_below<'a>(
+    root: &Path,
+    class: &Path,
+    extensions: &[String],
+    known: Option<(&'a Index, Duration)>,
+) -> io::Result<Class<'a>> {
+    let top = root.join(class);
     if !top.is_dir() {
-        return Ok(files);
+        return Ok(Class::default());
     }
-    let mut groups = Vec::new();
-    walk(top, &mut groups, &mut Vec::new())?;
-    groups.sort_unstable();
-    for (directory, mut names) in groups {
-        names.retain(|name| has_extension(name, extensions));
-        names.sort_unstable();
-        for name in &names {
-            files.push(&[&directory, std::path::MAIN_SEPARATOR_STR.as_bytes(), name]);
-        }
-    }
-    Ok(files)
+    let mut walk = Walk { extensions, known, groups: Vec::new(), records: Vec::new(), above: Vec::new() };
+    walk.folder(&top, path_to_bytes(class.as_os_str()).into_owned(), fs::canonicalize(&top)?)?;
+    walk.groups.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let mut files = Files::default();
+    walk.groups.iter().for_each(|(_, group)| files.append(group));
+    Ok(Class { files, records: walk.records })
 }
 
-/// A folder's path and the names of its files; both as bytes.
-type Group = (Vec<u8>, Vec<Vec<u8>>);
-
-/// Collects `directory` and all folders below it. `above` holds the real paths of the folders on the way down: a link
-/// back to one of them is not followed, where `os.walk` would run in circles.
-fn walk(directory: &Path, groups: &mut Vec<Group>, above: &mut Vec<PathBuf>) -> io::Result<()> {
-    let real = fs::canonicalize(directory)?;
-    if above.contains(&real) {
-        return Ok(());
-    }
-    let entries = fs::read_dir(directory)?;
-    above.push(real);
-    let mut names = Vec::new();
-    for entry in entries.flatten() {
-        // The kind comes with the directory's entry; only links are looked up.
-        let kind = entry.file_type();
-        let is_link = kind.as_ref().is_ok_and(fs::FileType::is_symlink);
-        if if is_link { entry.path().is_dir() } else { kind.is_ok_and(|kind| kind.is_dir()) } {
-            // As `os.walk` with its default `onerror`: what cannot be listed is passed over.
-            let _ = walk(&entry.path(), groups, above);
-        } else {
-            names.push(path_to_bytes(&entry.file_name()).into_owned());
-        }
-    }
-    above.pop();
-    groups.push((path_to_bytes(directory.as_os_str()).into_owned(), names));
-    Ok(())
+/// A walk through the folders of a class.
+struct Walk<'a, 'b> {
+    extensions: &'b [String],
+    /// What is known of folders, and how long they must not have changed for that.
+    known: Option<(&'a Index, Duration)>,
+    /// The path of each folder, as bytes, and its files.
+    groups: Vec<(Vec<u8>, Files)>,
+    records: Vec<Record<'a>>,
+    /// The real paths of the folders on the way down: a link back to one of them is not followed, where `os.walk` would
+    /// run in circles.
+    above: Vec<PathBuf>,
 }
+
+impl<'a> Walk<'a, '_> {
+    /// Collects the files of a folder and of all folders below it. `key` is its path from the root.
+    fn folder(&mut self, folder: &Path, key: Vec<u8>, real: PathBuf) -> io::Result<()> {
+        if self.above.contains(&real) {
+            return Ok(());
+        }
+        let path = path_to_bytes(folder.as_os_str()).into_owned();
+        let (listing, record) = self.listing(folder, &key)?;
+        let mut files = Files::default();
+        self.above.push(real);
+        for (kind, name) in listing.entries() {
+            let entry = || folder.join(bytes_to_path(name));
+            if kind == Kind::Folder || kind == Kind::Link && entry().is_dir() {
+                // As `os.walk` with its default `onerror`: what cannot be listed is passed over.
+                let _ = self.below(&entry(), kind, [&key, SEPARATOR, name].concat(), name);
+            } else if has_extension(name, self.extensions) {
+                files.push(&[&path, SEPARATOR, name]);
+            }
+        }
+        self.above.pop();
+        self.groups.push((path, files));
+        self.records.extend(record.map(|(stamp, is_new)| Record { key, stamp, listing, is_new }));
+        Ok(())
+    }
+
+    fn below(&mut self, folder: &Path, kind: Kind, key: Vec<u8>, name: &[u8]) -> io::Result<()> {
+        let real = match self.above.last() {
+            Some(above) if kind == Kind::Folder => above.join(bytes_to_path(name)),
+            _ => fs::canonicalize(folder)?,
+        };
+        self.folder(folder, key, real)
+    }
+
+    /// What a folder holds, and for the index, if it is to be there, its state and whether that is new to it.
+    fn listing(&self, folder: &Path, key: &[u8]) -> io::Result<Listed<'a>> {
+        let Some((index, settled)) = self.known else { return Ok((Listing::read(folder)?.0, None)) };
+        // Before it is listed: what changes meanwhile shows next time.
+        let (stamp, now) = (Stamp::of(&fs::metadata(folder)?), SystemTime::now());
+        if let Some(listing) = index.get(key, stamp) {
+            return Ok((listing, Some((stamp, false))));
+        }
+        let (listing, is_whole) = Listing::read(folder)?;
+        Ok((listing, (is_whole && stamp.is_settled(now, settled)).then_some((stamp, true))))
+    }
+}
+
+/// A folder's entries, and what [`Record`] says of it besides.
+type Listed<'a> = (Listing<'a>, Option<(Stamp, bool)>);
+
+const SEPARATOR: &[u8] = std::path::MAIN_SEPARATOR_STR.as_bytes();
 
 fn has_extension(name: &[u8], extensions: &[String]) -> bool {
     extensions
@@ -124,7 +197,7 @@ mod tests {
             fs::write(path, b"").unwrap();
         }
         let classes = [("a".into(), 0), ("b".into(), 1), ("missing".into(), 2)];
-        let folder = scan(&root, &classes, &[".jpg".into(), ".png".into()]).unwrap();
+        let folder = scan(&root, &classes, &[".jpg".into(), ".png".into()], None).unwrap();
         let names: Vec<_> = (0..folder.files.len())
             .map(|i| folder.files.path(i).strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/"))
             .collect();

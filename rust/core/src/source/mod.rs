@@ -4,12 +4,14 @@ mod arrays;
 mod files;
 mod folder;
 mod given;
+mod index;
+mod listing;
 mod memory;
 mod read;
 
 pub use arrays::Arrays;
 pub use files::{Files, bytes_to_path};
-pub use folder::{Folder, scan};
+pub use folder::{Folder, IndexFile, scan};
 pub use given::Given;
 pub use memory::{Blobs, Bytes};
 pub use read::Buffer;

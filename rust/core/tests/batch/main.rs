@@ -1,5 +1,7 @@
 //! Batches: the same for any number of threads, errors in order, panics reported, threads joined.
 
+mod claims;
+mod memory;
 mod order;
 mod parts;
 mod rows;
@@ -36,7 +38,7 @@ fn arrays(n: usize) -> Source {
 fn pipeline(source: Source, ops: Vec<Op>, target: Target, decoder: Decoder) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
     let part = Part::new(Arc::new(source), (0..n as i64).collect(), plan(ops, channels)).unwrap();
-    Arc::new(Pipeline::new(vec![part], decoder, target, Pool::new(8)).unwrap())
+    Arc::new(Pipeline::new(vec![part], decoder, target, Pool::new(usize::MAX)).unwrap())
 }
 
 fn wait(epoch: &mut Epoch) -> Result<Finished> {

@@ -169,7 +169,7 @@ fn reduced(bytes: &[u8], denominator: usize, region: Option<Rect>) -> Option<Win
     let size = Size::new(header.size.height.div_ceil(denominator), header.size.width.div_ceil(denominator));
     let reduced = Reduced { denominator, region: region.unwrap_or(Rect::all(size)) };
     let mut out = Window::default();
-    let done = decoder.decode_reduced(bytes, &header, reduced, &mut Scratch::default(), &mut out);
+    let done = decoder.decode_reduced(bytes, &header, reduced, None, &mut Scratch::default(), &mut out);
     done.then(|| {
         assert_eq!((out.size, out.rect, out.channels), (size, reduced.region, 3));
         out
@@ -189,6 +189,17 @@ proptest! {
         let rect = region(whole.size, fractions);
         let part = reduced(&bytes, denominator, Some(rect)).unwrap();
         prop_assert_eq!(crop(&whole, rect), part.data);
+        // With a row index, which the first of them begins.
+        let indexes = RowIndexes::new(1, 1 << 16).unwrap();
+        let decoder = Decoder { fast: true, ..Decoder::default() };
+        let header = decoder.header(&bytes).unwrap();
+        for _ in 0..3 {
+            let rows = Some(Slot { indexes: &indexes, at: 0 });
+            let mut out = Window::default();
+            let reduced = Reduced { denominator, region: rect };
+            prop_assert!(decoder.decode_reduced(&bytes, &header, reduced, rows, &mut Scratch::default(), &mut out));
+            prop_assert_eq!(crop(&whole, rect), out.data);
+        }
     }
 }
 
@@ -207,5 +218,5 @@ fn reducing_is_left_alone_where_it_may_not_or_cannot_be() {
     let (exact, mut out) = (Decoder::default(), Window::default());
     let header = exact.header(&good).unwrap();
     let request = Reduced { denominator: 2, region: Rect::all(Size::new(20, 20)) };
-    assert!(!exact.decode_reduced(&good, &header, request, &mut Scratch::default(), &mut out));
+    assert!(!exact.decode_reduced(&good, &header, request, None, &mut Scratch::default(), &mut out));
 }

@@ -10,7 +10,7 @@ use std::sync::{
 
 use proptest::prelude::*;
 
-use super::{Decoder, Fallback, Format, Limits, Reduced, Scratch, sniff};
+use super::{Decoder, Fallback, Format, Limits, Reduced, RowIndexes, Scratch, Slot, sniff};
 use crate::{
     Error, Result,
     image::{Rect, Size, Window},
