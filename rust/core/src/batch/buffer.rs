@@ -223,23 +223,24 @@ impl Slots {
         Self { images: Arc::new(images), targets: Arc::new(targets), len, next: AtomicUsize::new(0) }
     }
 
-    /// A slot that no one has yet, or `None` when all are given out.
-    pub fn claim(&self) -> Option<Slot<'_>> {
+    /// Up to `most` slots that follow each other and no one has yet; none when all are given out.
+    pub fn claim(&self, most: usize) -> impl ExactSizeIterator<Item = Slot<'_>> {
         // Looking first keeps threads that come late from counting the counter round.
-        if self.next.load(Ordering::Relaxed) >= self.len {
-            return None;
-        }
-        let position = self.next.fetch_add(1, Ordering::Relaxed);
-        if position >= self.len {
-            return None;
-        }
-        let cut = |memory: &Memory| {
+        let first = match self.next.load(Ordering::Relaxed) {
+            next if next < self.len => self.next.fetch_add(most, Ordering::Relaxed).min(self.len),
+            _ => self.len,
+        };
+        let cut = |memory: &Memory, position: usize| {
             let bytes = memory.len / self.len;
             // SAFETY: position < len, so the slot is within the memory, which lives as long as self. The counter
             // gives each position out once, and slots do not overlap, so this is the only access to these bytes.
             unsafe { std::slice::from_raw_parts_mut(memory.start.as_ptr().add(position * bytes), bytes) }
         };
-        Some(Slot { position, image: cut(&self.images), target: cut(&self.targets) })
+        (first..self.len.min(first + most)).map(move |position| Slot {
+            position,
+            image: cut(&self.images, position),
+            target: cut(&self.targets, position),
+        })
     }
 
     /// The memory of all images.
@@ -288,16 +289,23 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    while let Some(slot) = slots.claim() {
-                        slot.image.iter_mut().for_each(|b| *b += 1);
-                        slot.target[0] += 1;
+                    for most in (1..9).cycle() {
+                        let claimed = slots.claim(most);
+                        if claimed.len() == 0 {
+                            break;
+                        }
+                        for slot in claimed {
+                            slot.image.iter_mut().for_each(|b| *b += 1);
+                            slot.target[0] += slot.position as u8;
+                        }
                     }
                 });
             }
         });
-        assert!(slots.claim().is_none());
+        assert_eq!(slots.claim(3).len(), 0);
         // SAFETY: the threads are joined, so nobody writes any more.
-        let images = unsafe { std::slice::from_raw_parts(slots.images().start().as_ptr(), 3000) };
-        assert!(images.iter().all(|&b| b == 1));
+        let bytes = |memory: &Memory| unsafe { std::slice::from_raw_parts(memory.start().as_ptr(), memory.len()) };
+        assert!(bytes(slots.images()).iter().all(|&b| b == 1));
+        assert!(bytes(slots.targets()).iter().enumerate().all(|(position, &b)| b == position as u8));
     }
 }

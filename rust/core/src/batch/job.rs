@@ -1,11 +1,11 @@
-//! A batch in the making: threads claim its samples one by one.
+//! A batch in the making: threads claim its samples, one by one or a few at a time.
 
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -30,7 +30,8 @@ pub struct Batch {
     loose: Option<Mutex<Loose>>,
     /// The samples that are not done.
     left: AtomicUsize,
-    failed: AtomicBool,
+    /// The position of the failed sample that comes first in the batch; behind the last where none failed.
+    failed: AtomicUsize,
     /// The failed sample that comes first in the batch, whichever thread found it.
     error: Mutex<Option<(usize, Error)>>,
 }
@@ -101,32 +102,42 @@ impl Batch {
             slots: Slots::new(images, targets, len),
             loose,
             left: AtomicUsize::new(len),
-            failed: AtomicBool::new(false),
+            failed: AtomicUsize::new(len),
             error: Mutex::default(),
         }))
     }
 
     /// Makes samples until none is left to claim, or `go_on` says no. Returns whether this made the last one.
     pub fn work(&self, scratch: &mut Scratch, mut go_on: impl FnMut() -> bool) -> bool {
+        let most = self.pipeline.samples_at_once();
         let mut last = false;
         while go_on() {
-            let Some(slot) = self.slots.claim() else { break };
-            let position = slot.position;
-            if let Some(&(next, _)) = self.samples.get(position + 1) {
-                self.pipeline.prefetch(next);
+            let slots = self.slots.claim(most);
+            let claimed = slots.len();
+            if claimed == 0 {
+                break;
             }
-            // Slots are claimed in order: after a failure the samples that are still unclaimed all come later in the
-            // batch, so leaving them out does not change which error is reported.
-            if !self.failed.load(Ordering::Relaxed) {
-                let outcome = catch_unwind(AssertUnwindSafe(|| self.make(slot, scratch)));
-                if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
-                    self.fail(position, error);
-                }
-            }
-            // Release what was written to the slot; who sees that none is left acquires all of it.
-            last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
+            slots.for_each(|slot| self.fill(slot, scratch));
+            // Release what was written to the slots; who sees that none is left acquires all of it.
+            last = self.left.fetch_sub(claimed, Ordering::AcqRel) == claimed;
         }
         last
+    }
+
+    /// Makes one sample, or notes why that failed.
+    fn fill(&self, slot: Slot<'_>, scratch: &mut Scratch) {
+        let position = slot.position;
+        if let Some(&(next, _)) = self.samples.get(position + 1) {
+            self.pipeline.prefetch(next);
+        }
+        // What comes later in the batch than a failure is left out: it does not change which error is reported.
+        if self.failed.load(Ordering::Relaxed) < position {
+            return;
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.make(slot, scratch)));
+        if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
+            self.fail(position, error);
+        }
     }
 
     fn sample(&self, position: usize) -> Sample<'_> {
@@ -156,7 +167,7 @@ impl Batch {
     }
 
     fn fail(&self, position: usize, error: Error) {
-        self.failed.store(true, Ordering::Relaxed);
+        self.failed.fetch_min(position, Ordering::Relaxed);
         let mut first = lock(&self.error);
         if first.as_ref().is_none_or(|(first, _)| position < *first) {
             *first = Some((position, error));

@@ -26,6 +26,36 @@ pub(super) fn scalar<const N: usize>(bytes: &[u8], values: &[[u8; N]; 256], out:
     }
 }
 
+/// The values of three planes, pixel by pixel. `scratch` has room for the values of all.
+pub(crate) fn interleaved_planes<const N: usize>(
+    planes: [&[u8]; 3],
+    tables: &[Table<'_, N>; 3],
+    scratch: &mut [[u8; N]],
+    out: &mut [[u8; N]],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if N <= 4 && super::avx512::is_available() {
+        let len = planes[0].len();
+        let (red, rest) = scratch.split_at_mut(len);
+        let (green, rest) = rest.split_at_mut(len);
+        let made = [red, green, &mut rest[..len]];
+        for ((plane, table), made) in planes.iter().zip(tables).zip(made) {
+            values(plane, *table, made);
+        }
+        // SAFETY: the CPU has what the kernel is compiled for, as was checked above.
+        return unsafe {
+            super::avx512_rows::interleave([&scratch[..len], &scratch[len..2 * len], &scratch[2 * len..3 * len]], out)
+        };
+    }
+    let (out, _) = out.as_chunks_mut::<3>();
+    let values = tables.map(|table| table.values);
+    for (i, out) in out.iter_mut().enumerate() {
+        for c in 0..3 {
+            out[c] = values[c][usize::from(planes[c][i])];
+        }
+    }
+}
+
 /// Values of channel `channel` of a row of `C`-channel pixels.
 #[inline]
 pub(crate) fn plane<const N: usize, const C: usize>(
