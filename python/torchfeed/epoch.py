@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Epoch"]
 
+_profiler_enabled: Any = torch._C._autograd._profiler_enabled  # noqa: SLF001
 _RecordFunctionFast: Any = getattr(torch._C._profiler, "_RecordFunctionFast", record_function)  # noqa: SLF001
 
 
@@ -137,7 +138,7 @@ def _recorded(name: str) -> AbstractContextManager[Any]:
 
     Where no profiler of this thread runs, that is by a class of torch's for which it takes a thirtieth of the time.
     """
-    return record_function(name) if torch.autograd._profiler_enabled() else _RecordFunctionFast(name)  # noqa: SLF001
+    return record_function(name) if _profiler_enabled() else _RecordFunctionFast(name)
 
 
 def _draw_base_seed(loader: DataLoader[Any]) -> int:

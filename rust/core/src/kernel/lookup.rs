@@ -42,10 +42,9 @@ pub(crate) fn interleaved_planes<const N: usize>(
         for ((plane, table), made) in planes.iter().zip(tables).zip(made) {
             values(plane, *table, made);
         }
+        let made = [&scratch[..len], &scratch[len..2 * len], &scratch[2 * len..3 * len]];
         // SAFETY: the CPU has what the kernel is compiled for, as was checked above.
-        return unsafe {
-            super::avx512_rows::interleave([&scratch[..len], &scratch[len..2 * len], &scratch[2 * len..3 * len]], out)
-        };
+        return unsafe { super::avx512_rows::interleave(made, out) };
     }
     let (out, _) = out.as_chunks_mut::<3>();
     let values = tables.map(|table| table.values);
