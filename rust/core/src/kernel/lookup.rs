@@ -101,13 +101,24 @@ mod tests {
         scalar(bytes, &values, &mut out);
         assert_eq!(out, expected);
         out.fill([7; N]);
-        super::values(bytes, Table { values: &values, planes: &planes }, &mut out);
+        let table = Table { values: &values, planes: &planes };
+        super::values(bytes, table, &mut out);
+        assert_eq!(out, expected);
+        // The same bytes as three planes, each with a table of its own.
+        let n = bytes.len() / 3;
+        let colors = [0, 1, 2].map(|c| &bytes[c * n..][..n]);
+        let other = values.map(|value| value.map(|byte| byte ^ 0x5a));
+        let other_planes = planes.map(|plane: [u8; 256]| plane.map(|byte| byte ^ 0x5a));
+        let tables = [table, Table { values: &other, planes: &other_planes }, table];
+        let expected: Vec<_> = (0..3 * n).map(|i| tables[i % 3].values[usize::from(colors[i % 3][i / 3])]).collect();
+        let (mut scratch, mut out) = (vec![[7; N]; 3 * n + 1], vec![[7; N]; 3 * n]);
+        interleaved_planes(colors, &tables, &mut scratch, &mut out);
         assert_eq!(out, expected);
     }
 
     proptest! {
         #[test]
-        fn values_are_looked_up(bytes in prop::collection::vec(any::<u8>(), 0..300), key in any::<u8>()) {
+        fn values_are_looked_up(bytes in prop::collection::vec(any::<u8>(), 0..900), key in any::<u8>()) {
             check::<1>(&bytes, key);
             check::<2>(&bytes, key);
             check::<4>(&bytes, key);
