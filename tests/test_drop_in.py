@@ -283,6 +283,17 @@ def test_pin_memory_without_a_device_warns_as_torch_does() -> None:
     assert not images.is_pinned()
 
 
+def test_a_profiler_shows_batches_as_it_shows_torch_s() -> None:
+    for cls in (TorchDataLoader, DataLoader):
+        loader = cls(native(), 4)
+        list(loader)  # without a profiler
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            list(loader)
+        found = [e for e in profile.events() or [] if e.name.startswith("enumerate(DataLoader)#")]
+        assert len(found) == len(loader) + 1, cls
+        assert all(event.is_user_annotation for event in found)
+
+
 def test_shuffled_samples_of_both_paths_are_the_same() -> None:
     """Without random transforms nothing tells our batches from those of torch and a plain dataset."""
     for workers in (0, 2):

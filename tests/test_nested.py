@@ -17,7 +17,7 @@ from torchvision import datasets as their_datasets
 from pictures import in_memory, pixels
 from replay import same, theirs
 from test_batch import equal
-from torchfeed import DataLoader, explain
+from torchfeed import DataLoader, _native, explain
 from torchfeed import transforms as T
 
 RESIZE = theirs.Compose([theirs.Resize((8, 9)), theirs.ToTensor()])
@@ -149,6 +149,13 @@ def test_indices_of_any_kind(name: str, workers: int) -> None:
         assert issubclass(got, expected)
     else:
         equal(got, expected)
+
+
+@pytest.mark.parametrize("odd", [-1, 3, 2**70, True, 1.0, "a", np.int64(1), torch.tensor(1), None])
+def test_only_plain_indices_are_taken_as_they_are(odd: Any) -> None:
+    assert _native.are_indices([], 3)
+    assert _native.are_indices([0, 2, 2], 3)
+    assert not _native.are_indices([0, odd, 2], 3)
 
 
 def test_tensors_that_torch_indexes_itself() -> None:

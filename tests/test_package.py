@@ -7,6 +7,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -40,6 +42,35 @@ def test_version_is_the_crates() -> None:
     (crate,) = re.findall(r'^\[workspace\.package\]\nversion = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
     assert torchfeed.__version__ == version("torchfeed") == crate
     assert f"## {crate}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_import_loads_nothing_else() -> None:
+    """Whoever imports it and does not use it waits for nothing."""
+    loaded = (
+        "{name for name in sys.modules if name.split('.')[0] in {'torchfeed', 'torch', 'numpy', 'PIL', 'argparse'}}"
+    )
+    assert run_python(f"import sys, torchfeed; print(sorted({loaded}))") == "['torchfeed', 'torchfeed.explain']\n"
+
+
+@pytest.mark.parametrize("name", ["DataLoader", "datasets", "explain", "one_hot", "transforms"])
+def test_names_can_be_asked_for_first(name: str) -> None:
+    """By which modules are loaded in different orders."""
+    said = run_python(f"from torchfeed import {name}; print(getattr({name}, '__module__', {name}.__name__))")
+    value = getattr(torchfeed, name)
+    assert said.strip() == getattr(value, "__module__", value.__name__)
+
+
+def test_modules_hide_no_names() -> None:
+    assert set(torchfeed.__all__) <= set(dir(torchfeed))
+    for name in MODULES:
+        importlib.import_module(name)
+    assert inspect.isfunction(torchfeed.explain)
+    with pytest.raises(AttributeError, match="module 'torchfeed' has no attribute 'Dataloader'"):
+        torchfeed.Dataloader  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_little_is_required() -> None:

@@ -3,14 +3,20 @@
 >>> from torchfeed import DataLoader, datasets, transforms
 """
 
-from . import datasets, transforms
-from .batch import default_collate, one_hot
-from .decode import get_max_pixels, set_max_pixels
-from .device import to_device
-from .errors import DecodeError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# A module of the same name, which would take its place whenever it is imported first.
 from .explain import explain
-from .loader import DataLoader
-from .version import __version__
+
+if TYPE_CHECKING:
+    from . import datasets, transforms
+    from .batch import default_collate, one_hot
+    from .decode import get_max_pixels, set_max_pixels
+    from .device import to_device
+    from .errors import DecodeError
+    from .loader import DataLoader
+    from .version import __version__
 
 __all__ = [
     "DataLoader",
@@ -25,3 +31,30 @@ __all__ = [
     "to_device",
     "transforms",
 ]
+
+# Loaded when it is asked for: most of it needs Pillow, and programs import many a package that they do not use.
+_MODULES = {
+    "DataLoader": "loader",
+    "DecodeError": "errors",
+    "__version__": "version",
+    "default_collate": "batch",
+    "get_max_pixels": "decode",
+    "one_hot": "batch",
+    "set_max_pixels": "decode",
+    "to_device": "device",
+}
+
+if not TYPE_CHECKING:  # for which every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name in {"datasets", "transforms"}:
+            return import_module(f".{name}", __name__)
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

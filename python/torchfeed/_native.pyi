@@ -2,7 +2,20 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, TypeAlias, final
 
-__all__ = ["Epoch", "Labels", "Op", "Part", "Pipeline", "RowIndexes", "Source", "Tensor", "one_hot", "scan", "stack"]
+__all__ = [
+    "Epoch",
+    "Labels",
+    "Op",
+    "Part",
+    "Pipeline",
+    "RowIndexes",
+    "Source",
+    "Tensor",
+    "are_indices",
+    "one_hot",
+    "scan",
+    "stack",
+]
 
 _Dtype: TypeAlias = tuple[int, int]
 
@@ -131,5 +144,6 @@ class Epoch:
     def next(self, timeout: float | None = None) -> tuple[Tensor, Tensor] | None: ...
     def close(self) -> None: ...
 
+def are_indices(values: list[Any], length: int) -> bool: ...
 def stack(tensors: Sequence[tuple[int, Sequence[int]]], shape: Sequence[int], dtype: _Dtype) -> Tensor: ...
 def one_hot(address: int, length: int, classes: int, on: bytes, off: bytes, dtype: _Dtype) -> Tensor: ...

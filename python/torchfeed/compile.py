@@ -180,4 +180,5 @@ def to_tensors(batch: tuple[_native.Tensor, _native.Tensor] | None) -> tuple[Ten
     """Takes over the memory of a finished batch."""
     assert batch is not None, "without a timeout there is always a batch"
     images, targets = batch
-    return from_dlpack(images), from_dlpack(targets)
+    # The capsules themselves: else torch first asks each for its device and its versions.
+    return from_dlpack(images.__dlpack__()), from_dlpack(targets.__dlpack__())

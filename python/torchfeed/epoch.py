@@ -5,14 +5,19 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.autograd.profiler import record_function
 
 if TYPE_CHECKING:
     from .loader import DataLoader
 
 __all__ = ["Epoch"]
+
+_profiler_enabled: Any = torch._C._autograd._profiler_enabled  # noqa: SLF001
+_RecordFunctionFast: Any = getattr(torch._C._profiler, "_RecordFunctionFast", record_function)  # noqa: SLF001
 
 
 class Epoch(Iterator[Any], ABC):
@@ -83,7 +88,7 @@ class Epoch(Iterator[Any], ABC):
         return len(self._index_sampler)
 
     def __next__(self) -> Any:
-        with torch.autograd.profiler.record_function(self._name):
+        with _recorded(self._name):
             if not self._closed and not self._pending:
                 self._fill()
             if self._closed or not self._pending:
@@ -101,9 +106,10 @@ class Epoch(Iterator[Any], ABC):
             self._position.advance()
             raise self._pending.pop(0)
         # Not passed, nor counted, on Ctrl-C: the batch is still there for whoever asks again or saves the position.
-        ready = self._ready()
-        submitted = [number for number, entry in enumerate(self._pending) if not isinstance(entry, Exception)]
-        entry = self._pending.pop(submitted[ready])
+        ready = number = self._ready()
+        if ready:
+            number = [at for at, entry in enumerate(self._pending) if not isinstance(entry, Exception)][ready]
+        entry = self._pending.pop(number)
         self._position.advance()
         return self._take(ready, entry)
 
@@ -125,6 +131,14 @@ class Epoch(Iterator[Any], ABC):
                 self._pending.append(self._submit(self._places(drawn)))
             except Exception as error:  # noqa: BLE001  (raised when its turn comes, after the batches before it)
                 self._pending.append(error)
+
+
+def _recorded(name: str) -> AbstractContextManager[Any]:
+    """Shows the making of a batch to a profiler under the name, as torch's iterators do.
+
+    Where no profiler of this thread runs, that is by a class of torch's for which it takes a thirtieth of the time.
+    """
+    return record_function(name) if _profiler_enabled() else _RecordFunctionFast(name)
 
 
 def _draw_base_seed(loader: DataLoader[Any]) -> int:

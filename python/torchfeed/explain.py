@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-from torch.utils.data import default_collate as torch_default_collate
-
-from .batch import default_collate
-from .compile import compile_leaves
-from .loader import DataLoader
-from .recognize import Unrecognized, class_name, describe
-from .recognize.leaf import Leaf
-from .resolve import Gathered, Split
+if TYPE_CHECKING:
+    from .loader import DataLoader
+    from .recognize.leaf import Leaf
 
 __all__ = ["explain"]
 
@@ -39,6 +33,11 @@ def explain(loader: Any) -> str:
         batch      torch.float32, shape (64, 3, 224, 224)
         device     cpu
     """
+    from .compile import compile_leaves  # noqa: PLC0415  (this module is loaded with the package, those need not be)
+    from .loader import DataLoader  # noqa: PLC0415
+    from .recognize import Unrecognized  # noqa: PLC0415
+    from .resolve import Gathered, Split  # noqa: PLC0415
+
     inner = getattr(loader, "loader", loader)
     if not isinstance(inner, DataLoader):
         raise TypeError(f"explain() takes a torchfeed.DataLoader, not {type(inner).__name__}")
@@ -90,6 +89,8 @@ def _decode(loader: DataLoader[Any]) -> str:
 
 
 def _transform(leaf: Leaf) -> str:
+    from PIL import Image  # noqa: PLC0415
+
     geometry = ", ".join(leaf.plan.names) or "nothing"
     if leaf.plan.kind is Image.Image:
         return f"{geometry}, then a PIL image"
@@ -97,6 +98,11 @@ def _transform(leaf: Leaf) -> str:
 
 
 def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:
+    from torch.utils.data import default_collate as torch_default_collate  # noqa: PLC0415
+
+    from .batch import default_collate  # noqa: PLC0415
+    from .recognize import class_name, describe  # noqa: PLC0415
+
     steps: list[Any] = [leaf.joint] if leaf.joint else list(leaf.plan.rest)
     if leaf.target_transform is not None and leaf.joint is None:
         steps.append(leaf.target_transform)

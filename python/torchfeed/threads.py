@@ -5,8 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -38,15 +37,10 @@ def _close_all() -> None:
         epoch.close()
 
 
-@contextmanager
-def _held_at_exit() -> Generator[None]:
-    """Keeps from a daemon thread what goes wrong because the interpreter ends."""
-    try:
-        yield
-    except Exception:
-        if _exiting.is_set() and threading.current_thread().daemon:
-            threading.Event().wait()  # for ever, as Python itself holds daemon threads up at exit
-        raise
+def _hold_at_exit() -> None:
+    """Keeps from a daemon thread what went wrong because the interpreter ends."""
+    if _exiting.is_set() and threading.current_thread().daemon:
+        threading.Event().wait()  # for ever, as Python itself holds daemon threads up at exit
 
 
 class _Submitted(NamedTuple):
@@ -99,16 +93,22 @@ class NativeEpoch(Epoch):
         return torch.empty(shape, dtype=table.dtype, pin_memory=True, memory_format=self._memory_format)
 
     def _ready(self) -> int:
-        with _held_at_exit():
+        try:
             position = self._native.wait(self._timeout, in_order=self._in_order)
+        except Exception:
+            _hold_at_exit()
+            raise
         if position is None:
             self.close()
             raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
         return position
 
     def _take(self, position: int, submitted: _Submitted) -> Any:
-        with _held_at_exit():
+        try:
             images, targets = to_tensors(self._native.take(position))
+        except Exception:
+            _hold_at_exit()
+            raise
         collated: Any = targets
         if submitted.targets is not None:
             collated = self._collate_targets(submitted.targets)

@@ -8,6 +8,7 @@ use std::{
 use pyo3::{
     exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
+    types::{PyInt, PyList},
 };
 use torchfeed_core::{
     Error,
@@ -140,6 +141,14 @@ impl Drop for Epoch {
         // Joining must not hold the GIL, which a worker may be waiting for.
         Python::attach(|py| self.close(py));
     }
+}
+
+/// Whether all `values` are plain ints in `0..length`.
+#[pyfunction]
+pub(crate) fn are_indices(values: &Bound<'_, PyList>, length: usize) -> bool {
+    values.iter().all(|value| {
+        value.is_exact_instance_of::<PyInt>() && value.extract::<usize>().is_ok_and(|value| value < length)
+    })
 }
 
 /// Blocks for [`stack`] and [`one_hot`], recycled over the whole process.

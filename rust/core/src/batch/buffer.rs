@@ -261,20 +261,21 @@ impl Slots {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A slot that no one has yet, or `None` when all are given out.
-    pub(super) fn claim(&self) -> Option<Slot<'_>> {
+    /// Up to `most` slots that follow each other and no one has yet; none when all are given out.
+    pub(super) fn claim(&self, most: usize) -> impl ExactSizeIterator<Item = Slot<'_>> {
         // Looking first keeps threads that come late from counting the counter round.
-        if self.next.load(Ordering::Relaxed) >= self.len {
-            return None;
-        }
-        let position = self.next.fetch_add(1, Ordering::Relaxed);
-        if position >= self.len {
-            return None;
-        }
+        let first = match self.next.load(Ordering::Relaxed) {
+            next if next < self.len => self.next.fetch_add(most, Ordering::Relaxed).min(self.len),
+            _ => self.len,
+        };
         // SAFETY: position < len, and the memory is not handed out before this slot is done. The counter gives each
         // position out once, and slots do not overlap, so this is the only access to these bytes.
-        let cut = |strip: &'_ Strip| unsafe { strip.cut(position) };
-        Some(Slot { position, image: self.images.get().map_or(&mut [], cut), target: cut(&self.targets) })
+        let cut = |strip: &Strip, position| unsafe { strip.cut(position) };
+        (first..self.len.min(first + most)).map(move |position| Slot {
+            position,
+            image: self.images.get().map_or(&mut [], |images| cut(images, position)),
+            target: cut(&self.targets, position),
+        })
     }
 
     /// Takes `count` slots back, which the caller has let go of. Returns whether they were the last.
@@ -313,22 +314,30 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    while let Some(mut slot) = slots.claim() {
-                        slots.provide(&mut slot, &images);
-                        slot.image.iter_mut().for_each(|b| *b += 1);
-                        slot.target[0] += 1;
-                        assert!(slots.hand_out().1.is_none(), "this slot is not done");
-                        slots.done(1);
+                    for most in (1..9).cycle() {
+                        let claimed = slots.claim(most);
+                        let count = claimed.len();
+                        if count == 0 {
+                            break;
+                        }
+                        for mut slot in claimed {
+                            slots.provide(&mut slot, &images);
+                            slot.image.iter_mut().for_each(|b| *b += 1);
+                            slot.target[0] += slot.position as u8;
+                        }
+                        assert!(slots.hand_out().1.is_none(), "these slots are not done");
+                        slots.done(count);
                     }
                 });
             }
         });
-        assert!(slots.claim().is_none());
+        assert_eq!(slots.claim(3).len(), 0);
         let (Some(images), Some(targets)) = slots.hand_out() else { panic!("all are done") };
-        assert_eq!(targets.len(), 300);
+        assert_eq!((images.len(), targets.len()), (3000, 300));
         // SAFETY: the threads are joined, so nobody writes any more.
-        let images = unsafe { std::slice::from_raw_parts(images.start().as_ptr(), images.len()) };
-        assert!(images.len() == 3000 && images.iter().all(|&b| b == 1));
+        let bytes = |memory: &Memory| unsafe { std::slice::from_raw_parts(memory.start().as_ptr(), memory.len()) };
+        assert!(bytes(&images).iter().all(|&b| b == 1));
+        assert!(bytes(&targets).iter().enumerate().all(|(position, &b)| b == position as u8));
         assert!(slots.hand_out().0.is_none());
     }
 }

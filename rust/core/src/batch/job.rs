@@ -1,4 +1,4 @@
-//! A batch in the making: threads claim its samples one by one.
+//! A batch in the making: threads claim its samples, one by one or a few at a time.
 
 use std::{
     any::Any,
@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -31,7 +31,8 @@ pub struct Batch {
     size: OnceLock<Size>,
     /// The samples that have another size, by position.
     odd: Mutex<BTreeMap<usize, Size>>,
-    failed: AtomicBool,
+    /// The position of the failed sample that comes first in the batch; behind the last where none failed.
+    failed: AtomicUsize,
     /// The failed sample that comes first in the batch, whichever thread found it.
     error: Mutex<Option<(usize, Error)>>,
 }
@@ -99,31 +100,42 @@ impl Batch {
             slots: Slots::new(images, targets, len),
             size: size.map_or_else(OnceLock::new, OnceLock::from),
             odd: Mutex::default(),
-            failed: AtomicBool::new(false),
+            failed: AtomicUsize::new(len),
             error: Mutex::default(),
         }))
     }
 
     /// Makes samples until none is left to claim, or `go_on` says no. Returns whether this made the last one.
     pub fn work(&self, scratch: &mut Scratch, mut go_on: impl FnMut() -> bool) -> bool {
+        let most = self.pipeline.samples_at_once();
         let mut last = false;
         while go_on() {
-            let Some(mut slot) = self.slots.claim() else { break };
-            let position = slot.position;
-            if let Some(&(next, _)) = self.samples.get(position + 1) {
-                self.pipeline.prefetch(next);
+            let slots = self.slots.claim(most);
+            let claimed = slots.len();
+            if claimed == 0 {
+                break;
             }
-            // Slots are claimed in order: after a failure the samples that are still unclaimed all come later in the
-            // batch, so leaving them out does not change which error is reported.
-            if !self.failed.load(Ordering::Relaxed) {
-                let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&mut slot, scratch)));
-                if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
-                    self.fail(position, error);
-                }
-            }
-            last = self.slots.done(1);
+            slots.for_each(|slot| self.fill(slot, scratch));
+            last = self.slots.done(claimed);
         }
         last
+    }
+
+    /// Makes one sample, or notes why that failed.
+    fn fill<'a>(&'a self, mut slot: Slot<'a>, scratch: &mut Scratch) {
+        let position = slot.position;
+        if let Some(&(next, _)) = self.samples.get(position + 1) {
+            self.pipeline.prefetch(next);
+        }
+        // Only what comes behind a failed sample is left out: one before it may have been claimed and not looked at yet,
+        // and if it fails too, its error is the one to report.
+        if self.failed.load(Ordering::Relaxed) < position {
+            return;
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&mut slot, scratch)));
+        if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
+            self.fail(position, error);
+        }
     }
 
     fn sample(&self, position: usize) -> Sample<'_> {
@@ -154,7 +166,7 @@ impl Batch {
     }
 
     fn fail(&self, position: usize, error: Error) {
-        self.failed.store(true, Ordering::Relaxed);
+        self.failed.fetch_min(position, Ordering::Relaxed);
         let mut first = lock(&self.error);
         if first.as_ref().is_none_or(|(first, _)| position < *first) {
             *first = Some((position, error));

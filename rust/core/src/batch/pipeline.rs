@@ -32,7 +32,12 @@ pub struct Pipeline {
     form: Form,
     output_size: Option<Size>,
     row_indexes: Option<Arc<RowIndexes>>,
+    samples_at_once: usize,
 }
+
+/// Bytes, read and written, of the samples that a thread takes at once: a few microseconds' work, before which it looks
+/// at the clock and the counters that all threads share.
+const BYTES_AT_ONCE: usize = 1 << 16;
 
 impl Pipeline {
     /// A pipeline; `pool` is the memory of its batches.
@@ -50,7 +55,23 @@ impl Pipeline {
             *end += part.len();
             Some(*end)
         });
-        Ok(Self { ends: ends.collect(), parts, decoder, target, pool, form, output_size, row_indexes: None })
+        let mut this = Self {
+            ends: ends.collect(),
+            parts,
+            decoder,
+            target,
+            pool,
+            form,
+            output_size,
+            row_indexes: None,
+            samples_at_once: 1,
+        };
+        // Of the time that anything but pixels in memory takes, its bytes say little.
+        let read = this.parts.iter().map(|part| part.source().image_bytes()).try_fold(0, |most, b| Some(b?.max(most)));
+        if let (Some(read), Some(size)) = (read, output_size) {
+            this.samples_at_once = (BYTES_AT_ONCE / read.saturating_add(this.image_bytes(size)).max(1)).max(1);
+        }
+        Ok(this)
     }
 
     /// The same pipeline with memory for row indexes of its JPEGs, if it may have any. What it makes is the same.
@@ -101,6 +122,11 @@ impl Pipeline {
     #[must_use]
     pub const fn output_size(&self) -> Option<Size> {
         self.output_size
+    }
+
+    /// The number of samples that a thread takes at once.
+    pub(super) const fn samples_at_once(&self) -> usize {
+        self.samples_at_once
     }
 
     /// Bytes of an output image of `size`.

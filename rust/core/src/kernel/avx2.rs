@@ -40,7 +40,7 @@ macro_rules! with_avx2 {
 with_avx2! {
     scalar::resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize);
     scalar::resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]);
-    rows::move_rows(from: Rows<'_>, columns: Columns, out: &mut [u8]);
+    rows::move_rows(from: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]);
     rows::split_rows(from: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]);
 }
 

@@ -26,6 +26,35 @@ pub(super) fn scalar<const N: usize>(bytes: &[u8], values: &[[u8; N]; 256], out:
     }
 }
 
+/// The values of three planes, pixel by pixel. `scratch` has room for the values of all.
+pub(crate) fn interleaved_planes<const N: usize>(
+    planes: [&[u8]; 3],
+    tables: &[Table<'_, N>; 3],
+    scratch: &mut [[u8; N]],
+    out: &mut [[u8; N]],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if N <= 4 && super::avx512::is_available() {
+        let len = planes[0].len();
+        let (red, rest) = scratch.split_at_mut(len);
+        let (green, rest) = rest.split_at_mut(len);
+        let made = [red, green, &mut rest[..len]];
+        for ((plane, table), made) in planes.iter().zip(tables).zip(made) {
+            values(plane, *table, made);
+        }
+        let made = [&scratch[..len], &scratch[len..2 * len], &scratch[2 * len..3 * len]];
+        // SAFETY: the CPU has what the kernel is compiled for, as was checked above.
+        return unsafe { super::avx512_rows::interleave(made, out) };
+    }
+    let (out, _) = out.as_chunks_mut::<3>();
+    let values = tables.map(|table| table.values);
+    for (i, out) in out.iter_mut().enumerate() {
+        for c in 0..3 {
+            out[c] = values[c][usize::from(planes[c][i])];
+        }
+    }
+}
+
 /// Values of channel `channel` of a row of `C`-channel pixels.
 #[inline]
 pub(crate) fn plane<const N: usize, const C: usize>(
@@ -72,13 +101,24 @@ mod tests {
         scalar(bytes, &values, &mut out);
         assert_eq!(out, expected);
         out.fill([7; N]);
-        super::values(bytes, Table { values: &values, planes: &planes }, &mut out);
+        let table = Table { values: &values, planes: &planes };
+        super::values(bytes, table, &mut out);
+        assert_eq!(out, expected);
+        // The same bytes as three planes, each with a table of its own.
+        let n = bytes.len() / 3;
+        let colors = [0, 1, 2].map(|c| &bytes[c * n..][..n]);
+        let other = values.map(|value| value.map(|byte| byte ^ 0x5a));
+        let other_planes = planes.map(|plane: [u8; 256]| plane.map(|byte| byte ^ 0x5a));
+        let tables = [table, Table { values: &other, planes: &other_planes }, table];
+        let expected: Vec<_> = (0..3 * n).map(|i| tables[i % 3].values[usize::from(colors[i % 3][i / 3])]).collect();
+        let (mut scratch, mut out) = (vec![[7; N]; 3 * n + 1], vec![[7; N]; 3 * n]);
+        interleaved_planes(colors, &tables, &mut scratch, &mut out);
         assert_eq!(out, expected);
     }
 
     proptest! {
         #[test]
-        fn values_are_looked_up(bytes in prop::collection::vec(any::<u8>(), 0..300), key in any::<u8>()) {
+        fn values_are_looked_up(bytes in prop::collection::vec(any::<u8>(), 0..900), key in any::<u8>()) {
             check::<1>(&bytes, key);
             check::<2>(&bytes, key);
             check::<4>(&bytes, key);

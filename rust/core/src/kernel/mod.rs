@@ -1,6 +1,6 @@
 //! The loops over pixels. The bodies are in [`scalar`] and [`rows`]; [`avx2`] has the same bodies compiled for wider
 //! registers, and one of its own where the compiler finds no good one; [`avx512`] has a table look-up and a resize of its
-//! own. Which runs is chosen at run time. All give the same bits: all arithmetic is on integers, and tests run each on
+//! own, [`avx512_rows`] moves rows and pixels. Which runs is chosen at run time. All give the same bits: all arithmetic is on integers, and tests run each on
 //! the same input.
 #![allow(unsafe_code)]
 
@@ -8,6 +8,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_rows;
 pub(crate) mod lookup;
 mod rows;
 pub(crate) mod scalar;
@@ -52,6 +54,10 @@ mod up_to_avx2 {
         /// See the function of that name above.
         scalar::resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize)
     );
+    kernel!(
+        /// See the function of that name below.
+        rows::move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8])
+    );
 }
 
 kernel!(
@@ -63,10 +69,15 @@ kernel!(
     scalar::resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8])
 );
 
-kernel!(
-    /// Copies rows of bytes to the rows of a plane.
-    rows::move_rows(rows: Rows<'_>, columns: Columns, out: &mut [u8])
-);
+/// Copies rows of bytes to the rows of a plane; what is beside the columns becomes `fill`.
+pub(crate) fn move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if columns.stride <= avx512_rows::BLOCK && avx512::is_available() {
+        // SAFETY: the CPU has what the kernel is compiled for, as was checked on the line above.
+        return unsafe { avx512_rows::move_rows(rows, columns, fill, out) };
+    }
+    up_to_avx2::move_rows(rows, columns, fill, out);
+}
 kernel!(
     /// Copies rows of RGB pixels to the rows of three planes, one for each colour.
     rows::split_rows(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3])

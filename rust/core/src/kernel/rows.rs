@@ -28,9 +28,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Copies rows of bytes.
+/// Copies rows of bytes; what is beside the columns becomes `fill`.
 #[inline(always)]
-pub(super) fn move_rows(rows: Rows<'_>, columns: Columns, out: &mut [u8]) {
+pub(super) fn move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]) {
+    if columns.len < columns.stride {
+        out.fill(fill);
+    }
     match rows.reversed {
         true => move_rows_as::<true>(rows, columns, out),
         false => move_rows_as::<false>(rows, columns, out),
@@ -93,6 +96,14 @@ fn split_row<const REVERSED: bool>(from: &[[u8; 3]], [red, green, blue]: [&mut [
     }
 }
 
+/// Writes three planes of values pixel by pixel.
+pub(super) fn interleave<const N: usize>([red, green, blue]: [&[[u8; N]]; 3], out: &mut [[u8; N]]) {
+    let (out, _) = out.as_chunks_mut::<3>();
+    for (((out, &red), &green), &blue) in out.iter_mut().zip(red).zip(green).zip(blue) {
+        *out = [red, green, blue];
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -124,12 +135,15 @@ mod tests {
                     }
                 }
                 for best in [false, true] {
-                    let mut out = vec![7; expected.len()];
+                    let (mut out, fill) = (vec![7; expected.len()], 7);
+                    if channels == 1 {
+                        out[..height * columns.stride].fill(8); // all of it is written
+                    }
                     let (red, rest) = out.split_at_mut(height * columns.stride);
                     let (green, blue) = rest.split_at_mut(height * columns.stride);
                     match (channels, best) {
-                        (1, false) => move_rows(rows, columns, red),
-                        (1, true) => kernel::move_rows(rows, columns, red),
+                        (1, false) => move_rows(rows, columns, fill, red),
+                        (1, true) => kernel::move_rows(rows, columns, fill, red),
                         (_, false) => split_rows(rows, columns, [red, green, blue]),
                         (_, true) => kernel::split_rows(rows, columns, [red, green, blue]),
                     }

@@ -76,6 +76,18 @@ impl Source {
         }
     }
 
+    /// Bytes of every image, where they are decoded and of one size.
+    #[must_use]
+    pub const fn image_bytes(&self) -> Option<usize> {
+        match self {
+            Source::Arrays(arrays) => {
+                let size = arrays.size();
+                Some(size.height.saturating_mul(size.width).saturating_mul(arrays.channels()))
+            }
+            _ => None,
+        }
+    }
+
     /// Channels of the decoded images: 3, or what an array has.
     #[must_use]
     pub const fn channels(&self) -> usize {

@@ -72,7 +72,7 @@ impl Tail {
     pub(super) fn needs_packed(&self, gather: &Gather, image: View<'_>) -> bool {
         let [_, pixel, channel] = image.strides;
         let (planar, pixels) = (pixel == 1, (pixel, channel) == (self.form.channels, 1));
-        !(planar || pixels) || self.form.layout != Layout::ChannelsFirst || gather.runs().is_none()
+        !(planar || pixels) || gather.runs().is_none()
     }
 
     /// Writes the sample that `gather` makes of `image` to `out`. `row` is scratch memory.
@@ -103,9 +103,12 @@ impl Tail {
         });
         let (out, _) = out.as_chunks_mut::<N>();
         match (self.form.layout, gather.runs()) {
-            (Layout::ChannelsFirst, Some((rows, columns, fill))) => {
+            (layout, Some((rows, columns, fill))) => {
                 let moved = Moved { rows, columns, fill, image };
-                moved.write(&tables, row, out);
+                match tables.first_chunk() {
+                    Some(tables) if layout == Layout::ChannelsLast => moved.write_pixels(tables, row, out),
+                    _ => moved.write(&tables, row, out),
+                }
             }
             (Layout::ChannelsFirst, None) => {
                 let size = gather.size();
@@ -117,7 +120,7 @@ impl Tail {
                     }
                 }
             }
-            (Layout::ChannelsLast, _) => {
+            (Layout::ChannelsLast, None) => {
                 let size = gather.size();
                 let tables = tables.map(|table| table.values);
                 for (y, line) in out.chunks_exact_mut(size.width * C).enumerate() {
@@ -149,29 +152,55 @@ impl Moved<'_> {
         out: &mut [[u8; N]],
     ) {
         let (height, width) = (self.rows.total(), self.columns.total());
-        let strip = (STRIP / width).clamp(1, height);
+        let strip = self.strip();
         bytes.resize(C * strip * width, 0);
         for top in (0..height).step_by(strip) {
-            let rows = self.rows.slice(top, strip.min(height - top));
-            let mut planes = bytes.chunks_exact_mut(strip * width);
-            let mut planes: [&mut [u8]; C] = std::array::from_fn(|_| planes.next().expect("a plane for each channel"));
-            self.read(rows, &mut planes);
+            let planes = self.read::<C>(top, strip, bytes);
             for (c, (table, plane)) in tables.iter().zip(planes).enumerate() {
-                let len = rows.total() * width;
-                lookup::values(&plane[..len], *table, &mut out[(c * height + top) * width..][..len]);
+                lookup::values(plane, *table, &mut out[(c * height + top) * width..][..plane.len()]);
             }
         }
     }
 
-    /// Copies the pixels of `rows` to planes, without gaps between rows.
-    fn read<const C: usize>(&self, rows: Run, planes: &mut [&mut [u8]; C]) {
+    /// The same, pixel by pixel.
+    fn write_pixels<const N: usize>(&self, tables: &[Table<'_, N>; 3], bytes: &mut Vec<u8>, out: &mut [[u8; N]]) {
+        let (height, width) = (self.rows.total(), self.columns.total());
+        let strip = self.strip();
+        bytes.resize(3 * strip * width * (1 + N), 0);
+        let (bytes, values) = bytes.split_at_mut(3 * strip * width);
+        let values = values.as_chunks_mut().0;
+        for (top, out) in (0..height).step_by(strip).zip(out.chunks_mut(3 * strip * width)) {
+            lookup::interleaved_planes(self.read(top, strip, bytes), tables, values, out);
+        }
+    }
+
+    /// The rows that are made together.
+    fn strip(&self) -> usize {
+        (STRIP / self.columns.total()).clamp(1, self.rows.total())
+    }
+
+    /// Copies the pixels of up to `strip` rows from `top` on to planes in `bytes`, without gaps between rows.
+    fn read<'b, const C: usize>(&self, top: usize, strip: usize, bytes: &'b mut [u8]) -> [&'b [u8]; C] {
         let (columns, width) = (self.columns, self.columns.total());
-        if !(rows.is_bare() && columns.is_bare()) {
-            planes.iter_mut().zip(self.fill).for_each(|(plane, fill)| plane[..rows.total() * width].fill(fill));
+        let rows = self.rows.slice(top, strip.min(self.rows.total() - top));
+        let mut planes = bytes.chunks_exact_mut(strip * width);
+        let mut planes: [&mut [u8]; C] =
+            std::array::from_fn(|_| &mut planes.next().expect("a plane for each channel")[..rows.total() * width]);
+        let none = rows.len == 0 || columns.len == 0;
+        let (first, last) = if none { (0, 0) } else { (rows.before * width, (rows.before + rows.len) * width) };
+        for (plane, fill) in planes.iter_mut().zip(self.fill) {
+            plane[..first].fill(fill);
+            plane[last..].fill(fill);
         }
-        if rows.len == 0 || columns.len == 0 {
-            return;
+        if !none {
+            self.move_pixels(rows, planes.each_mut().map(|plane| &mut plane[first..last]));
         }
+        planes.map(|plane| &*plane)
+    }
+
+    /// Copies the pixels of `rows` without those above and below.
+    fn move_pixels<const C: usize>(&self, rows: Run, mut planes: [&mut [u8]; C]) {
+        let columns = self.columns;
         let View { rect, data, strides: [row, pixel, channel], .. } = self.image;
         let left = columns.span(columns.before, columns.len).0 - rect.left;
         let from = Rows {
@@ -180,13 +209,17 @@ impl Moved<'_> {
             step: if rows.reversed { -(row as isize) } else { row as isize },
             reversed: columns.reversed,
         };
-        let to = Columns { left: columns.before, len: columns.len, stride: width };
-        let mut inner = planes.each_mut().map(|plane| &mut plane[rows.before * width..][..rows.len * width]);
-        match &mut inner[..] {
-            [red, green, blue] if pixel != 1 => kernel::split_rows(from, to, [red, green, blue]),
+        let to = Columns { left: columns.before, len: columns.len, stride: columns.total() };
+        match &mut planes[..] {
+            [red, green, blue] if pixel != 1 => {
+                if !columns.is_bare() {
+                    [&mut *red, green, blue].into_iter().zip(self.fill).for_each(|(plane, fill)| plane.fill(fill));
+                }
+                kernel::split_rows(from, to, [red, green, blue]);
+            }
             planes => {
-                for (c, plane) in planes.iter_mut().enumerate() {
-                    kernel::move_rows(Rows { first: from.first + c * channel, ..from }, to, plane);
+                for (c, (plane, fill)) in planes.iter_mut().zip(self.fill).enumerate() {
+                    kernel::move_rows(Rows { first: from.first + c * channel, ..from }, to, fill, plane);
                 }
             }
         }

@@ -138,6 +138,26 @@ fn one_hot_rows_and_unknown_labels() {
     assert!(error.to_string().contains("label 3 is out of range for 3 classes [sample 3]"), "{error}");
 }
 
+/// Threads take several samples of pixels in memory at once, so a later one may fail before an earlier one is made.
+#[test]
+fn the_first_bad_label_is_reported_however_samples_are_shared_out() {
+    let side = 64;
+    let data = Box::new(vec![7; 256 * side * side]);
+    let source = Source::Arrays(Arrays::new(data, 256, Size::new(side, side), 1).unwrap());
+    let levels = Target::OneHot(Levels::new(200, vec![1], vec![0]).unwrap());
+    let pipeline = pipeline(source, vec![], levels, Decoder::default());
+    // Labels are the indices: from 200 on there is no class.
+    let indices: Vec<usize> = (0..300).map(|i| if i % 5 == 4 { 255 - i / 5 % 50 } else { i % 200 }).collect();
+    for workers in [0, 1, 3] {
+        let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
+        for _ in 0..50 {
+            epoch.submit(&indices[..]).unwrap();
+            let (_, place) = wait(&mut epoch).unwrap_err().split();
+            assert_eq!(place.unwrap().index, 255, "{workers} workers");
+        }
+    }
+}
+
 #[test]
 fn an_epoch_dropped_in_the_middle_joins_its_threads() {
     let pipeline = pipeline(arrays(1000), vec![CROP], Target::Class, Decoder::default());

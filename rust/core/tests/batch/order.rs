@@ -14,7 +14,7 @@ use torchfeed_core::{
     source::{Blobs, Source},
 };
 
-use crate::{CROP, arrays, bytes, pipeline, wait};
+use crate::{CROP, arrays, bytes, pipeline, png, wait};
 
 /// Longer than any of this takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -122,7 +122,10 @@ fn all_batches_come_out_once_in_any_order() {
 
 #[test]
 fn without_threads_every_call_makes_progress() {
-    let pipeline = pipeline(arrays(10), vec![CROP], Target::Class, Decoder::default());
+    // Files: samples that are taken one at a time.
+    let (files, ends) = (png().repeat(4), (1..=4).map(|n| (n * png().len()) as u64).collect());
+    let source = Source::Blobs(Blobs::new(Box::new(files), ends).unwrap());
+    let pipeline = pipeline(source, vec![], Target::Class, Decoder::default());
     let mut epoch = Epoch::new(pipeline, 0, 0).unwrap();
     epoch.submit(&[0, 1, 2]).unwrap();
     epoch.submit(&[3]).unwrap();
