@@ -7,12 +7,13 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
+.PHONY: help demo test test-frameworks test-rust shuttle bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
 	@echo "make test [ARGS=...]   the Python tests; make test-rust: the core's own"
 	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
+	@echo "make shuttle           the engine and the buffer pool, in many orders of what their threads do"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
 	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
@@ -31,6 +32,10 @@ test-frameworks: build $(FRAMEWORKS)
 
 test-rust: $(INSTALLED)
 	$(IN_VENV) cargo test --release
+
+# Many orders of what the threads do. A build of its own: the locks of this one work in these tests only.
+shuttle:
+	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release --package torchfeed-core --test shuttle
 
 bench: build
 	mkdir -p bench-results

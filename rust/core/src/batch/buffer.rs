@@ -14,10 +14,12 @@ use std::{
     any::Any,
     fmt,
     ptr::NonNull,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
+};
+
+use crate::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 
 /// Blocks start at a cache line, which is also what torch's own CPU allocator guarantees.

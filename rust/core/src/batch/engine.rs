@@ -3,15 +3,16 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{Builder, JoinHandle},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{job::Batch, sample::Scratch};
+use crate::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+    thread::{Builder, JoinHandle},
+};
 
 /// A pool of threads. They share the samples of the batches that are submitted, oldest batch first, and park when
 /// there is nothing to do. Dropping the engine lets every thread finish its sample and joins it.

@@ -3,10 +3,7 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use super::{
@@ -14,7 +11,15 @@ use super::{
     pipeline::Pipeline,
     sample::{Sample, Scratch},
 };
-use crate::{Error, Result, image::Size, source::Source};
+use crate::{
+    Error, Result,
+    image::Size,
+    source::Source,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// A batch that is being made, or done.
 #[derive(Debug)]
@@ -30,7 +35,8 @@ pub struct Batch {
     loose: Option<Mutex<Loose>>,
     /// The samples that are not done.
     left: AtomicUsize,
-    failed: AtomicBool,
+    /// The position of the first failed sample that is known.
+    failed: AtomicUsize,
     /// The failed sample that comes first in the batch, whichever thread found it.
     error: Mutex<Option<(usize, Error)>>,
 }
@@ -101,7 +107,7 @@ impl Batch {
             slots: Slots::new(images, targets, len),
             loose,
             left: AtomicUsize::new(len),
-            failed: AtomicBool::new(false),
+            failed: AtomicUsize::new(usize::MAX),
             error: Mutex::default(),
         }))
     }
@@ -115,9 +121,9 @@ impl Batch {
             if let Some(&(next, _)) = self.samples.get(position + 1) {
                 self.pipeline.prefetch(next);
             }
-            // Slots are claimed in order: after a failure the samples that are still unclaimed all come later in the
-            // batch, so leaving them out does not change which error is reported.
-            if !self.failed.load(Ordering::Relaxed) {
+            // Only what comes behind a failed sample is left out: one before it may have been claimed and not looked at
+            // yet, and if it fails too, its error is the one to report.
+            if position < self.failed.load(Ordering::Relaxed) {
                 let outcome = catch_unwind(AssertUnwindSafe(|| self.make(slot, scratch)));
                 if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
                     self.fail(position, error);
@@ -156,7 +162,7 @@ impl Batch {
     }
 
     fn fail(&self, position: usize, error: Error) {
-        self.failed.store(true, Ordering::Relaxed);
+        self.failed.fetch_min(position, Ordering::Relaxed);
         let mut first = lock(&self.error);
         if first.as_ref().is_none_or(|(first, _)| position < *first) {
             *first = Some((position, error));
