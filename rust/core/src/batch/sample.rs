@@ -53,6 +53,20 @@ impl Sample<'_> {
         source.read(at, buffer)
     }
 
+    /// Draws what is done to an image of `size`.
+    ///
+    /// A few bytes may be a line of a million pixels, of which a `Resize` makes an image of many gigabytes: that is refused
+    /// here, before any of it is made.
+    fn draw_calls(&self, key: Key, size: Size, calls: &mut Vec<(usize, Call)>) -> Result<()> {
+        self.part.plan().draw(key, size, calls)?;
+        let mut size = size;
+        for (_, call) in calls {
+            self.decoder.limits.check_transformed(call.largest_size(size))?;
+            size = call.output_size(size);
+        }
+        Ok(())
+    }
+
     /// The size of the image, and what is done to it in an epoch with `seed` when it comes up for the time
     /// `occurrence`, counted from 0.
     ///
@@ -66,7 +80,7 @@ impl Sample<'_> {
                 Item::Pixels(view) => view.size,
             };
             let mut calls = Vec::new();
-            self.part.plan().draw(self.key(seed, occurrence), size, &mut calls)?;
+            self.draw_calls(self.key(seed, occurrence), size, &mut calls)?;
             Ok((size, calls))
         };
         draw().map_err(|error| self.blame(error))
@@ -88,13 +102,13 @@ impl Sample<'_> {
         let make = || match self.read(bytes)? {
             Item::Encoded(bytes) => {
                 let header = self.decoder.header(bytes)?;
-                plan.draw(key, header.size, calls)?;
+                self.draw_calls(key, header.size, calls)?;
                 let executor = Executor::new(plan, calls, header.size);
                 self.decoder.decode(bytes, &header, executor.region(), decode, window)?;
                 run(&executor, window.view(), execute)
             }
             Item::Pixels(view) => {
-                plan.draw(key, view.size, calls)?;
+                self.draw_calls(key, view.size, calls)?;
                 let executor = Executor::new(plan, calls, view.size);
                 run(&executor, view, execute)
             }
