@@ -52,7 +52,8 @@ test-rust-asan:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan cargo test $(RUST_TESTS)
 
 # rustc has its sanitizer as an archive for programs. Python is none of rustc's, so it is preloaded with a library of it; all
-# but the part that starts before a program's own code, which a library cannot have.
+# but the part that starts before a program's own code, which a library cannot have. It looks for C++'s exceptions, which torch
+# throws, when it is loaded: so libstdc++ comes with it.
 ASAN = target/asan/libasan.so
 ASAN_NATIVE = target/asan/$(HOST)/release/libtorchfeed_native.so
 
@@ -60,7 +61,7 @@ $(ASAN):
 	mkdir -p $(@D)
 	cp $(LIBRARIES)/librustc-*_rt.asan.a $(@D)/asan.a
 	ar d $(@D)/asan.a asan_preinit.cpp.o
-	cc -shared -o $@ -Wl,--whole-archive $(@D)/asan.a -Wl,--no-whole-archive -lpthread -ldl -lm -lrt
+	cc -shared -o $@ -Wl,--whole-archive $(@D)/asan.a -Wl,--no-whole-archive,--no-as-needed -lstdc++ -lpthread -ldl -lm -lrt
 
 # The package beside an extension of its own: what is installed stays as it is. Left out: tests that count the process's
 # memory, or start other programs under a limit of memory, which the sanitizer needs terabytes of addresses of.
@@ -80,7 +81,7 @@ test-tsan:
 
 # valgrind does not know AVX-512: it tells the program so, which then runs its AVX2 kernels.
 test-memcheck:
-	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --error-exitcode=9 --undef-value-errors=no" \
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --error-exitcode=9" \
 		PROPTEST_CASES=4 CARGO_TARGET_DIR=target/memcheck \
 		cargo test --release --target $(HOST) --package torchfeed-core --lib --test batch
 
