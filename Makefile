@@ -15,7 +15,7 @@ help:
 	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
 	@echo "make shuttle           the engine and the buffer pool, in many orders of what their threads do"
 	@echo "make test-asan, make test-rust-asan, make test-tsan, make test-memcheck, make miri"
-	@echo "                       the tests under sanitizers, valgrind, Miri (Linux; Miri needs a nightly toolchain)"
+	@echo "                       the tests under sanitizers, valgrind, Miri (Linux; test-tsan and miri need nightly)"
 	@echo "make fuzz TARGET=plan|png|header|decode|differential [SECONDS=600]"
 	@echo "make deny              the crates' advisories and licences (needs cargo-deny; CHECKS=licenses goes offline)"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
@@ -42,7 +42,7 @@ shuttle:
 	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release --package torchfeed-core --test shuttle
 
 # Sanitizers belong to nightly; RUSTC_BOOTSTRAP lets a stable compiler take them too. The standard library is not
-# instrumented: the address sanitizer still sees its allocations and copies.
+# instrumented, but the address sanitizer still sees its allocations and copies.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 LIBRARIES = $(shell rustc --print target-libdir)
 CHECKED = -Cdebug-assertions -Coverflow-checks -Ccodegen-units=4
@@ -63,8 +63,7 @@ $(ASAN):
 	ar d $(@D)/asan.a asan_preinit.cpp.o
 	cc -shared -o $@ -Wl,--whole-archive $(@D)/asan.a -Wl,--no-whole-archive,--no-as-needed -lstdc++ -lpthread -ldl -lm -lrt
 
-# The package beside an extension of its own: what is installed stays as it is. Left out: tests that count the process's
-# memory, or start other programs under a limit of memory, which the sanitizer needs terabytes of addresses of.
+# The package beside an extension of its own: what is installed stays as it is.
 test-asan: $(INSTALLED) $(ASAN)
 	$(IN_VENV) RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan \
 		cargo build --release --target $(HOST) --package torchfeed-py
@@ -73,11 +72,11 @@ test-asan: $(INSTALLED) $(ASAN)
 	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 LD_PRELOAD="$(CURDIR)/$(ASAN)" PYTHONPATH=target/asan/python \
 		PYTHONMALLOC=malloc $(BIN)/python -m pytest -p no:cacheprovider $(ARGS)
 
-# Data races. What std does to its own memory is not seen, and its own synchronization is seen only where it is inlined:
-# reports that name only std are to be read with that in mind.
+# Data races. The locks of a standard library that is not instrumented make every correct program look racy, so it is built
+# too: `rustup toolchain install nightly --component rust-src`.
 test-tsan:
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer $(CHECKED)" \
-		CARGO_TARGET_DIR=target/tsan cargo test --release --target $(HOST) --package torchfeed-core --lib --test batch
+	RUSTFLAGS="-Zsanitizer=thread $(CHECKED)" CARGO_TARGET_DIR=target/tsan cargo +nightly test -Zbuild-std \
+		--release --target $(HOST) --package torchfeed-core --lib --test batch
 
 # valgrind does not know AVX-512: it tells the program so, which then runs its AVX2 kernels.
 test-memcheck:
