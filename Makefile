@@ -7,12 +7,17 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
+.PHONY: help demo test test-frameworks test-rust shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
 	@echo "make test [ARGS=...]   the Python tests; make test-rust: the core's own"
 	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
+	@echo "make shuttle           the engine and the buffer pool, in many orders of what their threads do"
+	@echo "make test-asan, make test-rust-asan, make test-tsan, make test-memcheck, make miri"
+	@echo "                       the tests under sanitizers, valgrind, Miri (Linux; test-tsan and miri need nightly)"
+	@echo "make fuzz TARGET=plan|png|header|decode|differential [SECONDS=600]"
+	@echo "make deny              the crates' advisories and licences (needs cargo-deny; CHECKS=licenses goes offline)"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
 	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
@@ -31,6 +36,83 @@ test-frameworks: build $(FRAMEWORKS)
 
 test-rust: $(INSTALLED)
 	$(IN_VENV) cargo test --release
+
+# Many orders of what the threads do. A build of its own: the locks of this one work in these tests only.
+shuttle:
+	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release --package torchfeed-core --lib orders
+	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release --package torchfeed-core --test shuttle
+
+# Sanitizers belong to nightly; RUSTC_BOOTSTRAP lets a stable compiler take them too. The standard library is not
+# instrumented, but the address sanitizer still sees its allocations and copies.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+LIBRARIES = $(shell rustc --print target-libdir)
+CHECKED = -Cdebug-assertions -Coverflow-checks -Ccodegen-units=4
+RUST_TESTS = --release --target $(HOST) --package torchfeed-core --package torchfeed-jpeg --lib --tests
+
+test-rust-asan:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan cargo test $(RUST_TESTS)
+
+# rustc has its sanitizer as an archive for programs. Python is none of rustc's, so it is preloaded with a library of it; all
+# but the part that starts before a program's own code, which a library cannot have. It looks for C++'s exceptions, which torch
+# throws, when it is loaded: so libstdc++ comes with it.
+ASAN = target/asan/libasan.so
+ASAN_NATIVE = target/asan/$(HOST)/release/libtorchfeed_native.so
+
+$(ASAN):
+	mkdir -p $(@D)
+	cp $(LIBRARIES)/librustc-*_rt.asan.a $(@D)/asan.a
+	ar d $(@D)/asan.a asan_preinit.cpp.o
+	cc -shared -o $@ -Wl,--whole-archive $(@D)/asan.a -Wl,--no-whole-archive,--no-as-needed -lstdc++ -lpthread -ldl -lm -lrt
+
+# The package beside an extension of its own: what is installed stays as it is.
+# Left out is what measures seconds and bytes, of which the sanitizer takes more.
+MEASURED = tests/test_lifecycle.py::test_ctrl_c_returns_within_half_a_second \
+	tests/test_datasets.py::test_memory_of_a_listed_file
+
+test-asan: $(INSTALLED) $(ASAN)
+	$(IN_VENV) RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan \
+		cargo build --release --target $(HOST) --package torchfeed-py
+	rm -rf target/asan/python && cp -r python target/asan/python && rm -f target/asan/python/torchfeed/_native*.so
+	cp $(ASAN_NATIVE) target/asan/python/torchfeed/_native.abi3.so
+	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 LD_PRELOAD="$(CURDIR)/$(ASAN)" PYTHONPATH=target/asan/python \
+		PYTHONMALLOC=malloc $(BIN)/python -m pytest -p no:cacheprovider $(MEASURED:%=--deselect %) $(ARGS)
+
+# Data races. The locks of a standard library that is not instrumented make every correct program look racy, so it is built
+# too: `rustup toolchain install nightly --component rust-src`.
+test-tsan:
+	RUSTFLAGS="-Zsanitizer=thread $(CHECKED)" CARGO_TARGET_DIR=target/tsan cargo +nightly test -Zbuild-std \
+		--release --target $(HOST) --package torchfeed-core --lib --test batch
+
+# valgrind does not know AVX-512: it tells the program so, which then runs its AVX2 kernels.
+test-memcheck:
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --error-exitcode=9" \
+		PROPTEST_CASES=4 CARGO_TARGET_DIR=target/memcheck \
+		cargo test --release --target $(HOST) --package torchfeed-core --lib --test batch
+
+# Needs `rustup +nightly component add miri`. The kernels' portable builds: Miri knows few vector instructions.
+miri:
+	PROPTEST_CASES=4 MIRIFLAGS="-Zmiri-disable-isolation" \
+		cargo +nightly miri test --package torchfeed-core --lib -- batch:: image:: kernel:: rng:: transform:: decode::
+
+# cargo-fuzz's targets, run as it runs them, but with any toolchain.
+SECONDS ?= 600
+FUZZED = $(if $(filter decode differential,$(TARGET)),rust/jpeg/fuzz,rust/core/fuzz)
+COVERAGE = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-trace-compares \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+
+fuzz: $(INSTALLED)
+	@test -n "$(TARGET)" || { echo "name one: make fuzz TARGET=plan" >&2; exit 1; }
+	$(BIN)/python rust/core/fuzz/make_seeds.py
+	mkdir -p $(FUZZED)/corpus/$(TARGET) $(FUZZED)/artifacts/$(TARGET)
+	cd $(FUZZED) && RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(COVERAGE) $(CHECKED)" \
+		cargo build --release --target $(HOST) --bin $(TARGET) $(if $(filter differential,$(TARGET)),--features differential)
+	cd $(FUZZED) && target/$(HOST)/release/$(TARGET) corpus/$(TARGET) $(if $(findstring jpeg,$(FUZZED)),../tests/data) \
+		-artifact_prefix=artifacts/$(TARGET)/ -max_len=4096 -len_control=0 -max_total_time=$(SECONDS) $(ARGS)
+
+CHECKS = advisories bans licenses sources
+
+deny:
+	cargo deny check $(CHECKS)
 
 bench: build
 	mkdir -p bench-results
@@ -57,6 +139,7 @@ check-wheel: $(INSTALLED)
 	$(BIN)/python tools/check_wheel.py dist/*.whl
 
 lint: build
+	$(BIN)/python tools/licences.py --check
 	$(IN_VENV) cargo fmt --check
 	$(IN_VENV) cargo clippy --release --locked --all-targets -- -D warnings
 	$(BIN)/ruff check

@@ -1,5 +1,7 @@
 """Installs a wheel alone into clean environments, and loads a folder of images there: ``check_wheel.py WHEEL``.
 
+Before that, the wheel must carry the licences: torchfeed's own, and those of every crate in it.
+
 For this Python, the environment holds the wheel and nothing else; the packages that torchfeed depends on are found
 through a .pth file, since another 5 GB of torch would prove nothing about the wheel. For every other CPython >= 3.10
 of the machine there is no torch to be found, so there the native half alone is loaded, and decodes the same folder:
@@ -13,13 +15,16 @@ import importlib.metadata
 import importlib.util
 import os
 import pickle
+import re
 import subprocess
 import sys
 import sysconfig
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[1]
 Expected = list[tuple[str, tuple[int, int, int], bytes]]
 
 
@@ -35,12 +40,31 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
+        check_licences(args.wheel)
         make_images(folder)
         own = sys.version_info[:2]
         check(args.wheel, Path(sys.executable), folder, own)
         for version, python in sorted(other_pythons().items()):
             if version != own:
                 check(args.wheel, python, folder, version)
+
+
+def check_licences(wheel: Path) -> None:
+    """Looks for the licence files of the source tree in the wheel, and in them for the crates that it is built from."""
+    wanted = {path.name: path.read_bytes() for path in ROOT.glob("LICENSE*")}
+    with zipfile.ZipFile(wheel) as archive:
+        folder = ".dist-info/licenses/"
+        got = {name.partition(folder)[2]: archive.read(name) for name in archive.namelist() if folder in name}
+    assert got == wanted, f"licences in the wheel: {sorted(got)}, in the source: {sorted(wanted)}"
+    assert {"LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "LICENSE-THIRD-PARTY"} <= got.keys()
+    command = ["cargo", "tree", "--locked", "--package=torchfeed-py", "--edges=normal,no-proc-macro", "--prefix=none"]
+    tree = subprocess.check_output([*command, "--format={p}"], cwd=ROOT, text=True)
+    crates = {line.split()[0] for line in tree.splitlines() if "torchfeed" not in line.split()[0]}
+    assert crates, "cargo tree names no crate"
+    notices = got["LICENSE-THIRD-PARTY"].decode()
+    unnamed = sorted(crate for crate in crates if not re.search(rf"\b{crate}\b", notices))
+    assert not unnamed, f"LICENSE-THIRD-PARTY does not name {unnamed}"
+    print(f"{wheel.name}: {len(got)} licence files, which name all {len(crates)} crates")
 
 
 def check(wheel: Path, python: Path, folder: Path, version: tuple[int, ...]) -> None:

@@ -11,6 +11,7 @@ pub mod image;
 mod kernel;
 pub mod rng;
 pub mod source;
+mod sync;
 pub mod transform;
 
 pub use error::{Error, Result};

@@ -138,6 +138,36 @@ proptest! {
         prop_assert_eq!(out, expected.data);
     }
 
+    /// Whatever its parameters, a plan draws or refuses; it never wraps round.
+    #[test]
+    fn extreme_parameters_are_refused(
+        height: usize,
+        width: usize,
+        sides: [isize; 4],
+        pad_if_needed: bool,
+        input in size(1 << 20),
+        seed: u64,
+    ) {
+        let [left, top, right, bottom] = sides;
+        let size = Size::new(height, width);
+        let padding = Padding { left, top, right, bottom, fill: [0; 3], mode: PadMode::Edge };
+        let filter = Filter::Bilinear;
+        for op in [
+            Op::CenterCrop(size),
+            Op::Pad(padding),
+            Op::RandomCrop(RandomCrop { size, padding, pad_if_needed }),
+            Op::RandomCrop(RandomCrop { size, padding: Padding::NONE, pad_if_needed }),
+            Op::Resize { target: Target::Exact(size), filter },
+            Op::Resize { target: Target::Smaller { edge: height, max: None }, filter },
+        ] {
+            let plan = Plan { ops: vec![op.clone(), op], tail: identity(3), pass_order: PassOrder::default() };
+            let drawn = plan.draw(Key { seed, index: 0, occurrence: 0 }, input, &mut Vec::new());
+            if let Ok(size) = drawn {
+                prop_assert!(size.height.max(size.width) <= i32::MAX as usize);
+            }
+        }
+    }
+
     /// A drawn crop lies in its image, whatever the image's shape.
     #[test]
     fn crops_fit(

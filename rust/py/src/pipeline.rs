@@ -51,7 +51,7 @@ impl Pipeline {
         let pass_order = if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
         let parts = parts.iter().map(|part| part.with(form, pass_order)).collect::<Result<_, _>>()?;
         let fallback = fallback.map(|object| Arc::new(PythonDecoder(object)) as Arc<dyn Fallback>);
-        let decoder = Decoder { limits: Limits { max_pixels }, fallback, fast };
+        let decoder = Decoder { limits: Limits::pixels(max_pixels), fallback, fast };
         let (target, target_dtype) = match one_hot {
             None => (Target::Class, (0, 64)),
             Some((classes, on, off, dtype)) => {

@@ -14,13 +14,14 @@ use std::{
     any::Any,
     fmt,
     ptr::NonNull,
-    sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{PoisonError, Weak},
 };
 
 use super::pool::Pool;
+use crate::sync::{
+    Mutex, MutexGuard, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 /// Blocks start at a cache line, which is also what torch's own CPU allocator guarantees.
 pub(super) const ALIGNMENT: usize = 64;
@@ -339,5 +340,53 @@ mod tests {
         assert!(bytes(&images).iter().all(|&b| b == 1));
         assert!(bytes(&targets).iter().enumerate().all(|(position, &b)| b == position as u8));
         assert!(slots.hand_out().0.is_none());
+    }
+}
+
+/// In many orders of what threads do: `make shuttle`.
+#[cfg(all(test, shuttle))]
+mod orders {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn claim_and_give_back(late: bool) {
+        let pool = Pool::new(0);
+        let images = || pool.take(4).into();
+        let slots = Arc::new(Slots::new((!late).then(images), pool.take(4).into(), 4));
+        let threads = [(); 3].map(|()| {
+            let (slots, pool) = (Arc::clone(&slots), Arc::clone(&pool));
+            shuttle::thread::spawn(move || {
+                let mut last = false;
+                loop {
+                    let claimed = slots.claim(2);
+                    let count = claimed.len();
+                    if count == 0 {
+                        return last;
+                    }
+                    for mut slot in claimed {
+                        slots.provide(&mut slot, || pool.take(4).into());
+                        slot.image[0] += 1;
+                        slot.target[0] += 1;
+                    }
+                    last = slots.done(count);
+                }
+            })
+        });
+        let last = threads.map(|thread| thread.join().unwrap());
+        assert_eq!(last.iter().filter(|&&last| last).count(), 1, "one thread is told that it was the last");
+        let (Some(images), Some(targets)) = slots.hand_out() else { panic!("all are done") };
+        for memory in [images, targets] {
+            // SAFETY: the threads are joined, so nobody writes any more.
+            assert_eq!(unsafe { std::slice::from_raw_parts(memory.start().as_ptr(), 4) }, [1; 4]);
+        }
+    }
+
+    #[test]
+    fn slots_are_claimed_once_and_handed_out_by_the_last() {
+        for late in [false, true] {
+            shuttle::check_random(move || claim_and_give_back(late), 10_000);
+            shuttle::check_pct(move || claim_and_give_back(late), 10_000, 3);
+        }
     }
 }

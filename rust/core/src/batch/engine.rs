@@ -3,15 +3,16 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{Builder, JoinHandle},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{job::Batch, sample::Scratch};
+use crate::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+    thread::{Builder, JoinHandle},
+};
 
 /// The threads of an [`Engine`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

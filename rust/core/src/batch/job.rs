@@ -4,10 +4,7 @@ use std::{
     any::Any,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
 use super::{
@@ -15,7 +12,15 @@ use super::{
     pipeline::Pipeline,
     sample::{Sample, Scratch},
 };
-use crate::{Error, Result, image::Size, source::Source};
+use crate::{
+    Error, Result,
+    image::Size,
+    source::Source,
+    sync::{
+        Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// A batch that is being made, or done.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! Memory that is used again: see [`super::buffer`] for why.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use super::buffer::{ALIGNMENT, Buffer};
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering},
+};
 
 /// Blocks that wait to be used again.
 ///

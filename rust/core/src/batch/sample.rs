@@ -59,6 +59,20 @@ impl<'a> Sample<'a> {
         source.read(at, buffer)
     }
 
+    /// Draws what is done to an image of `size`.
+    ///
+    /// A few bytes may be a line of a million pixels, of which a `Resize` makes an image of many gigabytes: that is refused
+    /// here, before any of it is made.
+    fn draw_calls(&self, key: Key, size: Size, calls: &mut Vec<(usize, Call)>) -> Result<()> {
+        self.part.plan().draw(key, size, calls)?;
+        let mut size = size;
+        for (_, call) in calls {
+            self.decoder.limits.check_transformed(call.largest_size(size))?;
+            size = call.output_size(size);
+        }
+        Ok(())
+    }
+
     /// The size of the image, and what is done to it in an epoch with `seed` when it comes up for the time
     /// `occurrence`, counted from 0.
     ///
@@ -72,7 +86,7 @@ impl<'a> Sample<'a> {
                 Item::Pixels(view) => view.size,
             };
             let mut calls = Vec::new();
-            self.part.plan().draw(self.key(seed, occurrence), size, &mut calls)?;
+            self.draw_calls(self.key(seed, occurrence), size, &mut calls)?;
             Ok((size, calls))
         };
         draw().map_err(|error| self.blame(error))
@@ -94,12 +108,12 @@ impl<'a> Sample<'a> {
         let make = || match self.read(bytes)? {
             Item::Encoded(bytes) => {
                 let header = self.decoder.header(bytes)?;
-                plan.draw(key, header.size, calls)?;
+                self.draw_calls(key, header.size, calls)?;
                 let executor = self.decode(bytes, &header, calls, (decode, execute), window)?;
                 run(&executor, window.view(), execute)
             }
             Item::Pixels(view) => {
-                plan.draw(key, view.size, calls)?;
+                self.draw_calls(key, view.size, calls)?;
                 let executor = Executor::new(plan, calls, view.size);
                 run(&executor, view, execute)
             }

@@ -40,15 +40,37 @@ pub const DEFAULT_MAX_PIXELS: u64 = 178_956_970;
 pub struct Limits {
     /// An image of more pixels (width x height) is refused.
     pub max_pixels: u64,
+    /// An image is refused of which a transform makes one of more pixels than this.
+    pub max_transformed_pixels: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_pixels: DEFAULT_MAX_PIXELS }
+        Self::pixels(DEFAULT_MAX_PIXELS)
     }
 }
 
 impl Limits {
+    /// Files of at most `max_pixels`. Transforms may make larger images of them, of up to Pillow's own limit.
+    #[must_use]
+    pub fn pixels(max_pixels: u64) -> Self {
+        Self { max_pixels, max_transformed_pixels: max_pixels.max(DEFAULT_MAX_PIXELS) }
+    }
+
+    /// Refuses a `size` that a transform makes of an image and that has more pixels than `max_transformed_pixels`.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] with the size and the limit.
+    pub fn check_transformed(&self, size: Size) -> Result<()> {
+        if size.height as u128 * size.width as u128 > self.max_transformed_pixels.into() {
+            return Err(Error::Limit(format!(
+                "a transform makes {} x {} pixels (width x height) of the image, more than the limit of {}",
+                size.width, size.height, self.max_transformed_pixels
+            )));
+        }
+        Ok(())
+    }
+
     /// Refuses an image with more pixels than `max_pixels`.
     ///
     /// # Errors

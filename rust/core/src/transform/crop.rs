@@ -1,7 +1,7 @@
 //! `CenterCrop`, `RandomCrop` and `RandomResizedCrop`: what they draw.
 
 use super::{
-    Call,
+    Call, check_edges,
     pad::{PadMode, Padding},
     resize::Resize,
 };
@@ -26,7 +26,7 @@ impl RandomCrop {
         let mut padding = self.padding;
         let mut size = padding.apply(input);
         if self.pad_if_needed {
-            let missing = |wanted: usize, got: usize| wanted.saturating_sub(got) as isize;
+            let missing = |wanted: usize, got: usize| isize::try_from(wanted.saturating_sub(got)).unwrap_or(isize::MAX);
             let (x, y) = (missing(self.size.width, size.width), missing(self.size.height, size.height));
             let mirrors = matches!(padding.mode, PadMode::Reflect | PadMode::Symmetric);
             if mirrors && !padding.is_none() && (x, y) != (0, 0) {
@@ -34,12 +34,13 @@ impl RandomCrop {
                 first = Some(padding);
                 padding = Padding { fill: padding.fill, mode: padding.mode, ..Padding::NONE };
             }
-            padding.left += x;
-            padding.right += x;
-            padding.top += y;
-            padding.bottom += y;
+            padding.left = padding.left.saturating_add(x);
+            padding.right = padding.right.saturating_add(x);
+            padding.top = padding.top.saturating_add(y);
+            padding.bottom = padding.bottom.saturating_add(y);
             size = padding.apply(first.map_or(input, |first| first.apply(input)));
         }
+        check_edges(size)?;
         let Size { height, width } = self.size;
         if size.height < height || size.width < width {
             return Err(Error::Parameter(format!(
@@ -67,7 +68,7 @@ pub struct RandomResizedCrop {
 impl RandomResizedCrop {
     /// Up to ten tries for a crop that fits, then the largest central one (`get_params` of torchvision).
     pub(super) fn draw(&self, stream: &mut Stream, input: Size) -> Call {
-        let area = (input.height * input.width) as f64;
+        let area = input.height as f64 * input.width as f64;
         let ratio = (self.ratio.0.ln(), self.ratio.1.ln());
         for _ in 0..10 {
             let target = area * stream.uniform(self.scale.0, self.scale.1);
@@ -98,7 +99,11 @@ impl RandomResizedCrop {
 }
 
 /// What `CenterCrop` to `size` does to an image of size `input`: pads with black where that is smaller, then crops.
-pub(super) fn center(input: Size, size: Size) -> Call {
+///
+/// # Errors
+/// As [`check_edges`], for `size`.
+pub(super) fn center(input: Size, size: Size) -> Result<Call> {
+    check_edges(size)?;
     let (x, y) = (size.width.saturating_sub(input.width), size.height.saturating_sub(input.height));
     let padding = Padding {
         left: (x / 2) as isize,
@@ -109,5 +114,6 @@ pub(super) fn center(input: Size, size: Size) -> Call {
     };
     let padded = padding.apply(input);
     let middle = |padded: usize, size: usize| ((padded - size) as f64 / 2.0).round_ties_even() as usize;
-    Call::Crop { padding, top: middle(padded.height, size.height), left: middle(padded.width, size.width), size }
+    let (top, left) = (middle(padded.height, size.height), middle(padded.width, size.width));
+    Ok(Call::Crop { padding, top, left, size })
 }

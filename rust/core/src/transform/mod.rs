@@ -28,7 +28,7 @@ pub use plan::Plan;
 pub use resize::{PassOrder, Resize, Target};
 pub use tail::{Form, Layout, Tail};
 
-use crate::{Result, image::Size, rng::Stream};
+use crate::{Error, Result, image::Size, rng::Stream};
 use plan::Drawing;
 
 /// A declared transform, named as in `torchvision.transforms`.
@@ -91,7 +91,7 @@ impl Op {
         let mut push = |call| drawing.push(position, call);
         match self {
             Op::Resize { target, filter } => push(Call::Resize(Resize { size: target.apply(input)?, filter: *filter })),
-            Op::CenterCrop(size) => push(crop::center(input, *size)),
+            Op::CenterCrop(size) => push(crop::center(input, *size)?),
             Op::RandomCrop(op) => {
                 let (padding, crop) = op.draw(&mut stream, input)?;
                 padding.into_iter().for_each(|padding| push(Call::Pad(padding)));
@@ -144,7 +144,28 @@ impl Op {
     }
 }
 
+/// Refuses an edge that is longer than a map of it can say: random numbers and fills are counted in 32 bits.
+fn check_edges(size: Size) -> Result<()> {
+    const MOST: usize = i32::MAX as usize;
+    if size.height > MOST || size.width > MOST {
+        return Err(Error::Limit(format!(
+            "a transform makes an image of {} x {} pixels (width x height): an edge has at most {MOST}",
+            size.width, size.height
+        )));
+    }
+    Ok(())
+}
+
 impl Call {
+    /// The largest image that this call makes of one of size `input`, on the way or in the end.
+    #[must_use]
+    pub fn largest_size(&self, input: Size) -> Size {
+        match self {
+            Call::Crop { padding, .. } => padding.apply(input),
+            _ => self.output_size(input),
+        }
+    }
+
     /// The size that an image of size `input` has after this call.
     #[must_use]
     pub fn output_size(&self, input: Size) -> Size {

@@ -70,7 +70,7 @@ impl Padding {
 
     /// Refuses a padding that cuts off every pixel of an image of `size`: there would be nothing to pad with.
     pub(super) fn check(&self, size: Size) -> Result<()> {
-        let cut = |a: isize, b: isize| (-a).max(0) as usize + (-b).max(0) as usize;
+        let cut = |a: isize, b: isize| a.min(0).unsigned_abs().saturating_add(b.min(0).unsigned_abs());
         if cut(self.top, self.bottom) >= size.height || cut(self.left, self.right) >= size.width {
             return Err(Error::Parameter(format!(
                 "padding (left {}, top {}, right {}, bottom {}) cuts off all of a {} x {} image (height x width)",
@@ -83,7 +83,10 @@ impl Padding {
     /// The size of an image of `size` after padding.
     #[must_use]
     pub fn apply(&self, size: Size) -> Size {
-        let grow = |len: usize, before: isize, after: isize| (len as isize + before + after).max(0) as usize;
+        // Nothing wraps round: what is too long is refused afterwards.
+        let grow = |len: usize, before: isize, after: isize| {
+            (len as i128 + before as i128 + after as i128).clamp(0, usize::MAX as i128) as usize
+        };
         Size::new(grow(size.height, self.top, self.bottom), grow(size.width, self.left, self.right))
     }
 }

@@ -1,6 +1,6 @@
 //! The transforms of a dataset, and drawing all of them.
 
-use super::{Call, Op, PassOrder, Tail, composite};
+use super::{Call, Op, PassOrder, Tail, check_edges, composite};
 use crate::{Error, Result, image::Size, rng::Key};
 
 /// The transforms of a dataset.
@@ -23,7 +23,8 @@ impl Plan {
     /// random numbers too, so what an op draws does not depend on whether others are applied.
     ///
     /// # Errors
-    /// [`Error::Parameter`] where a transform cannot be applied to an image of that size.
+    /// [`Error::Parameter`] where a transform cannot be applied to an image of that size; [`Error::Limit`] where it makes
+    /// an edge of more than `i32::MAX` pixels.
     pub fn draw(&self, key: Key, input: Size, calls: &mut Vec<(usize, Call)>) -> Result<Size> {
         calls.clear();
         let mut drawing = Drawing { key, size: input, calls };
@@ -54,6 +55,7 @@ impl Drawing<'_> {
             if self.size.height == 0 || self.size.width == 0 {
                 return Err(Error::Parameter(format!("{op:?} leaves no pixels of the image")));
             }
+            check_edges(self.size)?;
             position += op.count();
         }
         Ok(())

@@ -14,7 +14,7 @@ use torchfeed_core::{
     decode::{Decoder, Fallback},
     image::{Size, Window},
     source::{Arrays, Blobs, Source},
-    transform::{Layout, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, Tail},
+    transform::{Filter, Layout, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, Tail, Target as Resized},
 };
 
 const CROP: Op = Op::RandomCrop(RandomCrop {
@@ -170,6 +170,27 @@ fn an_epoch_dropped_in_the_middle_joins_its_threads() {
     }
     // Each thread holds its batch, and each batch the pipeline: joined threads hold none.
     assert_eq!(Arc::strong_count(&pipeline), 1);
+}
+
+/// A few bytes may be a long line of pixels, of which `Resize` would make a plane.
+#[test]
+fn an_image_that_a_transform_would_blow_up_is_refused() {
+    let mut line = Vec::new();
+    let mut encoder = png::Encoder::new(&mut line, 1 << 20, 1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&vec![9; 3 << 20]).unwrap();
+    let end = vec![line.len() as u64];
+    let source = || Source::Blobs(Blobs::new(Box::new(line.clone()), end.clone()).unwrap());
+    let resize = |edge| Op::Resize { target: Resized::Smaller { edge, max: None }, filter: Filter::Bilinear };
+    let padding = Padding { top: 1 << 20, mode: PadMode::Edge, ..Padding::NONE };
+    let crop = RandomCrop { size: Size::new(1, 1), padding, pad_if_needed: false };
+    for op in [resize(64), Op::RandomCrop(crop), Op::Pad(padding)] {
+        let mut epoch = Epoch::new(pipeline(source(), vec![op], Target::Class, Decoder::default()), 0, 1).unwrap();
+        epoch.submit(&[0]).unwrap();
+        let (error, place) = wait(&mut epoch).unwrap_err().split();
+        assert!(matches!(&error, Error::Limit(_)), "{error:?}");
+        assert_eq!(place.unwrap().index, 0);
+    }
 }
 
 /// A PNG of 3 x 4 pixels.

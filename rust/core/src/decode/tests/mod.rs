@@ -119,7 +119,7 @@ fn fallback_must_keep_to_its_own_size() {
 #[test]
 fn limits_hold_for_the_fallback_too() {
     let (mut decoder, fallback) = with_fallback(3);
-    decoder.limits = Limits { max_pixels: 5 };
+    decoder.limits = Limits::pixels(5);
     let error = decoder.header(b"GIF89a").unwrap_err();
     assert!(matches!(error, Error::Limit(_)), "{error}");
     assert_eq!(fallback.calls.load(Ordering::Relaxed), 0);
