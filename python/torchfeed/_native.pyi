@@ -2,7 +2,7 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, TypeAlias, final
 
-__all__ = ["Epoch", "Labels", "Op", "Part", "Pipeline", "Source", "Tensor", "one_hot", "scan", "stack"]
+__all__ = ["Epoch", "Labels", "Op", "Part", "Pipeline", "Source", "Tensor", "batch_seed", "one_hot", "scan", "stack"]
 
 _Dtype: TypeAlias = tuple[int, int]
 
@@ -108,6 +108,7 @@ class Epoch:
         self,
         indices: Sequence[int],
         out: tuple[int, int, object] | None = None,
+        target_out: tuple[int, int, object] | None = None,
         *,
         occurrences: Sequence[int] | None = None,
         given: Source | None = None,
@@ -118,5 +119,6 @@ class Epoch:
     def next(self, timeout: float | None = None) -> tuple[Tensor, Tensor] | None: ...
     def close(self) -> None: ...
 
+def batch_seed(seed: int, batch: int) -> int: ...
 def stack(tensors: Sequence[tuple[int, Sequence[int]]], shape: Sequence[int], dtype: _Dtype) -> Tensor: ...
 def one_hot(address: int, length: int, classes: int, on: bytes, off: bytes, dtype: _Dtype) -> Tensor: ...

@@ -10,10 +10,11 @@ from torch.utils.data import default_collate as torch_default_collate
 
 from .batch import default_collate
 from .compile import compile_leaves
+from .device import Delivery
 from .loader import DataLoader
 from .recognize import Unrecognized, class_name, describe
 from .recognize.leaf import Leaf
-from .resolve import Gathered, Split
+from .resolve import Gathered, Resolved, Split
 
 __all__ = ["explain"]
 
@@ -52,7 +53,7 @@ def explain(loader: Any) -> str:
         return f"torch's own path, {processes}\nbecause    {why}"
     finally:
         inner.native = native
-    device = f"device     {getattr(loader, 'device', 'cpu')}{', pinned' if inner.pin_memory else ''}"
+    device = f"device     {_device(loader, inner, resolved)}"
     if isinstance(resolved, Gathered):
         sources = [f"TensorDataset, {len(columns)} samples" for columns in resolved.tree.leaves]
         return "\n".join(["native, the caller's thread", *_rows("source", sources), "batch      rows gathered", device])
@@ -71,6 +72,21 @@ def explain(loader: Any) -> str:
         shape = (inner.batch_size or "N", table.channels, *(size or ("H", "W")))
         lines += _rows("batch", [f"{table.dtype}, shape ({', '.join(map(str, shape))})"])
     return "\n".join([*lines, device])
+
+
+def _device(loader: Any, inner: DataLoader[Any], resolved: Resolved) -> str:
+    delivery: Delivery | None = loader.delivery
+    if delivery is None:
+        return f"cpu{', pinned' if inner.pin_memory else ''}"
+    said = str(delivery)
+    if inner.pin_memory or delivery.wants_pinned():
+        said += ", pinned"
+    try:
+        if delivery.leaves_table(resolved):
+            said += ", pixels copied as uint8 and looked up in the table there"
+    except TypeError as why:
+        said += f"; error: {why}"
+    return said
 
 
 def _rows(stage: str, texts: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ mod transform;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
-    use super::batch::{Epoch, one_hot, stack};
+    use super::batch::{Epoch, batch_seed, one_hot, stack};
     #[pymodule_export]
     use super::part::{Labels, Part};
     #[pymodule_export]
