@@ -14,7 +14,7 @@ from pictures import encode, picture
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-DOCUMENTS = [README, ROOT / "docs" / "drop-in.md"]
+DOCUMENTS = [README, ROOT / "docs" / "drop-in.md", ROOT / "docs" / "device.md"]
 
 
 @pytest.fixture
