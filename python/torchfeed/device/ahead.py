@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -73,6 +74,7 @@ class Ahead(Iterator[Any]):
         self._sending: deque[tuple[Any, Any]] = deque()
         self._begun = self._given = 0
         handed.state = source.state()
+        self._process = os.getpid()
         self._ended = self._closed = False
         _open.add(self)
 
@@ -149,10 +151,13 @@ class Ahead(Iterator[Any]):
             return
         self._closed = self._ended = True
         _open.discard(self)
-        self._release()
+        if self._process == os.getpid():
+            self._release()
         self._under_way.clear()
         while self._sending:
-            self._streams.wait(self._sending.popleft()[0])
+            mark, _ = self._sending.popleft()
+            if self._process == os.getpid():  # a forked child has no streams to wait for
+                self._streams.wait(mark)
         self._source.close()
 
     def __del__(self) -> None:
