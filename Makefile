@@ -7,7 +7,7 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
+.PHONY: help demo test test-frameworks test-rust shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny bench bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
@@ -20,6 +20,7 @@ help:
 	@echo "make deny              the crates' advisories and licences (needs cargo-deny; CHECKS=licenses goes offline)"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
+	@echo "make bench-device [DATA=DIR]  check and time the way to a CUDA device, beside torch's loader"
 	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
 	@echo "make wheel             a wheel in dist/; make check-wheel: install and use it in clean environments"
 	@echo "make lint, make fmt    what CI checks, and what can be put right automatically"
@@ -123,11 +124,15 @@ bench-kernels: $(INSTALLED)
 	$(IN_VENV) cargo bench --package torchfeed-core --bench kernels
 	$(IN_VENV) cargo bench --package torchfeed-jpeg --bench decode
 
+bench-device: build
+	$(BIN)/python -m benches.device $(if $(DATA),--data "$(DATA)") $(ARGS)
+
 bench-jpeg:
 	cargo run --release --package side-by-side -- "$(DATA)"
 
 bench-check: build
 	$(BIN)/python -m pytest benches --benchmark-disable $(if $(DATA),--data "$(DATA)")
+	$(BIN)/python -m benches.device --device cpu --quick $(if $(DATA),--data "$(DATA)")
 	$(IN_VENV) cargo test --release --package torchfeed-core --bench kernels
 	$(IN_VENV) cargo test --release --package torchfeed-jpeg --bench decode
 

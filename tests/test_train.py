@@ -109,17 +109,26 @@ def test_defaults_of_the_command_line_are_those_of_options() -> None:
 def test_command_line_sets_every_option() -> None:
     arguments = """
         --data x --dataset cifar10 --loader torch --model cnn --epochs 3 --batch-size 8 --lr 0.1 --device cpu
-        --one-hot --label-smoothing 0.1 --no-amp --checkpoint c --resume r --log-dir l --eval --max-steps 5
+        --one-hot --label-smoothing 0.1 --mixup 0.2 --no-amp --checkpoint c --resume r --log-dir l --eval --max-steps 5
     """
     options = parse(arguments.split())
     assert (options.dataset, options.loader, options.epochs, options.batch_size) == ("cifar10", "torch", 3, 8)
+    assert (options.mixup, options.cutmix) == (0.2, 0.0)
     assert (options.one_hot, options.label_smoothing, options.amp, options.eval) == (True, 0.1, False, True)
     assert (options.checkpoint, options.resume, options.log_dir) == (Path("c"), Path("r"), Path("l"))
 
 
 @pytest.mark.parametrize(
     "arguments",
-    ["", "--data x --eval", "--data x --max-steps 3", "--data x --label-smoothing 1", "--data x --batch-size 0"],
+    [
+        "",
+        "--data x --eval",
+        "--data x --max-steps 3",
+        "--data x --label-smoothing 1",
+        "--data x --batch-size 0",
+        "--data x --mixup 1 --cutmix 1",
+        "--data x --mixup -1",
+    ],
 )
 def test_command_line_refuses(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
@@ -244,10 +253,20 @@ def test_random_state_comes_back(tmp_path: Path) -> None:
     assert numbers() == first
 
 
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixed_batches(options: Options, mix: str) -> None:
+    run = Run(replace(options, **{mix: 1.0}))  # type: ignore[arg-type]
+    for images, targets in run.feed:
+        assert targets.shape == (len(images), 10)
+        assert targets.sum(1).tolist() == pytest.approx([1] * len(images))
+    assert 0 < run.train_epoch().loss < 10
+    assert all(targets.ndim == 1 for _, targets in run.val_feed)
+
+
 @pytest.mark.parametrize(("steps", "workers"), [(2, 0), (4, 0), (6, 0), (3, 2)])
 def test_resumed_run_repeats_the_uninterrupted_one(options: Options, tmp_path: Path, steps: int, workers: int) -> None:
     whole, cut = tmp_path / "whole.pt", tmp_path / "cut.pt"
-    options = replace(options, workers=workers)
+    options = replace(options, workers=workers, mixup=0.2 if steps == 6 else 0.0)
     expected = fit(replace(options, checkpoint=whole))
 
     before = fit(replace(options, checkpoint=cut, max_steps=steps))

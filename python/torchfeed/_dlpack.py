@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["dtype_code"]
+__all__ = ["dtype_code", "dtype_of"]
 
 _KINDS = {
     torch.bool: 6,
@@ -26,3 +26,8 @@ def dtype_code(dtype: torch.dtype) -> tuple[int, int] | None:
     """Names a dtype as DLPack does: its kind and its bits. `None` for those that are never exported."""
     kind = _KINDS.get(dtype)
     return None if kind is None else (kind, dtype.itemsize * 8)
+
+
+def dtype_of(code: tuple[int, int]) -> torch.dtype:
+    """Finds the dtype that `dtype_code` gave this code."""
+    return next(dtype for dtype in _KINDS if dtype_code(dtype) == code)

@@ -12,6 +12,7 @@ __all__ = [
     "Source",
     "Tensor",
     "are_indices",
+    "batch_seed",
     "one_hot",
     "scan",
     "stack",
@@ -134,6 +135,7 @@ class Epoch:
         self,
         indices: Sequence[int],
         out: tuple[int, int, object] | None = None,
+        target_out: tuple[int, int, object] | None = None,
         *,
         occurrences: Sequence[int] | None = None,
         given: Source | None = None,
@@ -145,5 +147,6 @@ class Epoch:
     def close(self) -> None: ...
 
 def are_indices(values: list[Any], length: int) -> bool: ...
+def batch_seed(seed: int, batch: int) -> int: ...
 def stack(tensors: Sequence[tuple[int, Sequence[int]]], shape: Sequence[int], dtype: _Dtype) -> Tensor: ...
 def one_hot(address: int, length: int, classes: int, on: bytes, off: bytes, dtype: _Dtype) -> Tensor: ...

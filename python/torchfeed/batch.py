@@ -138,11 +138,12 @@ def one_hot(
         smoothing: the share of the target that is spread over all classes, in ``[0, 1]``; needs a floating dtype.
 
     Returns:
-        Rows, shape ``(*labels.shape, num_classes)``, on the CPU.
+        Rows, shape ``(*labels.shape, num_classes)``, on the device of the labels.
 
     Raises:
         TypeError: labels that are not integers.
-        ValueError: a label out of range; the message names its position.
+        ValueError: a label out of range; the message names its position. On another device than the CPU labels are not
+            looked at, and `num_classes` must be given.
 
     Example:
         >>> one_hot([1, 0], 3, dtype=torch.float32)
@@ -158,7 +159,11 @@ def one_hot(
         given = given.long()
     if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
         raise TypeError(f"one_hot takes integer labels, got {given.dtype}")
-    flat = given.to("cpu", torch.int64).contiguous()
+    if given.device.type != "cpu":
+        if num_classes == -1:
+            raise ValueError(f"num_classes must be given for labels on {given.device.type}")
+        return _one_hot_on_device(given, one_hot_levels(num_classes, smoothing, dtype), dtype)
+    flat = given.to(torch.int64).contiguous()
     if num_classes == -1:
         if flat.numel() == 0:
             raise ValueError("num_classes must be given where there are no labels")
@@ -166,3 +171,11 @@ def one_hot(
     levels = one_hot_levels(num_classes, smoothing, dtype)
     rows = from_dlpack(_native.one_hot(flat.data_ptr(), flat.numel(), *levels))
     return rows.view(*given.shape, num_classes)
+
+
+def _one_hot_on_device(labels: Tensor, levels: tuple[int, bytes, bytes, tuple[int, int]], dtype: torch.dtype) -> Tensor:
+    """Makes the rows by torch, without asking anything of the device that the caller would have to wait for."""
+    classes, on, off, _ = levels
+    high, low = (torch.frombuffer(bytearray(value), dtype=dtype).item() for value in (on, off))
+    rows = torch.full((*labels.shape, classes), low, dtype=dtype, device=labels.device)
+    return rows.scatter_(-1, labels.long().unsqueeze(-1), high)

@@ -27,7 +27,7 @@ class Epoch(Iterator[Any], ABC):
     torch's own iterators do: so the order is torch's, and the generator ends up where torch would leave it.
     """
 
-    def __init__(self, loader: DataLoader[Any], tree: Any) -> None:
+    def __init__(self, loader: DataLoader[Any], tree: Any, *, pin: bool) -> None:
         if loader.num_workers == 0 and loader.timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
         if loader.num_workers > 0 and loader.prefetch_factor == 0:
@@ -38,7 +38,7 @@ class Epoch(Iterator[Any], ABC):
         self._threads = loader.num_workers
         self._workers: list[Any] = []  # of torch's iterators, the processes
         self._depth = max(1, (loader.prefetch_factor or 0) * loader.num_workers)
-        self._pin = _pins(loader)
+        self._pin = pin and _can_pin()
         # What is under way: submitted batches, and in their places those that cannot be made.
         self._pending: list[Any] = []
         self._index_sampler = loader._index_sampler  # noqa: SLF001  (torch's own name for either sampler)
@@ -73,6 +73,14 @@ class Epoch(Iterator[Any], ABC):
     @abstractmethod
     def _ready(self) -> int:
         """Waits for a batch; returns its position among those under way."""
+
+    def is_ready(self) -> bool:
+        """Whether the next batch, an error in its place, or the end, can be had without waiting for threads."""
+        return self._closed or not self._pending or isinstance(self._pending[0], Exception) or self._is_done()
+
+    def _is_done(self) -> bool:
+        """Whether one of the batches under way that may come next is made."""
+        return True  # where the caller's thread makes it
 
     @abstractmethod
     def _take(self, position: int, submitted: Any) -> Any:
@@ -146,10 +154,8 @@ def _draw_base_seed(loader: DataLoader[Any]) -> int:
     return int(torch.empty((), dtype=torch.int64).random_(generator=loader.generator).item())
 
 
-def _pins(loader: DataLoader[Any]) -> bool:
-    """Whether batches lie in pinned memory: if asked for and if there is a device that copies from it."""
-    if not loader.pin_memory:
-        return False
+def _can_pin() -> bool:
+    """Whether there is a device that copies from pinned memory; warns as torch does."""
     if torch.cuda.is_available():
         return True
     warnings.warn(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .device import Delivery
     from .loader import DataLoader
     from .recognize.leaf import Leaf
+    from .resolve import Resolved
 
 __all__ = ["explain"]
 
@@ -51,7 +53,7 @@ def explain(loader: Any) -> str:
         return f"torch's own path, {processes}\nbecause    {why}"
     finally:
         inner.native = native
-    device = f"device     {getattr(loader, 'device', 'cpu')}{', pinned' if inner.pin_memory else ''}"
+    device = f"device     {_device(loader, inner, resolved)}"
     if isinstance(resolved, Gathered):
         sources = [f"TensorDataset, {len(columns)} samples" for columns in resolved.tree.leaves]
         return "\n".join(["native, the caller's thread", *_rows("source", sources), "batch      rows gathered", device])
@@ -75,6 +77,21 @@ def explain(loader: Any) -> str:
 def _indexed(loader: DataLoader[Any]) -> str:
     images, size = loader.row_indexes.in_use() if loader.row_indexes else (0, 0)
     return f"; rows of {images} JPEGs indexed, in {size / 2**20:.1f} MiB" if images else ""
+
+
+def _device(loader: Any, inner: DataLoader[Any], resolved: Resolved) -> str:
+    delivery: Delivery | None = loader.delivery
+    if delivery is None:
+        return f"cpu{', pinned' if inner.pin_memory else ''}"
+    said = str(delivery)
+    if inner.pin_memory or delivery.wants_pinned():
+        said += ", pinned"
+    try:
+        if delivery.leaves_table(resolved):
+            said += ", pixels copied as uint8 and looked up in the table there"
+    except TypeError as why:
+        said += f"; error: {why}"
+    return said
 
 
 def _rows(stage: str, texts: Sequence[str]) -> list[str]:

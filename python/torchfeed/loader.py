@@ -13,6 +13,8 @@ from torch.utils.data import Dataset, Sampler
 from . import _native
 from .compile import Drawn, compile_leaves
 from .cores import auto_workers
+from .device import Delivery
+from .device.normalize import leave_table, shared_table
 from .position import Position, begin, state_dict
 from .recognize import Unrecognized
 from .resolve import Gathered, Native, Resolved, Split, resolve
@@ -75,6 +77,8 @@ class DataLoader(TorchDataLoader[T_co]):
             be decoded. That helps with random crops of baseline JPEGs that come up in more than one epoch, and changes
             no bit. It takes about 10 bytes for each 8 or 16 rows of pixels of an image and 60 bytes besides; images for
             which there is no room are decoded as without it. Not pickled.
+        device: where batches are to arrive; ``"cuda"`` is short for `torchfeed.to_device`, which says how, and has
+            more options. ``None`` leaves them in host memory.
 
     Raises:
         TypeError: with ``native="require"``, when the loader is made or iterated: a part is not native.
@@ -111,6 +115,7 @@ class DataLoader(TorchDataLoader[T_co]):
         nice: int = 0,
         native: Literal["auto", "require", "off"] = "auto",
         row_index_memory: int = 256 * 2**20,
+        device: torch.device | str | None = None,
     ) -> None:
         if memory_format not in {torch.contiguous_format, torch.channels_last}:
             raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
@@ -128,6 +133,8 @@ class DataLoader(TorchDataLoader[T_co]):
         self.decode = decode
         self.nice = nice
         self.native = native
+        self.device = None if device is None else torch.device(device)
+        self.delivery = None if self.device is None else Delivery(self.device)
         self._position: Position | None = None
         self._resume: dict[str, Any] | None = None
         self._view: View
@@ -155,17 +162,34 @@ class DataLoader(TorchDataLoader[T_co]):
             self.resolve()
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class here
+        return self.host_batches() if self.delivery is None else self.delivery.batches(self)
+
+    def host_batches(self, delivery: Delivery | None = None) -> Iterator[Any]:
+        """Begins an epoch of batches in host memory, whatever `device` is.
+
+        Args:
+            delivery: what takes them to a device, which may have wishes.
+
+        Returns:
+            Their iterator. Its attribute `table`, where it has one, is to be applied to images on the device.
+        """
         resume, self._resume = self._resume, None
         with begin(self, resume, self._position) as self._position:
             try:
                 resolved = self.resolve()
             except Unrecognized:
                 resolved = None
+            pin = self.pin_memory or (delivery is not None and delivery.wants_pinned())
+            leaves_table = delivery is not None and delivery.leaves_table(resolved)
+            if isinstance(resolved, Native) and leaves_table:
+                epoch = NativeEpoch(self, leave_table(resolved, self), pin=pin)
+                epoch.table = shared_table(resolved)
+                return epoch
             if isinstance(resolved, Native):
-                return NativeEpoch(self, resolved)
+                return NativeEpoch(self, resolved, pin=pin)
             if isinstance(resolved, Gathered):
-                return GatherEpoch(self, resolved.tree)
-            self._view = View(self, resolved.tree if resolved else None)
+                return GatherEpoch(self, resolved.tree, pin=pin)
+            self._view = View(self, resolved.tree if resolved else None, pin=pin)
             try:
                 batches = super().__iter__()
             finally:
@@ -245,7 +269,8 @@ class DataLoader(TorchDataLoader[T_co]):
         Returns:
             A small dict of plain values and tensors, for `torch.save`.
         """
-        return self._resume or state_dict(self, self._position)
+        handed = self.delivery.handed.state if self.delivery is not None else None
+        return self._resume or handed or state_dict(self, self._position)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Makes the next `iter()` go on where `state_dict()` was called, with the same batches as without the break.
@@ -256,3 +281,5 @@ class DataLoader(TorchDataLoader[T_co]):
             state: what `state_dict()` returned, of a loader with the same dataset, sampler and batch size.
         """
         self._resume = dict(state)
+        if self.delivery is not None:
+            self.delivery.forget()

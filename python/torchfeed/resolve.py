@@ -80,6 +80,11 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
         why = "the datasets that are concatenated have different target_transforms"
     if why:
         return Split(tree, why)
+    return compile_tree(tree, loader)
+
+
+def compile_tree(tree: Tree[Leaf], loader: DataLoader[Any]) -> Native:
+    """Makes the pipeline of datasets that are native from beginning to end, as the loader wants it."""
     fast = loader.decode == "fast"
     return Native(tree, compile_leaves(tree.leaves, loader.memory_format, loader.row_indexes, fast=fast))
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from . import pinned
 from .batch import default_collate
 from .epoch import Epoch
 from .recognize import Unrecognized, describe
@@ -47,14 +48,22 @@ def read_columns(dataset: Any) -> Columns:
     return Columns(dataset.tensors)
 
 
-def gather(tree: Tree[Columns], places: Sequence[int]) -> list[Tensor]:
+def gather(tree: Tree[Columns], places: Sequence[int], out: Sequence[Tensor] | None = None) -> list[Tensor]:
     """Makes a batch: the rows of each tensor at some places, as `default_collate` would stack them.
+
+    Args:
+        tree: the datasets.
+        places: where the rows are in them.
+        out: memory for each tensor, where there is one dataset on the CPU.
 
     Raises:
         RuntimeError: the tensors of datasets that are concatenated have rows of unequal shapes or dtypes.
     """
     if len(tree.leaves) == 1:
         rows = torch.tensor(places)
+        if out is not None:
+            columns = zip(tree.leaves[0].tensors, out, strict=True)
+            return [torch.index_select(tensor, 0, rows, out=memory) for tensor, memory in columns]
         return [tensor.index_select(0, rows.to(tensor.device)) for tensor in tree.leaves[0].tensors]
     samples = [tree.leaf(place) for place in places]
     return [
@@ -70,9 +79,10 @@ class _Indices(list[Any]):
 class GatherEpoch(Epoch):
     """Batches of rows of tensors; the caller's thread gathers them, which is faster than to hand them over."""
 
-    def __init__(self, loader: DataLoader[Any], tree: Tree[Columns]) -> None:
+    def __init__(self, loader: DataLoader[Any], tree: Tree[Columns], *, pin: bool) -> None:
         self._dataset: Any = loader.dataset
-        super().__init__(loader, tree)
+        self._memory = pinned.PinnedMemory()
+        super().__init__(loader, tree, pin=pin)
 
     def _places(self, drawn: Any) -> list[int]:
         indices = _Indices(drawn)
@@ -95,8 +105,16 @@ class GatherEpoch(Epoch):
         if isinstance(submitted, _Indices):
             columns: list[Tensor] = default_collate([self._dataset[index] for index in submitted])
         else:
-            columns = gather(self._tree, submitted)
-        return [column.pin_memory() for column in columns] if self._pin else columns
+            out = self._pinned_output(len(submitted)) if self._pin else None
+            columns = gather(self._tree, submitted, out)
+        return pinned.pin(columns) if self._pin else columns
+
+    def _pinned_output(self, length: int) -> list[Tensor] | None:
+        """Takes pinned memory for a batch of one dataset on the CPU."""
+        first, *others = self._tree.leaves
+        if others or any(tensor.device.type != "cpu" for tensor in first.tensors):
+            return None
+        return self._memory.take([pinned.Layout((length, *tensor.shape[1:]), tensor.dtype) for tensor in first.tensors])
 
     def close(self) -> None:
         """Ends the epoch."""

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.utils.data import default_convert
-from torch.utils.data._utils.pin_memory import pin_memory
 
-from . import _native
+from . import _native, pinned
+from ._dlpack import dtype_of
 from .batch import default_collate, one_hot
 from .compile import to_tensors
 from .epoch import Epoch
 from .given import give
+from .recognize.value import Table
 from .resolve import Native
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def _hold_at_exit() -> None:
 class _Submitted(NamedTuple):
     """A batch that native threads make."""
 
-    out: Tensor | None
-    """Its pinned memory, if it has some."""
+    out: list[Tensor]
+    """Its pinned memory, if it has some: for images, and for targets unless they came from Python."""
     targets: list[Any] | None
     """Its targets, if they came from Python."""
 
@@ -55,14 +56,18 @@ class _Submitted(NamedTuple):
 class NativeEpoch(Epoch):
     """Batches that native threads make."""
 
-    def __init__(self, loader: DataLoader[Any], resolved: Native) -> None:
+    table: Table | None = None
+    """What is left to be applied to the images, where they are handed out as pixels."""
+
+    def __init__(self, loader: DataLoader[Any], resolved: Native, *, pin: bool) -> None:
         self._compiled = resolved.compiled
         self._brings = any(leaf.brings for leaf in resolved.tree.leaves)
         self._timeout = loader.timeout or None
         self._in_order = loader.in_order or loader.num_workers == 0
         self._memory_format = loader.memory_format
         self._nice = loader.nice
-        super().__init__(loader, resolved.tree)
+        self._memory = pinned.PinnedMemory()
+        super().__init__(loader, resolved.tree, pin=pin)
 
     def _open(self, seed: int) -> None:
         self._native = _native.Epoch(self._compiled.pipeline, seed, self._threads, nice=self._nice)
@@ -76,21 +81,36 @@ class NativeEpoch(Epoch):
         if self._brings:
             items, targets = give([self._tree.leaf(place) for place in places])
             given = _native.Source.given(items or [])
-        out = self._pinned_output(len(places)) if self._pin else None
-        self._native.submit(places, None if out is None else (out.data_ptr(), out.nbytes, out), given=given)
+        out = self._pinned_output(len(places)) if self._pin else []
+        self._native.submit(places, *((tensor.data_ptr(), tensor.nbytes, tensor) for tensor in out), given=given)
         return _Submitted(out, targets)
 
-    def _pinned_output(self, length: int) -> Tensor | None:
-        """Makes pinned memory for a batch, if its shape is known.
+    def _pinned_output(self, length: int) -> list[Tensor]:
+        """Takes pinned memory for a batch, if its shape is known.
 
         torch's caching host allocator guards its own blocks against reuse while an asynchronous copy reads them, and
         no others; so every batch is a block of its.
         """
-        size, table = self._compiled.pipeline.output_size(), self._compiled.leaves[0].plan.table
+        size, leaf = self._compiled.pipeline.output_size(), self._compiled.leaves[0]
         if size is None:
-            return None
-        shape = (length, table.channels, *size)
-        return torch.empty(shape, dtype=table.dtype, pin_memory=True, memory_format=self._memory_format)
+            return []
+        table = leaf.plan.table
+        layouts = [pinned.Layout((length, table.channels, *size), table.dtype, self._memory_format)]
+        if not self._brings and leaf.one_hot is not None:
+            classes, _, _, code = leaf.one_hot
+            layouts.append(pinned.Layout((length, classes), dtype_of(code)))
+        elif not self._brings:
+            layouts.append(pinned.Layout((length,), torch.int64))
+        return self._memory.take(layouts)
+
+    def _is_done(self) -> bool:
+        if not self._threads:
+            return True
+        try:
+            return self._native.wait(0, in_order=self._in_order) is not None
+        except Exception:
+            _hold_at_exit()
+            raise
 
     def _ready(self) -> int:
         try:
@@ -109,12 +129,12 @@ class NativeEpoch(Epoch):
         except Exception:
             _hold_at_exit()
             raise
+        images, targets = (*submitted.out, *(images, targets)[len(submitted.out) :])
         collated: Any = targets
         if submitted.targets is not None:
             collated = self._collate_targets(submitted.targets)
-        if self._pin:
-            images = images.pin_memory() if submitted.out is None else submitted.out
-            collated = pin_memory(collated)  # type: ignore[no-untyped-call]
+        if self._pin and len(submitted.out) < 2:
+            images, collated = pinned.pin((images, collated))  # what is pinned stays where it is
         if self._batched:
             return [images, collated]
         # As torch's default_convert: class indices stay numbers.

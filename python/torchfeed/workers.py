@@ -31,11 +31,13 @@ class View:
     Args:
         loader: the loader.
         tree: its datasets, if their samples are made natively in part.
+        pin: whether batches are to be copied to pinned memory.
     """
 
-    def __init__(self, loader: DataLoader[Any], tree: Tree[Leaf] | None) -> None:
+    def __init__(self, loader: DataLoader[Any], tree: Tree[Leaf] | None, *, pin: bool) -> None:
         self.loader = loader
         self.tree = tree
+        self.pin_memory = pin
         if loader.nice and hasattr(os, "nice"):  # Windows has no such thing
             self.worker_init_fn: Any = NiceInit(loader.nice, loader.worker_init_fn)
         if loader.native == "off":

@@ -113,6 +113,8 @@ def build(options: Options, device: torch.device) -> Data:
         "persistent_workers": options.persistent_workers and options.workers > 0,
         "pin_memory": device.type == "cuda",
     }
+    if options.loader == "torchfeed":
+        settings["memory_format"] = torch.channels_last  # as the model is
     return Data(loader(train, shuffle=True, **settings), loader(val, **settings), classes)
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from torchfeed.transforms.mix import Mix
+
 from .checkpoint import rng_state, set_rng_state
 
 __all__ = ["Feed"]
@@ -22,20 +24,27 @@ class Feed:
 
     `torchfeed.DataLoader` resumes at once. torch's own has no position: its batches up to there are made and dropped.
 
+    On CUDA `torchfeed.DataLoader` is ahead of the loop: pixels are copied as bytes, in a stream of their own, and
+    normalized there.
+
     Args:
         loader: yields images ``(N, C, H, W)`` and targets.
         device: where the batches go; images become channels_last there, which convolutions like.
+        mix: applied to each batch on the device, if there is one.
 
     Example:
         >>> for images, targets in Feed(loader, torch.device("cuda")):
         ...     ...
     """
 
-    def __init__(self, loader: DataLoader[Any], device: torch.device) -> None:
+    def __init__(self, loader: DataLoader[Any], device: torch.device, mix: Mix | None = None) -> None:
         self.loader = loader
         self.device = device
         self.native = hasattr(loader, "load_state_dict")
-        self.batches: Any = import_module("torchfeed").to_device(loader, device) if self.native else loader
+        self.mix = None if self.native else mix
+        self.batches: Any = loader
+        if self.native:
+            self.batches = import_module("torchfeed").to_device(loader, device, batch_transform=mix)
         self.position = 0
         self.latest: Tensor | None = None  # the last batch's images, to be shown
         self._resume: dict[str, Any] | None = None
@@ -56,7 +65,8 @@ class Feed:
         for images, targets in batches:
             self.position += 1
             self.latest = images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
-            yield self.latest, targets.to(self.device, non_blocking=True)
+            moved = targets.to(self.device, non_blocking=True)
+            yield (self.latest, moved) if self.mix is None else self.mix(self.latest, moved)
 
     def state_dict(self) -> dict[str, Any]:
         """Gives the position after the last batch yielded, and the random state there."""

@@ -27,6 +27,8 @@ class Options:
     clip: float = 1.0
     one_hot: bool = False
     label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     workers: int = 2
     persistent_workers: bool = False
     device: str = "auto"
@@ -72,6 +74,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     add("--clip", type=float, default=Options.clip, metavar="NORM", help="largest norm of the gradient; 0: any")
     add("--one-hot", action="store_true", help="targets are rows of probabilities, made by the loader")
     add("--label-smoothing", type=float, default=Options.label_smoothing, metavar="S", help="0 to 1")
+    add("--mixup", type=float, default=Options.mixup, metavar="ALPHA", help="mix images, on the device; 0: no")
+    add("--cutmix", type=float, default=Options.cutmix, metavar="ALPHA", help="or paste boxes of them; 0: no")
     add = parser.add_argument_group("machine").add_argument
     add("--device", default=Options.device, help="auto, cpu, cuda, cuda:1, ...")
     add("--no-amp", action="store_false", dest="amp", help="on CUDA: float32 instead of bfloat16 autocast")
@@ -87,6 +91,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     options = Options(**vars(parser.parse_args(argv)))
     if not 0 <= options.label_smoothing < 1:
         parser.error("--label-smoothing must be in [0, 1)")
+    if options.mixup < 0 or options.cutmix < 0 or (options.mixup and options.cutmix):
+        parser.error("--mixup and --cutmix take a positive number, and exclude each other")
     if options.eval and options.resume is None:
         parser.error("--eval needs --resume FILE")
     if (options.max_steps or options.save_every) and options.checkpoint is None:

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from torchfeed.transforms.mix import CutMix, Mix, MixUp
+
 from . import checkpoint
 from .data import build
 from .feed import Feed
@@ -43,7 +45,7 @@ class Run:
 
         data = build(options, self.device)
         self.classes = data.classes
-        self.feed = Feed(data.train, self.device)
+        self.feed = Feed(data.train, self.device, _mix(options, len(self.classes)))
         self.val_feed = Feed(data.val, self.device)
 
         checkpoint.seed_everything(options.seed)
@@ -140,6 +142,8 @@ class Run:
             "seed": options.seed,
             "batch_size": options.batch_size,
             "loader": options.loader,
+            "mixup": options.mixup,
+            "cutmix": options.cutmix,
         }
 
     def _after_step(self) -> None:
@@ -185,6 +189,12 @@ def fit(options: Options) -> list[tuple[Epoch, Epoch]]:
         run.save()
     log.close()
     return history
+
+
+def _mix(options: Options, classes: int) -> Mix | None:
+    if options.mixup:
+        return MixUp(alpha=options.mixup, num_classes=classes)
+    return CutMix(alpha=options.cutmix, num_classes=classes) if options.cutmix else None
 
 
 def _device(name: str) -> torch.device:

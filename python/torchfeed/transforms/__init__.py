@@ -14,6 +14,7 @@ from .geometry import (
     RandomVerticalFlip,
     Resize,
 )
+from .mix import CutMix, MixUp
 from .structure import Compose
 from .target import OneHot
 from .value import ConvertImageDtype, Normalize, PILToTensor, ToDtype, ToTensor
@@ -22,6 +23,8 @@ __all__ = [
     "CenterCrop",
     "Compose",
     "ConvertImageDtype",
+    "CutMix",
+    "MixUp",
     "Normalize",
     "OneHot",
     "PILToTensor",

@@ -76,6 +76,17 @@ impl Stream {
     }
 }
 
+/// The number of the stream of what is drawn for a batch as a whole: no plan has that many transforms.
+const BATCH: u16 = u16::MAX;
+
+/// The seed of what is drawn for batch number `batch` as a whole, in an epoch of `seed`: 63 bits, which every
+/// generator takes.
+#[must_use]
+pub fn batch_seed(seed: u64, batch: u64) -> u64 {
+    let mut stream = Stream::new(Key { seed, index: batch, occurrence: 0 }, BATCH);
+    (u64::from(stream.bits()) << 32 | u64::from(stream.bits())) >> 1
+}
+
 /// Ten rounds of Philox4x32, with the multipliers and Weyl constants of the paper's table 2.
 fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
@@ -116,6 +127,16 @@ mod tests {
         for (i, a) in all.iter().enumerate() {
             assert!(all[..i].iter().all(|b| a != b));
         }
+    }
+
+    #[test]
+    fn seeds_of_batches_are_of_63_bits_and_differ() {
+        let all: Vec<_> = (0..3).flat_map(|seed| (0..100).map(move |batch| batch_seed(seed, batch))).collect();
+        assert!(all.iter().all(|&seed| seed >> 63 == 0));
+        assert!(all.iter().enumerate().all(|(i, a)| all[..i].iter().all(|b| a != b)));
+        // The first two words of the stream, by the known answers: key 0, counter (0, 0, 0xffff0000, 0).
+        let words = philox([0, 0, 0xffff_0000, 0], [0; 2]);
+        assert_eq!(batch_seed(0, 0), (u64::from(words[0]) << 32 | u64::from(words[1])) >> 1);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use pyo3::{
 use torchfeed_core::{
     Error,
     batch::{self, Finished, Pool, Request, Target, Workers, collate::Strided, one_hot::Levels},
+    rng,
     transform::Layout,
 };
 
@@ -77,20 +78,23 @@ impl Epoch {
         Ok(Self { core: Mutex::new(Some(core)), pipeline })
     }
 
-    /// Queues a batch. `out` is (address, bytes, owner) of memory for its images, `occurrences` says how often each
-    /// index came up before (where the epoch should not count), `given` brings samples.
-    #[pyo3(signature = (indices, out=None, *, occurrences=None, given=None))]
+    /// Queues a batch. `out` and `target_out` are (address, bytes, owner) of memory for its images and targets,
+    /// `occurrences` says how often each index came up before (where the epoch should not count), `given` brings
+    /// samples.
+    #[pyo3(signature = (indices, out=None, target_out=None, *, occurrences=None, given=None))]
     fn submit(
         &self,
         py: Python<'_>,
         indices: Vec<usize>,
         out: Option<(usize, usize, Py<PyAny>)>,
+        target_out: Option<(usize, usize, Py<PyAny>)>,
         occurrences: Option<Vec<u32>>,
         given: Option<&Source>,
     ) -> PyResult<()> {
-        let images = out.map(|(address, len, owner)| memory::output(address, len, owner));
+        let place = |(address, len, owner)| memory::output(address, len, owner);
+        let (images, targets) = (out.map(place), target_out.map(place));
         let given = given.map(|source| Arc::clone(&source.0));
-        let request = Request { indices: &indices, occurrences: occurrences.as_deref(), images, given };
+        let request = Request { indices: &indices, occurrences: occurrences.as_deref(), images, targets, given };
         self.with(py, |epoch| epoch.submit(request))
     }
 
@@ -149,6 +153,12 @@ pub(crate) fn are_indices(values: &Bound<'_, PyList>, length: usize) -> bool {
     values.iter().all(|value| {
         value.is_exact_instance_of::<PyInt>() && value.extract::<usize>().is_ok_and(|value| value < length)
     })
+}
+
+/// The seed of what is drawn for batch number `batch` as a whole, in an epoch of `seed`: 63 bits.
+#[pyfunction]
+pub(crate) fn batch_seed(seed: u64, batch: u64) -> u64 {
+    rng::batch_seed(seed, batch)
 }
 
 /// Blocks for [`stack`] and [`one_hot`], recycled over the whole process.

@@ -56,7 +56,7 @@ pub(crate) fn integers<'a>(address: usize, len: usize) -> &'a [i64] {
     unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
 }
 
-/// Memory for a batch's images that belongs to `owner`, a tensor that torch allocated (a pinned one).
+/// Memory for a batch's images or targets that belongs to `owner`, a tensor that torch allocated (a pinned one).
 pub(crate) fn output(address: usize, len: usize, owner: Py<PyAny>) -> Memory {
     // SAFETY: the caller made the tensor for this batch with `torch.empty` and hands it out after the batch is done;
     // it is `len` bytes long, and `owner` keeps it alive. Its bytes are written before anything reads them.

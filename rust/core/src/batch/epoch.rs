@@ -25,6 +25,8 @@ pub struct Request<'a> {
     pub occurrences: Option<&'a [u32]>,
     /// Memory for its images, where the caller has some.
     pub images: Option<Memory>,
+    /// Memory for its targets, where the caller has some.
+    pub targets: Option<Memory>,
     /// What is brought for its samples: see [`Batch::new`].
     pub given: Option<Arc<Source>>,
 }
@@ -106,7 +108,7 @@ impl Epoch {
     /// # Errors
     /// As [`Batch::new`]; [`Error::Parameter`] where there are not as many occurrences as indices.
     pub fn submit<'a>(&mut self, request: impl Into<Request<'a>>) -> Result<()> {
-        let Request { indices, occurrences, images, given } = request.into();
+        let Request { indices, occurrences, images, targets, given } = request.into();
         let samples = match occurrences {
             None => indices.iter().map(|&index| Ok((index, self.occurrence(index)?))).collect::<Result<_>>()?,
             Some(counts) if counts.len() == indices.len() => {
@@ -117,7 +119,7 @@ impl Epoch {
                 return Err(Error::Parameter(format!("{got} occurrences for {wanted} indices")));
             }
         };
-        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, images, given)?;
+        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, (images, targets), given)?;
         if let Some(engine) = &self.engine {
             engine.submit(Arc::clone(&batch));
         }

@@ -63,7 +63,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Batch {
     /// A batch of `samples` (index, occurrence), drawn with the epoch's `seed`.
     ///
-    /// `images` is memory for the images where the caller has some; [`Pipeline::output_size`] says of what size.
+    /// `memory` is for the images and for the targets, where the caller has some; [`Pipeline::output_size`] and
+    /// [`Pipeline::target_bytes`] say of what size.
     /// `given` has a sample for each position whose own source is [`Source::Brought`].
     ///
     /// # Errors
@@ -72,7 +73,7 @@ impl Batch {
         pipeline: Arc<Pipeline>,
         seed: u64,
         samples: Vec<(usize, u32)>,
-        images: Option<Memory>,
+        memory: (Option<Memory>, Option<Memory>),
         given: Option<Arc<Source>>,
     ) -> Result<Arc<Self>> {
         let len = samples.len();
@@ -89,14 +90,15 @@ impl Batch {
         let pool = pipeline.pool();
         let size = pipeline.output_size();
         let bytes = size.map(|size| pipeline.image_bytes(size) * len);
-        let images = match images {
-            Some(memory) if Some(memory.len()) == bytes => Some(memory),
+        let place = |given: Option<Memory>, bytes: Option<usize>| match given {
+            Some(memory) if Some(memory.len()) == bytes => Ok(Some(memory)),
             Some(memory) => {
-                return Err(Error::Parameter(format!("{} bytes of memory where {bytes:?} are needed", memory.len())));
+                Err(Error::Parameter(format!("{} bytes of memory where {bytes:?} are needed", memory.len())))
             }
-            None => bytes.map(|bytes| pool.take(bytes).into()),
+            None => Ok(bytes.map(|bytes| pool.take(bytes).into())),
         };
-        let targets = pool.take(pipeline.target_bytes() * len).into();
+        let images = place(memory.0, bytes)?;
+        let targets = place(memory.1, Some(pipeline.target_bytes() * len))?.expect("a size that is known");
         Ok(Arc::new(Self {
             pipeline,
             seed,

@@ -8,7 +8,7 @@ use std::{
 
 use torchfeed_core::{
     Error, Result,
-    batch::{Epoch, Pipeline, Request, Target},
+    batch::{Epoch, Pipeline, Pool, Request, Target},
     decode::{Decoder, Fallback},
     image::{Rect, Size, Window},
     source::{Blobs, Source},
@@ -149,4 +149,29 @@ fn the_caller_may_count_occurrences() {
     assert_eq!([make(None), make(None)], [first, second]);
     let request = Request { occurrences: Some(&[0]), ..Request::from(&indices[..]) };
     assert!(matches!(epoch.submit(request), Err(Error::Parameter(_))));
+}
+
+#[test]
+fn the_caller_may_bring_memory() {
+    let pipeline = pipeline(arrays(10), vec![CROP], Target::Class, Decoder::default());
+    let mut epoch = Epoch::new(Arc::clone(&pipeline), 3, 2).unwrap();
+    let (image_bytes, target_bytes) =
+        (pipeline.image_bytes(pipeline.output_size().unwrap()) * 3, pipeline.target_bytes() * 3);
+    let pool = Pool::new(0);
+    let memory = |images: usize, targets: usize| {
+        let (images, targets) = (pool.take(images), pool.take(targets));
+        let addresses = [images.bytes().as_ptr() as usize, targets.bytes().as_ptr() as usize];
+        (Request { images: Some(images.into()), targets: Some(targets.into()), ..Request::from(&[4, 5, 6]) }, addresses)
+    };
+    let (request, addresses) = memory(image_bytes, target_bytes);
+    epoch.submit(request).unwrap();
+    let done = wait(&mut epoch).unwrap();
+    assert_eq!([done.images.start().as_ptr() as usize, done.targets.start().as_ptr() as usize], addresses);
+    let mut other = Epoch::new(pipeline, 3, 0).unwrap();
+    other.submit(&[4, 5, 6]).unwrap();
+    let expected = wait(&mut other).unwrap();
+    assert_eq!([bytes(&done.images), bytes(&done.targets)], [bytes(&expected.images), bytes(&expected.targets)]);
+    for (images, targets) in [(image_bytes + 1, target_bytes), (image_bytes, target_bytes - 1)] {
+        assert!(matches!(epoch.submit(memory(images, targets).0), Err(Error::Parameter(_))));
+    }
 }

@@ -1,0 +1,164 @@
+"""The order of things: what is copied when, handed over when, and let go of when."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from .nested import map_tensors, tensors
+from .ring import Ring
+from .source import Source
+from .streams import Streams
+
+__all__ = ["Ahead", "Handed"]
+
+_open: weakref.WeakSet[Ahead] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Ends all copies while there is still a device to copy to."""
+    for iterator in list(_open):
+        iterator.close()
+
+
+class Handed:
+    """The position of a loader after the last batch that was handed over, while the loader itself is ahead of it."""
+
+    state: dict[str, Any] | None = None
+
+
+class _Entry(NamedTuple):
+    """A batch on its way, or in its place what kept it from being made."""
+
+    batch: Any
+    mark: Any
+    state: dict[str, Any] | None
+    error: Exception | None = None
+
+
+class Ahead(Iterator[Any]):
+    """Hands a loader's batches over in order, after their copies, of which some are begun ahead.
+
+    Each call hands over the oldest batch under way. Before that it begins as many copies as are allowed and as the
+    loader has batches ready for; it waits for the loader only where no batch is under way. It never waits for a copy:
+    the consumer's stream does.
+
+    Args:
+        source: the loader's batches.
+        streams: the streams of the copies and of the consumer.
+        finish: what is done to a batch on the device, in the stream of the copies; gets its number too.
+        ahead: how many batches may be on the device besides the one that is handed over.
+        ring: the buffers that batches are put into, if their addresses are to be constant.
+        handed: where the position is noted.
+    """
+
+    _closed = True  # until all is set up
+
+    def __init__(
+        self,
+        source: Source,
+        streams: Streams,
+        finish: Callable[[Any, int], Any] | None,
+        ahead: int,
+        ring: Ring | None,
+        handed: Handed,
+    ) -> None:
+        self._source, self._streams, self._finish = source, streams, finish
+        self._ahead, self._ring, self._handed = ahead, ring, handed
+        self._under_way: deque[_Entry] = deque()
+        self._sending: deque[tuple[Any, Any]] = deque()
+        self._begun = self._given = 0
+        handed.state = source.state()
+        self._process = os.getpid()
+        self._ended = self._closed = False
+        _open.add(self)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __next__(self) -> Any:
+        if self._closed:
+            raise StopIteration
+        self._release()
+        self._let_go()
+        self._fill()
+        if not self._under_way:
+            self._handed.state = None
+            self.close()
+            raise StopIteration
+        entry = self._under_way.popleft()
+        self._handed.state = entry.state
+        if entry.error is not None:
+            raise entry.error
+        self._streams.hand_over(entry.mark, tensors(entry.batch))
+        self._given += 1
+        return entry.batch
+
+    def _fill(self) -> None:
+        """Begins copies, until there are enough or there is nothing to copy yet."""
+        while not self._ended and len(self._under_way) <= self._ahead:
+            # After an error the loader is asked again when the consumer does.
+            if self._under_way and (self._under_way[-1].error is not None or not self._source.is_ready()):
+                return
+            try:
+                host = next(self._source)
+            except StopIteration:
+                self._ended = True
+                return
+            except Exception as error:  # noqa: BLE001  (raised when its turn comes, after the batches before it)
+                self._under_way.append(_Entry(None, None, self._source.state(), error))
+                continue
+            state = self._source.state()
+            try:
+                entry = _Entry(*self._begin(host), state)
+            except Exception as error:  # noqa: BLE001  (as above)
+                entry = _Entry(None, None, state, error)
+            self._under_way.append(entry)
+
+    def _begin(self, host: Any) -> tuple[Any, Any]:
+        """Begins to bring a batch to the device: the batch, and the mark of its being there."""
+        with self._streams.copies():
+            batch = host
+            if self._ring is None or self._finish is not None:
+                batch = map_tensors(batch, lambda tensor: self._streams.copy(tensor, None))
+            if self._finish is not None:
+                batch = self._finish(batch, self._source.number)
+            if self._ring is not None:
+                batch = self._ring.place(batch, self._begun)
+                self._begun += 1
+            mark = self._streams.mark_copies()
+        self._sending.append((mark, host))
+        return batch, mark
+
+    def _let_go(self) -> None:
+        """Drops the batches in host memory whose copies are done: memory of any kind stays until then."""
+        while self._sending and self._streams.is_past(self._sending[0][0]):
+            self._sending.popleft()
+
+    def _release(self) -> None:
+        """Lets the ring have the buffer of the batch that was handed over last."""
+        if self._ring is not None and self._given:
+            self._ring.release(self._given - 1)
+
+    def close(self) -> None:
+        """Ends the epoch: waits for the copies under way and ends the loader's iterator."""
+        if self._closed:
+            return
+        self._closed = self._ended = True
+        _open.discard(self)
+        if self._process == os.getpid():
+            self._release()
+        self._under_way.clear()
+        while self._sending:
+            mark, _ = self._sending.popleft()
+            if self._process == os.getpid():  # a forked child has no streams to wait for
+                self._streams.wait(mark)
+        self._source.close()
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,47 @@
+"""What is done to a batch on the device, before it is handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from torchfeed import _native
+from torchfeed.samples import own_random_state, seed_everything
+from torchfeed.transforms.mix import Mix
+
+from .normalize import Lookup
+
+__all__ = ["Finish"]
+
+
+class Finish:
+    """The table, then the transform of the whole batch.
+
+    Args:
+        lookup: applied to the images, the first part of a batch.
+        transform: called with the parts of a batch, or with the batch where that is no list nor tuple.
+        seed: the epoch's.
+    """
+
+    def __init__(self, lookup: Lookup | None, transform: Callable[..., Any] | None, seed: int) -> None:
+        self.lookup = lookup
+        self.transform = transform
+        self.seed = seed
+
+    def __call__(self, batch: Any, number: int) -> Any:
+        """Finishes batch `number` of the epoch."""
+        if self.lookup is not None:
+            batch = [self.lookup(batch[0]), *batch[1:]]
+        if self.transform is None:
+            return batch
+        seed = _native.batch_seed(self.seed, number)
+        if isinstance(self.transform, Mix):
+            return list(self.transform(*batch, generator=torch.Generator().manual_seed(seed)))
+        with own_random_state():
+            seed_everything(seed)
+            if not isinstance(batch, (list, tuple)):
+                return self.transform(batch)
+            made = self.transform(*batch)
+        return list(made) if isinstance(made, tuple) and isinstance(batch, list) else made

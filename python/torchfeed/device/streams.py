@@ -1,0 +1,151 @@
+"""Streams and events: all that the device stage knows of the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+__all__ = ["CudaStreams", "PlainStreams", "Streams", "open_streams"]
+
+
+class Streams(Protocol):
+    """The stream of the copies, beside the one that the consumer works in.
+
+    A mark stands for all that was given to a stream before it; work that is begun after a wait for it comes later.
+    """
+
+    def copies(self) -> AbstractContextManager[Any]:
+        """What is done inside is given to the stream of the copies."""
+
+    def copy(self, tensor: Tensor, out: Tensor | None) -> Tensor:
+        """Begins a copy to the device, to `out` or to new memory; inside `copies`."""
+
+    def empty(self, like: Tensor) -> Tensor:
+        """Takes memory on the device, laid out as a tensor is; inside `copies`."""
+
+    def mark_copies(self) -> Any:
+        """Marks the stream of the copies."""
+
+    def mark_consumer(self) -> Any:
+        """Marks the consumer's stream."""
+
+    def copies_wait(self, mark: Any) -> None:
+        """Makes the stream of the copies wait for a mark of the consumer's."""
+
+    def hand_over(self, mark: Any, tensors: Iterable[Tensor]) -> None:
+        """Makes the consumer's stream wait for a mark of the copies, and keeps the memory from reuse until it is done.
+
+        The tensors' memory belongs to the stream of the copies; once they are gone, that stream may have it again, but
+        not before the consumer's stream has done what it was given up to then.
+        """
+
+    def is_past(self, mark: Any) -> bool:
+        """Whether all that a mark stands for is done."""
+
+    def wait(self, mark: Any) -> None:
+        """Waits, in the caller's thread, until it is."""
+
+
+class CudaStreams:
+    """A CUDA stream of its own for copies.
+
+    Args:
+        device: a CUDA device, with or without an index.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        index = torch.cuda.current_device() if device.index is None else device.index
+        self.device = torch.device("cuda", index)
+        self.stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+
+    def copies(self) -> AbstractContextManager[Any]:
+        """What is done inside is given to the stream of the copies."""
+        return torch.cuda.stream(self.stream)
+
+    def copy(self, tensor: Tensor, out: Tensor | None) -> Tensor:
+        """Begins a copy to the device. From memory that is not pinned it is not asynchronous."""
+        if out is None:
+            return tensor.to(self.device, non_blocking=True)
+        return out.copy_(tensor, non_blocking=True)
+
+    def empty(self, like: Tensor) -> Tensor:
+        """Takes memory on the device, laid out as a tensor is."""
+        return torch.empty_like(like, device=self.device)
+
+    def mark_copies(self) -> torch.cuda.Event:
+        """Records an event in the stream of the copies."""
+        event: torch.cuda.Event = self.stream.record_event()
+        return event
+
+    def mark_consumer(self) -> torch.cuda.Event:
+        """Records an event in the current stream."""
+        event: torch.cuda.Event = torch.cuda.current_stream(self.device).record_event()
+        return event
+
+    def copies_wait(self, mark: torch.cuda.Event) -> None:
+        """Makes the stream of the copies wait for an event."""
+        self.stream.wait_event(mark)
+
+    def hand_over(self, mark: torch.cuda.Event, tensors: Iterable[Tensor]) -> None:
+        """Makes the current stream wait for the copies, and tells the allocator that it uses the memory too."""
+        current = torch.cuda.current_stream(self.device)
+        current.wait_event(mark)
+        for tensor in tensors:
+            if tensor.device.type == "cuda":
+                tensor.record_stream(current)
+
+    def is_past(self, mark: torch.cuda.Event) -> bool:
+        """Whether the event has come."""
+        past: bool = mark.query()  # type: ignore[no-untyped-call]
+        return past
+
+    def wait(self, mark: torch.cuda.Event) -> None:
+        """Waits for the event."""
+        mark.synchronize()
+
+
+class PlainStreams:
+    """Every other device: a copy is done when it is asked for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def copies(self) -> AbstractContextManager[Any]:
+        """Nothing to enter."""
+        return nullcontext()
+
+    def copy(self, tensor: Tensor, out: Tensor | None) -> Tensor:
+        """Moves a tensor; one that is there already is not copied."""
+        return tensor.to(self.device) if out is None else out.copy_(tensor)
+
+    def empty(self, like: Tensor) -> Tensor:
+        """Takes memory, laid out as a tensor is."""
+        return torch.empty_like(like, device=self.device)
+
+    def mark_copies(self) -> None:
+        """Nothing to mark."""
+
+    def mark_consumer(self) -> None:
+        """Nothing to mark."""
+
+    def copies_wait(self, mark: Any) -> None:
+        """Nothing to wait for."""
+
+    def hand_over(self, mark: Any, tensors: Iterable[Tensor]) -> None:
+        """Nothing to wait for."""
+
+    def is_past(self, mark: Any) -> bool:  # noqa: ARG002
+        """Everything is done."""
+        return True
+
+    def wait(self, mark: Any) -> None:
+        """Nothing to wait for."""
+
+
+def open_streams(device: torch.device) -> Streams:
+    """Makes the streams for copies to a device."""
+    return CudaStreams(device) if device.type == "cuda" else PlainStreams(device)
