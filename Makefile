@@ -7,13 +7,14 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust bench bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
+.PHONY: help demo test test-frameworks test-rust bench bench-peers bench-kernels bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
 	@echo "make test [ARGS=...]   the Python tests; make test-rust: the core's own"
 	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
+	@echo "make bench-peers DATA=DIR  time whole epochs beside all loaders that are installed: torchfeed bench --task all"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
 	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
 	@echo "make wheel             a wheel in dist/; make check-wheel: install and use it in clean environments"
@@ -36,6 +37,11 @@ bench: build
 	mkdir -p bench-results
 	$(BIN)/python -m pytest benches --benchmark-json=bench-results/torchfeed.json --build-profile=release \
 		$(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-peers: build
+	@test -n "$(DATA)" || { echo "of which images? make bench-peers DATA=DIR" >&2; exit 2; }
+	$(BIN)/python -m torchfeed bench "$(DATA)" --task all --json bench-results/peers.json \
+		--markdown bench-results/peers.md --plots bench-results $(ARGS)
 
 bench-kernels: $(INSTALLED)
 	$(IN_VENV) cargo bench --package torchfeed-core --bench kernels

@@ -141,10 +141,15 @@ def test_a_transform_that_cannot_be_called(own: str) -> None:
 
 
 def test_commands_are_named_and_cost_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        main(["--help"])
-    assert exit_.value.code == 0
-    assert "bench" in capsys.readouterr().out
+    for command, says in (([], "bench  "), (["bench"], "--peers LIST")):
+        with pytest.raises(SystemExit) as exit_:
+            main([*command, "--help"])
+        assert exit_.value.code == 0
+        assert says in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["nothing"])
+    assert "invalid choice: 'nothing'" in capsys.readouterr().err
+    assert 'torchfeed = "torchfeed.cli:main"' in (Path(__file__).parents[1] / "pyproject.toml").read_text()
     code = "import sys, torchfeed; print([m for m in sys.modules if m in ('torchfeed.cli', 'torchvision')])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"

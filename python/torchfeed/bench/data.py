@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,12 @@ def prepare(task: Task, folder: Path, into: Path, *, images: int = LARGE) -> str
 def _enlarge(image: Image.Image) -> Image.Image:
     """A camera's 12 megapixels: the image, larger, with the faint noise of a sensor."""
     pixels = np.asarray(image.resize((4000, 3000), Image.Resampling.LANCZOS), dtype=np.int16)
-    noise = np.random.default_rng(0).normal(0, 3, pixels.shape).astype(np.int16)
-    return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))
+    return Image.fromarray((pixels + _noise()).clip(0, 255).astype(np.uint8))
+
+
+@cache
+def _noise() -> Any:
+    return np.random.default_rng(0).normal(0, 3, (3000, 4000, 3)).astype(np.int16)
 
 
 def cifar(images: int) -> Any:

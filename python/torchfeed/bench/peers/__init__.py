@@ -107,7 +107,7 @@ PEERS = {
             ("ffcv",),
             "apt-get install libopencv-dev libturbojpeg0-dev pkg-config, then pip install ffcv",
             data=("given", "large"),
-            note="reads a .beton file of the JPEGs' own bytes, written beforehand",
+            note="reads a .beton file of the JPEGs' own bytes, written beforehand; compiles itself at first",
         ),
         Peer(
             "spdl",

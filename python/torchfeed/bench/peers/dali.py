@@ -18,7 +18,7 @@ __all__ = ["build"]
 AHEAD = 2
 
 
-def build(_: str, job: Job) -> Epochs:
+def build(_name: str, job: Job) -> Epochs:
     """As `peers.build`."""
     from nvidia.dali import fn, pipeline_def, types
 
@@ -48,6 +48,13 @@ def build(_: str, job: Job) -> Epochs:
 
     made = pipeline()
     made.build()
+    if job.shuffle:
+        # The very first call schedules AHEAD batches instead of one. They are taken here: else every epoch would begin
+        # with a batch that was made before its time. (In the files' order there is one epoch, and nothing is timed.)
+        made.schedule_run()
+        for _ in range(AHEAD):
+            made.share_outputs()
+            made.release_outputs()
     steps = math.ceil(len(files) / job.batch_size)
 
     def epoch() -> Iterator[tuple[Any, Any]]:

@@ -95,9 +95,9 @@ class OpenCV:
             if random.random() < 0.5:  # noqa: S311
                 image = cv2.flip(image, 1)
         else:
-            factor = 256 / min(height, width)
-            image = cv2.resize(image, (int(width * factor), int(height * factor)), interpolation=cv2.INTER_LINEAR)
-            y, x = (round((size - SIZE) / 2) for size in image.shape[:2])
+            size = width * 256 // min(height, width), height * 256 // min(height, width)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+            y, x = (round((edge - SIZE) / 2) for edge in image.shape[:2])
             image = image[y : y + SIZE, x : x + SIZE]
         rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         values = rgb.astype(np.float32) * self.scale + self.shift
