@@ -7,7 +7,8 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny bench bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
+.PHONY: help demo test test-frameworks test-rust shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny \
+	bench bench-peers bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
@@ -19,6 +20,7 @@ help:
 	@echo "make fuzz TARGET=plan|png|header|decode|differential [SECONDS=600]"
 	@echo "make deny              the crates' advisories and licences (needs cargo-deny; CHECKS=licenses goes offline)"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
+	@echo "make bench-peers DATA=DIR  time whole epochs beside all loaders that are installed: torchfeed bench --task all"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
 	@echo "make bench-device [DATA=DIR]  check and time the way to a CUDA device, beside torch's loader"
 	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
@@ -119,6 +121,11 @@ bench: build
 	mkdir -p bench-results
 	$(BIN)/python -m pytest benches --benchmark-json=bench-results/torchfeed.json --build-profile=release \
 		$(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-peers: build
+	@test -n "$(DATA)" || { echo "of which images? make bench-peers DATA=DIR" >&2; exit 2; }
+	$(BIN)/python -m torchfeed bench "$(DATA)" --task all --json bench-results/peers.json \
+		--markdown bench-results/peers.md --plots bench-results $(ARGS)
 
 bench-kernels: $(INSTALLED)
 	$(IN_VENV) cargo bench --package torchfeed-core --bench kernels

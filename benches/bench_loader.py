@@ -6,28 +6,23 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets
 from torchvision import transforms as T
 
 import torchfeed
-from replay import functional, same, values
+from torchfeed.bench.check import assert_same_bits
+from torchfeed.bench.data import cifar
+from torchfeed.bench.run import CIFAR_IMAGES
+from torchfeed.bench.tasks import TASKS, pipeline
 
 from .work import SIDES, Work
 
 Measure = Callable[[Work, str], None]
 
-IMAGENET = [T.ToTensor(), T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
-PHOTOS = {
-    "photos, train: RandomResizedCrop(224), flip": T.Compose(
-        [T.RandomResizedCrop(224), T.RandomHorizontalFlip(), *IMAGENET]
-    ),
-    "photos, val: Resize(256), CenterCrop(224)": T.Compose([T.Resize(256), T.CenterCrop(224), *IMAGENET]),
-}
+PHOTOS = {TASKS[name].title: pipeline(name) for name in ("train", "val")}
 OWN = torchfeed.transforms.Compose(
     [
         torchfeed.transforms.RandomResizedCrop(224),
@@ -36,13 +31,13 @@ OWN = torchfeed.transforms.Compose(
         torchfeed.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     ]
 )
-JITTER = T.Compose([T.RandomResizedCrop(224), T.RandomHorizontalFlip(), T.ColorJitter(0.4, 0.4, 0.4), *IMAGENET])
-CIFAR = T.Compose(
+JITTER = T.Compose(
     [
-        T.RandomCrop(32, padding=4),
+        T.RandomResizedCrop(224),
         T.RandomHorizontalFlip(),
+        T.ColorJitter(0.4, 0.4, 0.4),
         T.ToTensor(),
-        T.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+        T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     ]
 )
 
@@ -53,7 +48,11 @@ def drain(loader: Iterable[Any]) -> None:
 
 
 def job(
-    name: str, dataset: Any, image: Callable[[int], Image.Image], batch_size: int, length: int, own: Any = None
+    name: str,
+    dataset: Any,
+    batch_size: int,
+    length: int,
+    own: Any = None,
 ) -> Work:
     """Makes the job of one epoch in a fixed, shuffled order, in the caller's thread.
 
@@ -64,13 +63,7 @@ def job(
     theirs = DataLoader(dataset, batch_size, sampler=order)
 
     def check() -> None:
-        assert torchfeed.explain(ours).startswith("native, ")
-        indices = iter(order)
-        for images, labels in ours:
-            for made, label, index in zip(images, labels.tolist(), indices, strict=False):
-                same(made, values(dataset.transform, functional(image(index), ours.drawn(index))), index)
-                assert label == dataset.targets[index]
-        assert next(indices, None) is None
+        assert assert_same_bits(ours, order, dataset) == "same bits"
 
     return Work(name, lambda: drain(ours), lambda: drain(theirs), check, amount=len(order))
 
@@ -79,12 +72,7 @@ def job(
 @pytest.mark.parametrize("name", PHOTOS)
 def bench_photos(measure: Measure, name: str, side: str, photos: Path, quick: bool) -> None:
     dataset = datasets.ImageFolder(photos, PHOTOS[name])
-
-    def image(index: int) -> Image.Image:
-        decoded: Image.Image = dataset.loader(dataset.samples[index][0])
-        return decoded
-
-    measure(job(name, dataset, image, batch_size=64, length=8 if quick else 500), side)
+    measure(job(name, dataset, batch_size=64, length=8 if quick else 500), side)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -95,7 +83,7 @@ def bench_own_classes(measure: Measure, side: str, photos: Path, quick: bool) ->
         datasets.ImageFolder(photos, next(iter(PHOTOS.values()))),
         torchfeed.datasets.ImageFolder(photos, OWN),
     )
-    measure(job(name, dataset, own.image, batch_size=64, length=8 if quick else 500, own=own), side)
+    measure(job(name, dataset, batch_size=64, length=8 if quick else 500, own=own), side)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -106,14 +94,7 @@ def bench_split(measure: Measure, side: str, photos: Path, quick: bool) -> None:
     ours, theirs = torchfeed.DataLoader(dataset, 64, sampler=order), DataLoader(dataset, 64, sampler=order)
 
     def check() -> None:
-        images = torch.cat([images for images, _ in ours])
-        for made, index in zip(images, order, strict=True):
-            *calls, (_, python) = ours.drawn(index)
-            image: Any = functional(dataset.loader(dataset.samples[index][0]), calls)
-            torch.manual_seed(python["seed"])
-            for step in JITTER.transforms[2:]:
-                image = step(image)
-            same(made, image)
+        assert assert_same_bits(ours, order) == "same bits, in part by Python"
 
     name = "photos, train, with ColorJitter (in Python)"
     measure(Work(name, lambda: drain(ours), lambda: drain(theirs), check, amount=len(order)), side)
@@ -121,17 +102,5 @@ def bench_split(measure: Measure, side: str, photos: Path, quick: bool) -> None:
 
 @pytest.mark.parametrize("side", SIDES)
 def bench_cifar(measure: Measure, side: str, quick: bool) -> None:
-    # As torchvision's CIFAR10, but with made images: the real ones are a download.
-    dataset = datasets.CIFAR10.__new__(datasets.CIFAR10)
-    datasets.VisionDataset.__init__(dataset, "", transform=CIFAR)
-    rng = np.random.default_rng(0)
-    # Its memory is planar, as that of the files.
-    planes = rng.integers(0, 256, (256 if quick else 10240, 3, 32, 32), dtype=np.uint8)
-    dataset.data = planes.transpose(0, 2, 3, 1)
-    dataset.targets = rng.integers(0, 10, len(dataset.data)).tolist()
-
-    def image(index: int) -> Image.Image:
-        return Image.fromarray(dataset.data[index])
-
-    name = "CIFAR in memory: RandomCrop(32, padding=4), flip"
-    measure(job(name, dataset, image, batch_size=128, length=len(dataset.data)), side)
+    dataset = cifar(256 if quick else CIFAR_IMAGES)
+    measure(job(TASKS["cifar"].title, dataset, batch_size=128, length=len(dataset.data)), side)

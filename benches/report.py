@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import subprocess
 from collections import defaultdict
-from importlib.metadata import version
 from typing import Any
+
+from torchfeed.bench.machine import describe as machine_and_versions
 
 from .work import SIDES
 
 __all__ = ["describe", "table"]
 
 STAGES = ("loader", "decode", "transform", "batch")  # what counts most comes first
-PACKAGES = ("torchfeed", "torch", "torchvision", "pillow", "numpy")
 
 
 def describe(machine: dict[str, Any], profile: str) -> None:
     """Adds to pytest-benchmark's description of the machine what the figures depend on."""
     machine.pop("node", None)  # the machine's name is nobody's business
-    # A container, or taskset, may leave fewer cores than there are.
-    affinity = getattr(os, "sched_getaffinity", None)
-    machine["usable_cores"] = len(affinity(0)) if affinity else os.cpu_count()
-    machine["versions"] = {name: version(name) for name in PACKAGES}
-    machine["versions"] |= {"python": platform.python_version(), "rustc": _rustc()}
+    described = machine_and_versions()
+    machine["usable_cores"] = described["usable_cores"]
+    machine["versions"] = described["versions"] | {"rustc": _rustc()}
     machine["build_profile"] = profile
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import recognition_table
+import speed_tables
 from pictures import encode, picture
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +51,9 @@ def test_commands_exist() -> None:
     assert {"demo", "test", "bench"} <= named <= targets
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, recognition_table.PAGE], ids=lambda document: document.name)
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, recognition_table.PAGE, speed_tables.PAGE], ids=lambda document: document.name
+)
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         assert target.startswith("https://") or (document.parent / target).exists(), target
@@ -58,3 +62,10 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_the_table_of_what_is_recognised_is_the_code_s() -> None:
     """If not: ``python tools/recognition_table.py --write``."""
     assert recognition_table.PAGE.read_text() == recognition_table.page()
+
+
+def test_the_figures_are_those_that_were_measured() -> None:
+    """If not: ``python tools/speed_tables.py --write``."""
+    result = json.loads(speed_tables.RESULT.read_text())
+    assert speed_tables.PAGE.read_text() == speed_tables.page(result)
+    assert README.read_text() == speed_tables.readme(result, README.read_text())

@@ -23,7 +23,7 @@ from .tensors import Columns, read_columns
 if TYPE_CHECKING:
     from .loader import DataLoader
 
-__all__ = ["Gathered", "Native", "Resolved", "Split", "read_datasets", "resolve"]
+__all__ = ["Gathered", "Native", "Resolved", "Split", "compile_tree", "read_datasets", "resolve"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,107 @@
+"""Are the answers the same? Asserted before anything is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, islice
+from typing import Any
+
+import torch
+from PIL import Image
+
+from torchfeed.recognize import Unrecognized
+from torchfeed.replay import GEOMETRY, functional, same, steps
+from torchfeed.resolve import Gathered
+from torchfeed.samples import own_random_state, seed_everything
+
+__all__ = ["assert_same_bits", "level_difference", "pil_image"]
+
+
+def pil_image(dataset: Any, index: int) -> Image.Image:
+    """Decodes a sample of a torchvision dataset of files, or of arrays in memory, as the dataset does."""
+    if hasattr(dataset, "samples"):
+        decoded: Image.Image = dataset.loader(dataset.samples[index][0])
+        return decoded
+    return Image.fromarray(dataset.data[index])
+
+
+def assert_same_bits(loader: Any, order: Iterable[int], dataset: Any = None) -> str:
+    """Asserts that torchfeed's batches are torchvision's, by replaying what was drawn.
+
+    Args:
+        loader: a `torchfeed.DataLoader` with `order` as its sampler.
+        order: the indices of an epoch.
+        dataset: the same samples as a torchvision dataset; that of the loader if omitted.
+
+    Returns:
+        What the answer is worth: ``"same bits"``, or a remark.
+
+    Raises:
+        AssertionError: bits or labels differ; the message names the sample.
+    """
+    dataset = loader.dataset if dataset is None else dataset
+    try:
+        resolved = loader.resolve()
+    except Unrecognized as why:
+        return f"torch's own path: {why}"
+    assert not isinstance(resolved, Gathered), "tensors need no transforms"
+    plan = resolved.tree.leaves[0].plan
+    if plan.notes:
+        return "; ".join(plan.notes)
+    every = list(steps(dataset.transform))
+    native = every[: len(every) - len(plan.rest)]
+    indices = iter(order)
+    for images, labels in loader:
+        for made, label, index in zip(images, labels.tolist(), indices, strict=False):
+            calls = loader.drawn(index)
+            seeds = [given["seed"] for name, given in calls if name == "Python"]
+            expected: Any = functional(pil_image(dataset, index), [call for call in calls if call[0] != "Python"])
+            for step in native:
+                expected = expected if type(step).__name__ in GEOMETRY else step(expected)
+            with own_random_state():
+                if seeds:
+                    seed_everything(seeds[0])
+                for step in plan.rest:
+                    expected = step(expected)
+            same(made, expected, f"sample {index} has other bits than torchvision's")
+            if label != dataset.targets[index]:
+                raise AssertionError(f"sample {index} is labelled {label}, not {dataset.targets[index]}")
+    if next(indices, None) is not None:
+        raise AssertionError("the epoch is too short")
+    return "same bits, in part by Python" if plan.rest else "same bits"
+
+
+def level_difference(
+    made: Iterable[tuple[Any, Any]], expected: Iterable[tuple[Any, Any]], std: tuple[float, ...], images: int = 32
+) -> float:
+    """How far two epochs in the same order are from each other.
+
+    Args:
+        made: batches of (normalized images (N, 3, H, W), labels).
+        expected: the same by torchvision.
+        std: what the images were divided by.
+        images: how many to compare.
+
+    Returns:
+        The mean absolute difference, in levels of 0 to 255.
+
+    Raises:
+        AssertionError: the labels differ, or the shapes do.
+    """
+
+    def pixels(batches: Iterable[tuple[Any, Any]]) -> tuple[torch.Tensor, list[int]]:
+        pairs = list(
+            islice(
+                chain.from_iterable(
+                    zip(torch.as_tensor(x), torch.as_tensor(y).tolist(), strict=True) for x, y in batches
+                ),
+                images,
+            )
+        )
+        return torch.stack([image.clone() for image, _ in pairs]), [label for _, label in pairs]
+
+    (ours, our_labels), (theirs, their_labels) = pixels(made), pixels(expected)
+    if our_labels != their_labels or ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        raise AssertionError(f"other labels or shapes: {tuple(ours.shape)}, {tuple(theirs.shape)}")
+    scale = torch.tensor(std).view(-1, 1, 1) * 255
+    return float(((ours - theirs).abs() * scale).mean())

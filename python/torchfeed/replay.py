@@ -1,0 +1,106 @@
+"""What torchvision makes of a PIL image with the parameters that torchfeed drew: the other side of the promise.
+
+`torchfeed.DataLoader.drawn` tells the parameters; `functional` replays them through torchvision's functions, and
+`values` runs the steps that follow, so that `same` can compare bits. The tests and the benchmarks ask this oracle. It
+imports torchvision, so nothing else in the package imports it.
+
+Example:
+    >>> from torchvision import transforms as T
+    >>> drawn = [("RandomCrop", {"top": 1, "left": 2, "height": 8, "width": 8}), ("RandomHorizontalFlip", {})]
+    >>> tuple(values(T.Compose([T.RandomCrop(8), T.ToTensor()]), functional(image, drawn)).shape)
+    (3, 8, 8)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from PIL import Image
+from torchvision.transforms import functional as their_functional
+
+from .compile import Drawn
+
+__all__ = ["FLIPS", "GEOMETRY", "RANDOM", "as_bytes", "functional", "same", "steps", "values"]
+
+# torchvision's annotations tell of tensors only; all of it takes PIL images.
+F: Any = their_functional
+
+FLIPS = {"RandomHorizontalFlip": F.hflip, "RandomVerticalFlip": F.vflip}
+RANDOM = {"RandomCrop", "RandomResizedCrop", *FLIPS}
+GEOMETRY = {"Resize", "CenterCrop", "Pad", *RANDOM}
+
+
+def functional(image: Image.Image, drawn: Drawn) -> Image.Image:
+    """Replays drawn calls through `torchvision.transforms.functional`, each by its parameters.
+
+    Args:
+        image: a decoded image, RGB or L.
+        drawn: (transform name, parameters), as `torchfeed.DataLoader.drawn` tells them.
+
+    Returns:
+        The image after all of them.
+    """
+    for name, given in drawn:
+        parameters = dict(given)
+        padding = [parameters.pop(key, None) for key in ("padding", "fill", "padding_mode")]
+        if padding[0] is not None and any(padding[0]):
+            fill = padding[1] if image.mode == "RGB" else padding[1][0]
+            image = F.pad(image, padding[0], fill, padding[2])
+        if name in FLIPS:
+            image = FLIPS[name](image)
+        elif name == "RandomResizedCrop":
+            image = F.resized_crop(image, **parameters)
+        elif name == "Resize":
+            image = F.resize(image, **parameters)
+        elif parameters:
+            image = F.crop(image, **parameters)
+    return image
+
+
+def steps(transform: Any) -> Iterator[Any]:
+    """Yields the single steps of a transform, those of nested ones included."""
+    for step in getattr(transform, "transforms", [transform]):
+        yield from steps(step) if hasattr(step, "transforms") else [step]
+
+
+def values(transform: Any, image: Any) -> Any:
+    """Runs the steps that follow the geometry.
+
+    Args:
+        transform: a torchvision transform; its geometric steps are passed over.
+        image: what `functional` returned.
+
+    Returns:
+        What the other steps make of it.
+    """
+    for step in steps(transform):
+        if type(step).__name__ not in GEOMETRY:
+            image = step(image)
+    return image
+
+
+def same(made: Any, expected: Any, context: object = "") -> None:
+    """Asserts equal bits, shapes and dtypes.
+
+    Args:
+        made: torchfeed's tensor.
+        expected: torchvision's.
+        context: what to say if they differ.
+
+    Raises:
+        AssertionError: they differ.
+    """
+    # Equal as bytes: NaN is NaN, and 0 is not -0.
+    if (
+        not isinstance(made, torch.Tensor)
+        or (made.dtype, made.shape) != (expected.dtype, expected.shape)
+        or not torch.equal(as_bytes(made), as_bytes(expected))
+    ):
+        raise AssertionError(context)
+
+
+def as_bytes(tensor: torch.Tensor) -> torch.Tensor:
+    """Views a tensor's values as bytes, uint8 of one dimension."""
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)

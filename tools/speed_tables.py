@@ -1,0 +1,79 @@
+"""Writes what the documents say of speed: ``python tools/speed_tables.py --write [RESULT.json]``.
+
+A result, of `make bench-peers`, becomes docs/speed.json; docs/speed.md, the plots beside it and the tables in the
+README are made of that file. A test holds them together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from torchfeed.bench.plots import plot
+from torchfeed.bench.report import about, figure, lines, markdown, table
+
+ROOT = Path(__file__).parents[1]
+RESULT, PAGE, README = ROOT / "docs" / "speed.json", ROOT / "docs" / "speed.md", ROOT / "README.md"
+BEGIN, END = "<!-- speed: written by tools/speed_tables.py -->", "<!-- /speed -->"
+
+HEAD = """\
+# Speed
+
+This page is written by `python tools/speed_tables.py --write`, from what `make bench-peers` measured; the figures, with
+the time of each round, are in [speed.json](speed.json).
+"""
+
+
+def page(result: dict[str, Any]) -> str:
+    """Writes the page: every table, every comparison."""
+    plots = "\n".join(f"![{path.stem}]({path.name})\n" for path in sorted(PAGE.parent.glob("speed-*.svg")))
+    compared = "\n".join(f"- {line}" for line in lines(result))
+    return f"{HEAD}\n{markdown(result)}\n## One by one\n\n{compared}\n\n## Plots\n\n{plots}"
+
+
+def summary(result: dict[str, Any]) -> str:
+    """Every task by torchfeed and by torchvision or torch, on one core."""
+    rows = ["| task, one core | torchfeed | torchvision on PIL, torch | ratio |", "| --- | ---: | ---: | ---: |"]
+    for task in result["tasks"]:
+        speeds = {row["peer"]: row.get("images_per_second") for row in task["rows"] if row["cores"] == 1}
+        ours, theirs = speeds.get("torchfeed"), speeds.get("torchvision")
+        if ours and theirs:
+            cells = f"{figure(ours)} images/s | {figure(theirs)} images/s | {figure(ours / theirs)} x"
+            rows.append(f"| {task['title']} | {cells} |")
+    for operator in (operator for operator in result["operators"] if "seconds" in operator):
+        ours, theirs, *_ = (operator["gigabytes"] / seconds for seconds in operator["seconds"].values())
+        rows.append(f"| {operator['name']} | {figure(ours)} GB/s | {figure(theirs)} GB/s | {figure(ours / theirs)} x |")
+    return "\n".join(rows)
+
+
+def readme(result: dict[str, Any], text: str) -> str:
+    """Puts the first task's table and the summary into the README."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    first = result["tasks"][0]
+    middle = f"{first['title']}, {first['images']} images:\n\n{table(first)}\n\n{summary(result)}\n\n{about(result)}"
+    return f"{before}{BEGIN}\n\n{middle}\n\n{END}{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("result", type=Path, nargs="?", help="of torchfeed bench --json; docs/speed.json if omitted")
+    parser.add_argument("--write", action="store_true", help="into docs and README; else the page is printed")
+    args = parser.parse_args()
+    result = json.loads((args.result or RESULT).read_text())
+    if not args.write:
+        print(page(result))
+        return
+    if args.result is not None:
+        shutil.copyfile(args.result, RESULT)
+        for said in plot(result, RESULT.parent):
+            print(said)
+    PAGE.write_text(page(result))
+    README.write_text(readme(result, README.read_text()))
+
+
+if __name__ == "__main__":
+    main()
