@@ -9,11 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use torchfeed_core::{
     Error,
-    batch::{
-        Epoch, Part, Pipeline, Pool, Target,
-        buffer::Memory,
-        one_hot::Levels,
-    },
+    batch::{Epoch, Part, Pipeline, Pool, Target, buffer::Memory, one_hot::Levels},
     decode::Decoder,
     image::Size,
     source::{Arrays, Source},

@@ -177,7 +177,9 @@ impl Decoder {
             )));
         }
         let native = match (header.format, &header.jpeg) {
-            (Format::Jpeg, Some(frame)) => jpeg::decode(bytes, frame, Scale::Full, region, rows, &mut scratch.jpeg, out),
+            (Format::Jpeg, Some(frame)) => {
+                jpeg::decode(bytes, frame, Scale::Full, region, rows, &mut scratch.jpeg, out)
+            }
             (Format::Png, _) => png::decode(bytes, size, region, &mut scratch.png, out),
             _ => Err(unknown(bytes)),
         };
