@@ -58,16 +58,23 @@ def test_memory_is_that_of_the_prefetched_batches_and_two(
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_memory_goes_with_the_iterator(workers: int) -> None:
+def test_memory_waits_for_the_next_epoch_and_goes_with_the_loader(workers: int) -> None:
     """A batch that is kept keeps itself, and nothing of what the loader kept to use again."""
-    iterator: Any = iter(DataLoader(SIZED, 6, num_workers=workers))
-    (images, _), *others = iterator
-    pipeline = iterator._compiled.pipeline
-    del others
-    assert memory(iterator)[1] > 0
-    del iterator
+    loader = DataLoader(SIZED, 6, num_workers=workers)
+    first: Any = iter(loader)
+    for images, _ in first:
+        pass
+    _, free, most = memory(first)
+    iterator: Any = iter(loader)
+    assert iterator._compiled.pipeline is not first._compiled.pipeline
+    in_use, still_free, _ = memory(iterator)
+    assert 0 < free <= in_use + still_free, "the new epoch has what the first one kept"
+    assert memory(iterator)[2] <= most
+    del first
+    pool = loader.batch_memory
+    del iterator, loader
     gc.collect()
-    assert sys.getrefcount(pipeline) == 2, "nobody else holds the pipeline, whose pool keeps the free memory"
+    assert sys.getrefcount(pool) == 2, "nobody else holds the free memory"
     expected = images.clone()
-    del pipeline
+    del pool
     assert torch.equal(images, expected)

@@ -3,6 +3,7 @@ from os import PathLike
 from typing import Any, TypeAlias, final
 
 __all__ = [
+    "BatchMemory",
     "Epoch",
     "Labels",
     "Op",
@@ -105,6 +106,10 @@ class RowIndexes:
     def in_use(self) -> tuple[int, int]: ...
 
 @final
+class BatchMemory:
+    def __new__(cls) -> BatchMemory: ...
+
+@final
 class Pipeline:
     def __new__(
         cls,
@@ -118,6 +123,7 @@ class Pipeline:
         max_pixels: int,
         fallback: object | None,
         row_indexes: RowIndexes | None = None,
+        memory: BatchMemory | None = None,
         fast: bool = False,
     ) -> Pipeline: ...
     def __len__(self) -> int: ...

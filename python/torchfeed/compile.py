@@ -76,6 +76,7 @@ def compile_leaves(
     leaves: Sequence[Leaf],
     memory_format: torch.memory_format = torch.contiguous_format,
     row_indexes: _native.RowIndexes | None = None,
+    memory: _native.BatchMemory | None = None,
     *,
     fast: bool = False,
 ) -> Compiled:
@@ -85,10 +86,11 @@ def compile_leaves(
         leaves: the datasets.
         memory_format: how images lie in a batch: `torch.contiguous_format` or `torch.channels_last`.
         row_indexes: memory for what is found out about JPEG files, to be used again by the next pipeline of these.
+        memory: memory for batches, likewise.
         fast: whether JPEGs may be decoded at a fraction of their size, with other pixels.
     """
     plans = [(leaf.source, _labels(leaf.dataset, leaf.labels), leaf.plan) for leaf in leaves]
-    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format, row_indexes, fast=fast))
+    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format, row_indexes, memory, fast=fast))
 
 
 def _pipeline(
@@ -96,6 +98,7 @@ def _pipeline(
     one_hot: OneHotLevels | None,
     memory_format: torch.memory_format,
     row_indexes: _native.RowIndexes | None = None,
+    memory: _native.BatchMemory | None = None,
     *,
     fast: bool = False,
 ) -> _native.Pipeline:
@@ -112,6 +115,7 @@ def _pipeline(
         max_pixels=get_max_pixels(),
         fallback=PillowDecoder(),
         row_indexes=row_indexes,
+        memory=memory,
         fast=fast,
     )
 

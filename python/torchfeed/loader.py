@@ -130,6 +130,7 @@ class DataLoader(TorchDataLoader[T_co]):
         self.memory_format = memory_format
         self.row_index_memory = row_index_memory
         self.row_indexes = _native.RowIndexes(row_index_memory) if row_index_memory else None
+        self.batch_memory = _native.BatchMemory()
         self.decode = decode
         self.nice = nice
         self.native = native

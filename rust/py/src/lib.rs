@@ -4,10 +4,10 @@
 mod batch;
 mod decode;
 mod error;
+mod kept;
 mod memory;
 mod part;
 mod pipeline;
-mod row_index;
 mod source;
 mod tensor;
 mod transform;
@@ -18,11 +18,11 @@ mod _native {
     #[pymodule_export]
     use super::batch::{Epoch, are_indices, batch_seed, one_hot, stack};
     #[pymodule_export]
+    use super::kept::{BatchMemory, RowIndexes};
+    #[pymodule_export]
     use super::part::{Labels, Part};
     #[pymodule_export]
     use super::pipeline::Pipeline;
-    #[pymodule_export]
-    use super::row_index::RowIndexes;
     #[pymodule_export]
     use super::source::{Source, scan};
     #[pymodule_export]

@@ -13,7 +13,12 @@ use torchfeed_core::{
 };
 
 use crate::{
-    decode::PythonDecoder, error::Failure, part::Part, row_index::RowIndexes, source::Source, tensor::Dtype,
+    decode::PythonDecoder,
+    error::Failure,
+    kept::{BatchMemory, RowIndexes},
+    part::Part,
+    source::Source,
+    tensor::Dtype,
     transform::parameters,
 };
 
@@ -32,7 +37,7 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
 impl Pipeline {
     /// `channels` and `dtype` are those of every part; `one_hot` is (classes, on, off, dtype).
     #[new]
-    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback, row_indexes=None, fast=false))]
+    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback, row_indexes=None, memory=None, fast=false))]
     #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
     fn new(
         parts: Vec<PyRef<'_, Part>>,
@@ -44,6 +49,7 @@ impl Pipeline {
         max_pixels: u64,
         fallback: Option<Py<PyAny>>,
         row_indexes: Option<&RowIndexes>,
+        memory: Option<&BatchMemory>,
         fast: bool,
     ) -> PyResult<Self> {
         let layout = if channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
@@ -58,11 +64,10 @@ impl Pipeline {
                 (Target::OneHot(Levels::new(classes, on, off).map_err(Failure::from)?), dtype)
             }
         };
-        // An epoch says how many bytes are worth keeping, however many blocks they are.
-        let pool = Pool::new(usize::MAX);
+        let pool = memory.map_or_else(|| Pool::new(usize::MAX), |memory| Arc::clone(&memory.0));
         let mut core = batch::Pipeline::new(parts, decoder, target, pool).map_err(Failure::from)?;
-        if let Some(memory) = row_indexes {
-            core = core.with_row_indexes(&memory.0);
+        if let Some(indexes) = row_indexes {
+            core = core.with_row_indexes(&indexes.0);
         }
         Ok(Self { core: Arc::new(core), dtype, target_dtype })
     }

@@ -1,9 +1,9 @@
-//! Row indexes of JPEGs, bound.
+//! What outlives the pipelines of one loader, bound: row indexes of JPEGs, and the memory of batches.
 
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use torchfeed_core::decode::RowIndexMemory;
+use torchfeed_core::{batch::Pool, decode::RowIndexMemory};
 
 /// Row indexes that outlive the pipelines of one loader.
 #[pyclass(frozen, module = "torchfeed._native")]
@@ -25,5 +25,23 @@ impl RowIndexes {
     /// Pickles and copies as empty memory of the same size.
     fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, (usize,)) {
         (py.get_type::<Self>().into_any(), (self.0.budget(),))
+    }
+}
+
+/// Memory of batches, which the next epoch of a loader uses again.
+#[pyclass(frozen, module = "torchfeed._native")]
+pub(crate) struct BatchMemory(pub(crate) Arc<Pool>);
+
+#[pymethods]
+impl BatchMemory {
+    #[new]
+    fn new() -> Self {
+        // An epoch says how many bytes are worth keeping, however many blocks they are.
+        Self(Pool::new(usize::MAX))
+    }
+
+    /// Pickles and copies as memory of its own, empty.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, ()) {
+        (py.get_type::<Self>().into_any(), ())
     }
 }
