@@ -14,10 +14,9 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import ConcatDataset, Dataset, DistributedSampler, IterableDataset, Subset, SubsetRandomSampler
-from torchvision.transforms import functional as F
 
 from pictures import chunk, encode, header, picture, rgb
-from replay import functional, same, theirs, values
+from replay import F, functional, same, theirs, values
 from torchfeed import DataLoader, DecodeError, datasets, report
 from torchfeed import transforms as T
 from torchfeed.on_error import TRIES, WINDOW, Windows
@@ -123,7 +122,7 @@ def choices(loader: Any) -> list[tuple[Any, Any]]:
 @KINDS
 def test_ranks_are_of_equal_length_and_the_same_for_any_workers(kind: str, tmp_path: Path) -> None:
     dataset = make(kind, tmp_path)
-    found = {}
+    found: dict[int, list[tuple[Any, Any]]] = {}
     for rank in range(2):
         expected = None
         for workers in (0, 1, 2, 5):
