@@ -14,7 +14,10 @@ from torch.autograd.profiler import record_function
 if TYPE_CHECKING:
     from .loader import DataLoader
 
-__all__ = ["Epoch"]
+__all__ = ["NOTHING", "Epoch"]
+
+NOTHING: Any = object()
+"""What stands for a batch of which no sample is left: it is passed over."""
 
 _profiler_enabled: Any = torch._C._autograd._profiler_enabled  # noqa: SLF001
 _RecordFunctionFast: Any = getattr(torch._C._profiler, "_RecordFunctionFast", record_function)  # noqa: SLF001
@@ -51,7 +54,7 @@ class Epoch(Iterator[Any], ABC):
             self._sampler = iter(self._index_sampler)
         self._open(seed)
         for _ in range(self._position.skip):
-            self._skip(self._places(next(self._sampler)))
+            self._skip(self._places(self._ask()))
             self._position.advance()
         # torch's worker processes ask the sampler at once; without them it is asked when a batch is. A resumed epoch
         # asks now, while the random state is the one that it began with.
@@ -61,6 +64,13 @@ class Epoch(Iterator[Any], ABC):
     @abstractmethod
     def _open(self, seed: int) -> None:
         """Begins an epoch of this seed."""
+
+    def _ask(self) -> Any:
+        """Asks the sampler for a batch's indices, or for one."""
+        return next(self._sampler)
+
+    def _over(self) -> None:
+        """Has the last word on an epoch that came to its end."""
 
     @abstractmethod
     def _skip(self, places: list[int]) -> None:
@@ -97,16 +107,19 @@ class Epoch(Iterator[Any], ABC):
 
     def __next__(self) -> Any:
         with _recorded(self._name):
-            if not self._closed and not self._pending:
-                self._fill()
-            if self._closed or not self._pending:
-                if not self._closed:
-                    self._position.finish()
-                    self.close()
-                raise StopIteration
-            batch = self._next()
-            if self._threads:
-                self._fill()
+            batch = NOTHING
+            while batch is NOTHING:
+                if not self._closed and not self._pending:
+                    self._fill()
+                if self._closed or not self._pending:
+                    if not self._closed:
+                        self._position.finish()
+                        self.close()
+                        self._over()
+                    raise StopIteration
+                batch = self._next()
+                if self._threads:
+                    self._fill()
             return batch
 
     def _next(self) -> Any:
@@ -132,7 +145,7 @@ class Epoch(Iterator[Any], ABC):
         """Submits batches until as many are in flight as torch would have, or the sampler ends."""
         while not self._closed and len(self._pending) < self._depth:
             try:
-                drawn = next(self._sampler)
+                drawn = self._ask()
             except StopIteration:
                 return
             try:

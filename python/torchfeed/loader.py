@@ -8,15 +8,17 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from torch.utils.data import DataLoader as TorchDataLoader
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, IterableDataset, Sampler
 
 from . import _native
 from .compile import Drawn, compile_leaves
 from .cores import auto_workers
 from .device import Delivery
 from .device.normalize import leave_table, shared_table
+from .on_error import OnError, check_arguments
 from .position import Position, begin, state_dict
 from .recognize import Unrecognized
+from .report import ErrorReport
 from .resolve import Gathered, Native, Resolved, Split, resolve
 from .samples import drawn
 from .tensors import GatherEpoch
@@ -79,10 +81,24 @@ class DataLoader(TorchDataLoader[T_co]):
             which there is no room are decoded as without it. Not pickled.
         device: where batches are to arrive; ``"cuda"`` is short for `torchfeed.to_device`, which says how, and has
             more options. ``None`` leaves them in host memory.
+        on_error: what happens to a sample that cannot be made, because its file is missing or broken, or its part in
+            Python raises. ``"raise"``: the exception is raised. ``"replace"``: another sample of the epoch takes its
+            place, so that every batch is full and every epoch as long as it should be; which one follows from the
+            epoch's seed and the sample's number in the epoch, whatever the number of workers. ``"skip"``: the batch has
+            fewer samples, and one of which no sample is left is passed over. A function gets the exception, with the
+            attributes `index` and `path`, and returns the index of the sample to take, or `None` to leave it out; where
+            worker processes make the samples, it runs there. `errors` says what happened.
+        max_errors: how many samples of one epoch may be bad, as an int, or as a float what share of the samples so far,
+            of which there count at least 100. More end the epoch with a RuntimeError that says which.
 
     Raises:
         TypeError: with ``native="require"``, when the loader is made or iterated: a part is not native.
-        ValueError: arguments that exclude each other, as in torch, or are out of range.
+        ValueError: arguments that exclude each other, as in torch, or are out of range; another `on_error` than
+            ``"raise"`` with an IterableDataset, whose samples have no index.
+
+    Attributes:
+        errors: the samples that could not be made, where `on_error` is not ``"raise"``: a sequence of records, which
+            `print` shows as a table.
 
     Example:
         >>> loader = DataLoader(dataset, batch_size=64, shuffle=True, num_workers=2)
@@ -116,6 +132,8 @@ class DataLoader(TorchDataLoader[T_co]):
         native: Literal["auto", "require", "off"] = "auto",
         row_index_memory: int = 256 * 2**20,
         device: torch.device | str | None = None,
+        on_error: OnError = "raise",
+        max_errors: float | None = None,
     ) -> None:
         if memory_format not in {torch.contiguous_format, torch.channels_last}:
             raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
@@ -127,6 +145,12 @@ class DataLoader(TorchDataLoader[T_co]):
             raise ValueError(f"row_index_memory must be at least 0 bytes, got {row_index_memory}")
         if not 0 <= operator.index(nice) <= 19:
             raise ValueError(f"nice should be from 0 to 19, got {nice}")
+        check_arguments(on_error, max_errors)
+        if on_error != "raise" and isinstance(dataset, IterableDataset):
+            raise ValueError("an IterableDataset's samples have no index: handle bad ones in its __iter__")
+        self.on_error = on_error
+        self.max_errors = max_errors
+        self.errors = ErrorReport()
         self.memory_format = memory_format
         self.row_index_memory = row_index_memory
         self.row_indexes = _native.RowIndexes(row_index_memory) if row_index_memory else None
@@ -175,6 +199,7 @@ class DataLoader(TorchDataLoader[T_co]):
             Their iterator. Its attribute `table`, where it has one, is to be applied to images on the device.
         """
         resume, self._resume = self._resume, None
+        self.errors.epoch += 1
         with begin(self, resume, self._position) as self._position:
             try:
                 resolved = self.resolve()
@@ -196,7 +221,7 @@ class DataLoader(TorchDataLoader[T_co]):
             finally:
                 del self._view  # which holds this loader, and would keep it from going when nobody needs it any more
             # A split dataset's samples are passed over by the sampler; others may depend on those before them.
-            for _ in range(0 if resolved else self._position.skip):
+            while not resolved and self._position.batches < self._position.skip:
                 next(batches)
             return batches
 

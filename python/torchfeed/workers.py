@@ -14,10 +14,13 @@ from torch.utils.data import dataloader as torch_dataloader
 from torch.utils.data import default_collate as torch_default_collate
 
 from .batch import default_collate
+from .on_error import Windows
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree
+from .report import Tally
 from .resolve import read_datasets
 from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
+from .tolerant import Job, TolerantCollate, TolerantDataset
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -40,14 +43,20 @@ class View:
         self.pin_memory = pin
         if loader.nice and hasattr(os, "nice"):  # Windows has no such thing
             self.worker_init_fn: Any = NiceInit(loader.nice, loader.worker_init_fn)
-        if loader.native == "off":
-            return
         self.collate_fn: Any = loader.collate_fn
+        self.dataset: Any = loader.dataset
+        if loader.native != "off":
+            self._take_part(loader)
+        if loader.on_error != "raise":
+            self.dataset = TolerantDataset(self.dataset, loader.on_error, split=tree is not None)
+            self.collate_fn = TolerantCollate(self.collate_fn, batched=loader.batch_sampler is not None)
+
+    def _take_part(self, loader: DataLoader[Any]) -> None:
         if loader.collate_fn is torch_default_collate:
             self.collate_fn = default_collate
-        elif tree is not None and loader.batch_sampler is not None:
+        elif self.tree is not None and loader.batch_sampler is not None:
             self.collate_fn = SeededCollate(loader.collate_fn)
-        if tree is not None:
+        if self.tree is not None:
             self.dataset = SplitDataset(loader.dataset, fast=loader.decode == "fast")
         if loader.position.base is not None:
             # The base seed is known: torch's iterator is not to draw one.
@@ -102,11 +111,32 @@ class SplitDataset(Dataset[Any]):
 
     def __getitems__(self, keys: Sequence[Key]) -> Samples:
         """Makes the samples of a batch, from the dataset as it is in this process."""
-        if self.maker is None:
-            self.__dict__["maker"] = SampleMaker(read_datasets(self.dataset), fast=self.decodes_fast)
+        self._make_maker()
         # A worker process has no use for its random state; in the user's own it is none of our business.
         with nullcontext() if get_worker_info() else own_random_state():
             return Samples(self.maker.make(keys), keys)
+
+    def _make_maker(self) -> None:
+        if self.maker is None:
+            self.__dict__["maker"] = SampleMaker(read_datasets(self.dataset), fast=self.decodes_fast)
+
+    def path_of(self, key: Key) -> Any:
+        """The file of a sample, if it is listed.
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        self._make_maker()
+        leaf, at = self.maker.tree.leaf(self.maker.tree.locate(key.sample))
+        return leaf.source.path(at)
+
+    def key(self, index: Any, seed: int, occurrence: int) -> Key:
+        """What stands for a sample here."""
+        return Key(index, seed, occurrence)
+
+    def among(self, samples: Sequence[Any], keys: Sequence[Key]) -> Samples:
+        """The samples of the batch of some keys, of which some may be left out."""
+        return Samples(samples, keys)
 
 
 class Samples(list[Any]):
@@ -149,20 +179,32 @@ class _Counted:
         self._position = loader.position
         self._to_skip = self._position.skip
         self._seen: Counter[int] = Counter()
+        self._windows: Windows | None = None
+        self._tally: Tally | None = None
+        self._handed = bool(self._to_skip)
+        if loader.on_error != "raise":
+            self._windows = Windows(batched=loader.batch_sampler is not None, keeps=loader.on_error == "replace")
+            self._tally = Tally(loader.errors, loader.max_errors)
+
+    def _drawn(self) -> Any:
+        ask = super()._next_index  # type: ignore[misc]
+        return ask() if self._windows is None else self._windows.draw(ask)
 
     def _reset(self, loader: Any, first_iter: bool = False) -> None:
         self._begin(loader)
         super()._reset(loader, first_iter)  # type: ignore[misc]
 
     def _next_index(self) -> Any:
-        drawn = super()._next_index()  # type: ignore[misc]
-        if self.tree is None:
-            return drawn
-        while self._to_skip:
+        drawn = self._drawn()
+        while self.tree is not None and self._to_skip:
             self._keys(drawn)
             self._to_skip -= 1
-            drawn = super()._next_index()  # type: ignore[misc]
-        return self._keys(drawn)
+            drawn = self._drawn()
+        keys = drawn if self.tree is None else self._keys(drawn)
+        if self._windows is None:
+            return keys
+        seed = self._position.draw_seed(self._own_base_seed)
+        return Job(self._windows.latest, keys if self._batched else [keys], seed)
 
     def _keys(self, drawn: Any) -> Any:
         seed = self._position.draw_seed(self._own_base_seed)
@@ -179,13 +221,21 @@ class _Counted:
         return self._seen[place] - 1
 
     def __next__(self) -> Any:
-        try:
-            batch = super().__next__()  # type: ignore[misc]
-        except StopIteration:
-            self._position.finish()
-            raise
-        self._position.advance()
-        return batch
+        while True:
+            try:
+                batch = super().__next__()  # type: ignore[misc]
+            except StopIteration:
+                self._position.finish()
+                if self._tally is not None:
+                    self._tally.finish(handed=self._handed)
+                raise
+            self._position.advance()
+            if self._tally is None:
+                return batch
+            self._tally.note(batch.found.samples, batch.found.end)
+            if not batch.found.empty:
+                self._handed = True
+                return batch.batch
 
 
 class SingleProcessIterator(_Counted, torch_dataloader._SingleProcessDataLoaderIter):  # noqa: SLF001

@@ -68,6 +68,16 @@ impl Error {
         }
     }
 
+    /// Whether this library is to blame.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        match self {
+            Error::Panic(_) => true,
+            Error::Sample { source, .. } => source.is_panic(),
+            _ => false,
+        }
+    }
+
     /// The error without its place, and the place where there is one.
     #[must_use]
     pub fn split(self) -> (Self, Option<Place>) {

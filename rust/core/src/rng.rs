@@ -87,6 +87,17 @@ pub fn batch_seed(seed: u64, batch: u64) -> u64 {
     (u64::from(stream.bits()) << 32 | u64::from(stream.bits())) >> 1
 }
 
+/// The number of the stream of what takes the place of a sample that cannot be made.
+const SUBSTITUTE: u16 = u16::MAX - 1;
+
+/// `count` numbers in `0..end`: where in a list of samples to look for one that takes the place of sample number
+/// `number` of an epoch of `seed`.
+#[must_use]
+pub fn substitutes(seed: u64, number: u64, end: usize, count: usize) -> Vec<usize> {
+    let mut stream = Stream::new(Key { seed, index: number, occurrence: 0 }, SUBSTITUTE);
+    (0..count).map(|_| stream.below(end)).collect()
+}
+
 /// Ten rounds of Philox4x32, with the multipliers and Weyl constants of the paper's table 2.
 fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
@@ -137,6 +148,16 @@ mod tests {
         // The first two words of the stream, by the known answers: key 0, counter (0, 0, 0xffff0000, 0).
         let words = philox([0, 0, 0xffff_0000, 0], [0; 2]);
         assert_eq!(batch_seed(0, 0), (u64::from(words[0]) << 32 | u64::from(words[1])) >> 1);
+    }
+
+    #[test]
+    fn substitutes_are_in_range_and_of_a_stream_of_their_own() {
+        let all: Vec<_> = (0..50).map(|number| substitutes(7, number, 256, 16)).collect();
+        assert!(all.iter().flatten().all(|&at| at < 256));
+        assert!(all.iter().enumerate().all(|(i, a)| all[..i].iter().all(|b| a != b)));
+        assert_eq!(substitutes(7, 3, 256, 4), all[3][..4]);
+        // The first word of the stream, by the known answers: key 0, counter (0, 0, 0xfffe0000, 0); times 1 << 31.
+        assert_eq!(substitutes(0, 0, 1 << 31, 1), [(philox([0, 0, 0xfffe_0000, 0], [0; 2])[0] >> 1) as usize]);
     }
 
     #[test]

@@ -80,8 +80,9 @@ impl Epoch {
 
     /// Queues a batch. `out` and `target_out` are (address, bytes, owner) of memory for its images and targets,
     /// `occurrences` says how often each index came up before (where the epoch should not count), `given` brings
-    /// samples.
-    #[pyo3(signature = (indices, out=None, target_out=None, *, occurrences=None, given=None))]
+    /// samples; with `tolerant` a sample that fails keeps no other from being made.
+    #[pyo3(signature = (indices, out=None, target_out=None, *, occurrences=None, given=None, tolerant=false))]
+    #[expect(clippy::too_many_arguments, reason = "one request, made by keyword")]
     fn submit(
         &self,
         py: Python<'_>,
@@ -90,11 +91,13 @@ impl Epoch {
         target_out: Option<(usize, usize, Py<PyAny>)>,
         occurrences: Option<Vec<u32>>,
         given: Option<&Source>,
+        tolerant: bool,
     ) -> PyResult<()> {
         let place = |(address, len, owner)| memory::output(address, len, owner);
         let (images, targets) = (out.map(place), target_out.map(place));
         let given = given.map(|source| Arc::clone(&source.0));
-        let request = Request { indices: &indices, occurrences: occurrences.as_deref(), images, targets, given };
+        let occurrences = occurrences.as_deref();
+        let request = Request { indices: &indices, occurrences, images, targets, given, tolerant };
         self.with(py, |epoch| epoch.submit(request))
     }
 
@@ -125,6 +128,29 @@ impl Epoch {
     #[pyo3(signature = (position=0))]
     fn take(&self, py: Python<'_>, position: usize) -> PyResult<(Tensor, Tensor)> {
         let batch = self.with(py, |epoch| epoch.take(position))?;
+        Ok(self.finished(&batch))
+    }
+
+    /// As [`Epoch::take`], of a tolerant batch: (images, targets, (position, exception) of each sample that failed).
+    fn take_tolerant(&self, py: Python<'_>, position: usize) -> PyResult<(Tensor, Tensor, Vec<(usize, PyErr)>)> {
+        let mut batch = self.with(py, |epoch| epoch.take(position))?;
+        let failures = std::mem::take(&mut batch.failures).into_iter();
+        let failures = failures.map(|(at, error)| (at, Failure::from(error).into())).collect();
+        let (images, targets) = self.finished(&batch);
+        Ok((images, targets, failures))
+    }
+
+    /// One sample, made in this thread besides the batches under way, as a batch of one: (images, targets).
+    #[pyo3(signature = (index, occurrence, given=None))]
+    fn make(
+        &self,
+        py: Python<'_>,
+        index: usize,
+        occurrence: u32,
+        given: Option<&Source>,
+    ) -> PyResult<(Tensor, Tensor)> {
+        let given = given.map(|source| Arc::clone(&source.0));
+        let batch = self.with(py, |epoch| epoch.make(index, occurrence, given))?;
         Ok(self.finished(&batch))
     }
 
@@ -159,6 +185,12 @@ pub(crate) fn are_indices(values: &Bound<'_, PyList>, length: usize) -> bool {
 #[pyfunction]
 pub(crate) fn batch_seed(seed: u64, batch: u64) -> u64 {
     rng::batch_seed(seed, batch)
+}
+
+/// `count` numbers in `0..end`: where to look for what takes the place of sample number `number` of an epoch of `seed`.
+#[pyfunction]
+pub(crate) fn substitutes(seed: u64, number: u64, end: usize, count: usize) -> Vec<usize> {
+    rng::substitutes(seed, number, end, count)
 }
 
 /// Blocks for [`stack`] and [`one_hot`], recycled over the whole process.

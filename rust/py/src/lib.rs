@@ -16,7 +16,7 @@ mod transform;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
-    use super::batch::{Epoch, are_indices, batch_seed, one_hot, stack};
+    use super::batch::{Epoch, are_indices, batch_seed, one_hot, stack, substitutes};
     #[pymodule_export]
     use super::kept::{BatchMemory, RowIndexes};
     #[pymodule_export]

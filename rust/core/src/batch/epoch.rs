@@ -29,6 +29,8 @@ pub struct Request<'a> {
     pub targets: Option<Memory>,
     /// What is brought for its samples: see [`Batch::new`].
     pub given: Option<Arc<Source>>,
+    /// Whether a sample that fails keeps no other from being made: see [`Batch::finish`].
+    pub tolerant: bool,
 }
 
 impl<'a> From<&'a [usize]> for Request<'a> {
@@ -108,7 +110,7 @@ impl Epoch {
     /// # Errors
     /// As [`Batch::new`]; [`Error::Parameter`] where there are not as many occurrences as indices.
     pub fn submit<'a>(&mut self, request: impl Into<Request<'a>>) -> Result<()> {
-        let Request { indices, occurrences, images, targets, given } = request.into();
+        let Request { indices, occurrences, images, targets, given, tolerant } = request.into();
         let samples = match occurrences {
             None => indices.iter().map(|&index| Ok((index, self.occurrence(index)?))).collect::<Result<_>>()?,
             Some(counts) if counts.len() == indices.len() => {
@@ -119,7 +121,8 @@ impl Epoch {
                 return Err(Error::Parameter(format!("{got} occurrences for {wanted} indices")));
             }
         };
-        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, (images, targets), given)?;
+        let memory = (images, targets);
+        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, memory, given, tolerant)?;
         if let Some(engine) = &self.engine {
             engine.submit(Arc::clone(&batch));
         }
@@ -128,6 +131,17 @@ impl Epoch {
             self.depth = self.depth.max(self.pending.len());
         }
         Ok(())
+    }
+
+    /// Makes one sample besides the batches under way, in this thread; it is not counted as seen.
+    ///
+    /// # Errors
+    /// As [`Batch::new`], and what making the sample gives.
+    pub fn make(&mut self, index: usize, occurrence: u32, given: Option<Arc<Source>>) -> Result<Finished> {
+        let samples = vec![(index, occurrence)];
+        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, (None, None), given, false)?;
+        batch.work(&mut self.scratch, || true);
+        batch.finish()
     }
 
     /// The number of batches that were submitted and not handed out.

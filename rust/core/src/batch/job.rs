@@ -38,12 +38,14 @@ pub struct Batch {
     odd: Mutex<BTreeMap<usize, Size>>,
     /// The position of the failed sample that comes first in the batch; behind the last where none failed.
     failed: AtomicUsize,
-    /// The failed sample that comes first in the batch, whichever thread found it.
-    error: Mutex<Option<(usize, Error)>>,
+    /// Why samples failed, by position. Where the first one ends the batch, those behind it may not be here.
+    failures: Mutex<BTreeMap<usize, Error>>,
+    /// Whether the others are made all the same.
+    tolerant: bool,
 }
 
 /// A finished batch.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Finished {
     /// The number of samples.
     pub len: usize,
@@ -53,6 +55,8 @@ pub struct Finished {
     pub images: Arc<Memory>,
     /// The targets, one after the other.
     pub targets: Arc<Memory>,
+    /// The positions of samples that failed, and why: what their parts of the memory hold means nothing.
+    pub failures: Vec<(usize, Error)>,
 }
 
 /// A panic elsewhere cannot leave these states half-written: every critical section is a few plain assignments.
@@ -66,6 +70,7 @@ impl Batch {
     /// `memory` is for the images and for the targets, where the caller has some; [`Pipeline::output_size`] and
     /// [`Pipeline::target_bytes`] say of what size.
     /// `given` has a sample for each position whose own source is [`Source::Brought`].
+    /// With `tolerant` a sample that fails keeps no other from being made: see [`Batch::finish`].
     ///
     /// # Errors
     /// [`Error::Parameter`] for an empty batch, an index out of range, or memory or given samples that do not fit.
@@ -75,6 +80,7 @@ impl Batch {
         samples: Vec<(usize, u32)>,
         memory: (Option<Memory>, Option<Memory>),
         given: Option<Arc<Source>>,
+        tolerant: bool,
     ) -> Result<Arc<Self>> {
         let len = samples.len();
         if len == 0 {
@@ -108,7 +114,8 @@ impl Batch {
             size: size.map_or_else(OnceLock::new, OnceLock::from),
             odd: Mutex::default(),
             failed: AtomicUsize::new(len),
-            error: Mutex::default(),
+            failures: Mutex::default(),
+            tolerant,
         }))
     }
 
@@ -136,7 +143,7 @@ impl Batch {
         }
         // Only what comes behind a failed sample is left out: one before it may have been claimed and not looked at yet,
         // and if it fails too, its error is the one to report.
-        if self.failed.load(Ordering::Relaxed) < position {
+        if !self.tolerant && self.failed.load(Ordering::Relaxed) < position {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&mut slot, scratch)));
@@ -174,10 +181,7 @@ impl Batch {
 
     fn fail(&self, position: usize, error: Error) {
         self.failed.fetch_min(position, Ordering::Relaxed);
-        let mut first = lock(&self.error);
-        if first.as_ref().is_none_or(|(first, _)| position < *first) {
-            *first = Some((position, error));
-        }
+        lock(&self.failures).insert(position, error);
     }
 
     /// Whether all samples are made.
@@ -188,36 +192,50 @@ impl Batch {
 
     /// The batch, once, when it [`Batch::is_done`]: from then on none of its memory is here.
     ///
+    /// A tolerant batch tells which samples failed. If all did, and the size depends on the images, it has images of
+    /// 0 x 0 pixels.
+    ///
     /// # Errors
-    /// The error of the first sample that failed; [`Error::Shape`] where images have unequal sizes.
+    /// The error of the first sample that failed, of a tolerant batch only if it is [`Error::Panic`]; [`Error::Shape`]
+    /// where images have unequal sizes.
     ///
     /// # Panics
     /// If samples are still being made, or the batch was handed out before.
     pub fn finish(&self) -> Result<Finished> {
         let (images, targets) = self.slots.hand_out();
-        if let Some((_, error)) = lock(&self.error).take() {
-            return Err(error);
+        let mut failures = std::mem::take(&mut *lock(&self.failures));
+        let fatal = |(_, error): (&usize, &Error)| !self.tolerant || error.is_panic();
+        if let Some(position) = failures.iter().find(|&failure| fatal(failure)).map(|(position, _)| *position) {
+            return Err(failures.remove(&position).expect("it was found there"));
         }
-        self.check_sizes()?;
-        let handed_out = "a batch is finished once";
-        let (images, targets) = (images.expect(handed_out), targets.expect(handed_out));
-        let size = *self.size.get().expect("a sample was made");
-        Ok(Finished { len: self.samples.len(), size, images: Arc::new(images), targets: Arc::new(targets) })
+        self.check_sizes(&failures)?;
+        let len = self.samples.len();
+        let targets = targets.expect("a batch is finished once");
+        let (size, images) = match (self.size.get(), images) {
+            (Some(&size), Some(images)) => (size, images),
+            _ => {
+                assert!(failures.len() == len, "a batch is finished once");
+                (Size::new(0, 0), self.pipeline.pool().take(0).into())
+            }
+        };
+        let failures = failures.into_iter().collect();
+        Ok(Finished { len, size, images: Arc::new(images), targets: Arc::new(targets), failures })
     }
 
-    /// Refuses images of unequal sizes.
-    fn check_sizes(&self) -> Result<()> {
+    /// Refuses images of unequal sizes; those that failed have none.
+    fn check_sizes(&self, failures: &BTreeMap<usize, Error>) -> Result<()> {
         let odd = lock(&self.odd);
         if odd.is_empty() {
             return Ok(());
         }
         let size = |position| odd.get(&position).or_else(|| self.size.get()).expect("a sample was made");
-        let (channels, first) = (self.pipeline.form().channels, size(0));
-        let unequal =
-            (1..self.samples.len()).map(|position| (position, size(position))).find(|(_, size)| *size != first);
+        let mut made = (0..self.samples.len()).filter(|position| !failures.contains_key(position));
+        let start = made.next().expect("a sample was made");
+        let (channels, first) = (self.pipeline.form().channels, size(start));
+        let unequal = made.map(|position| (position, size(position))).find(|(_, size)| *size != first);
         let (position, other) = unequal.expect("one of them is odd");
         Err(self.sample(position).blame(Error::Shape(format!(
-            "stack expects each tensor to be equal size, but got [{channels}, {}, {}] at entry 0 and \
+            "stack expects each tensor to be equal size, but got [{channels}, {}, {}] at entry {start} and \
              [{channels}, {}, {}] at entry {position}: add a Resize to a pair, or a crop, to the transform",
             first.height, first.width, other.height, other.width
         ))))

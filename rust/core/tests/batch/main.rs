@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use torchfeed_core::{
     Error, Result,
-    batch::{Epoch, Finished, Part, Pipeline, Pool, Target, one_hot::Levels},
+    batch::{Epoch, Finished, Part, Pipeline, Pool, Request, Target, one_hot::Levels},
     decode::{Decoder, Fallback},
     image::{Size, Window},
     source::{Arrays, Blobs, Source},
@@ -94,6 +94,49 @@ fn the_first_bad_sample_is_reported_and_the_epoch_goes_on() {
         assert_eq!((done.len, done.size), (2, Size::new(3, 4)));
         assert!(matches!(epoch.submit(&[4]), Err(Error::Parameter(_))));
     }
+}
+
+/// Images of the sizes (3, 4), of which the second and the fourth are none; with a crop the size is known before.
+fn half_broken(ops: Vec<Op>, decoder: Decoder) -> Arc<Pipeline> {
+    let good = png();
+    let files = [good.clone(), b"junk".to_vec(), good.clone(), b"junk too".to_vec()].concat();
+    let ends = [good.len(), good.len() + 4, 2 * good.len() + 4, files.len()].map(|end| end as u64).to_vec();
+    pipeline(Source::Blobs(Blobs::new(Box::new(files), ends).unwrap()), ops, Target::Class, decoder)
+}
+
+#[test]
+fn a_tolerant_batch_names_all_that_failed_and_makes_the_others() {
+    let crop = Op::CenterCrop(Size::new(2, 2));
+    for (ops, size) in [(vec![], Size::new(3, 4)), (vec![crop], Size::new(2, 2))] {
+        let known = !ops.is_empty();
+        let pipeline = half_broken(ops, Decoder::default());
+        for workers in [0, 1, 3] {
+            let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
+            for indices in [&[1, 2, 3, 0][..], &[2, 0], &[3, 1]] {
+                epoch.submit(Request { tolerant: true, ..Request::from(indices) }).unwrap();
+            }
+            let [some, none, all] = [(); 3].map(|()| wait(&mut epoch).unwrap());
+            let positions = |done: &Finished| done.failures.iter().map(|(position, _)| *position).collect::<Vec<_>>();
+            assert_eq!((positions(&some), positions(&none), positions(&all)), (vec![0, 2], vec![], vec![0, 1]));
+            assert_eq!((some.len, some.size, none.size), (4, size, size));
+            let image = size.height * size.width * 3;
+            // One after the other: sample 2 at positions 1 and 0, sample 0 at 3 and 1.
+            assert_eq!(bytes(&some.images)[image..2 * image], bytes(&none.images)[..image]);
+            assert_eq!(bytes(&some.images)[3 * image..], bytes(&none.images)[image..]);
+            assert_eq!(all.size, if known { size } else { Size::new(0, 0) });
+            assert_eq!(bytes(&all.images).len(), 2 * all.size.height * all.size.width * 3);
+            let (position, error) = &some.failures[0];
+            assert!(matches!(error, Error::Sample { place, .. } if place.index == 1), "{position}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn what_this_library_is_to_blame_for_ends_a_tolerant_batch_too() {
+    let pipeline = half_broken(vec![], Decoder { fallback: Some(Arc::new(Panics)), ..Decoder::default() });
+    let mut epoch = Epoch::new(pipeline, 0, 2).unwrap();
+    epoch.submit(Request { tolerant: true, ..Request::from(&[0, 1]) }).unwrap();
+    assert!(wait(&mut epoch).unwrap_err().is_panic());
 }
 
 #[derive(Debug)]
