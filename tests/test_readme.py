@@ -16,8 +16,8 @@ from pictures import encode, picture
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-DOCUMENTS = [README, ROOT / "docs" / "drop-in.md", ROOT / "docs" / "device.md", ROOT / "docs" / "fast.md"]
-BLOCKS = {"README.md": 5, "drop-in.md": 3, "device.md": 3, "fast.md": 1}
+DOCUMENTS = [README, *(ROOT / "docs" / f"{name}.md" for name in ("drop-in", "device", "fast", "reliability"))]
+BLOCKS = {"README.md": 5, "drop-in.md": 3, "device.md": 3, "fast.md": 1, "reliability.md": 1}
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, TypeAlias, final
 
+from .limits import Limits
+
 __all__ = [
     "Epoch",
     "Labels",
@@ -115,7 +117,7 @@ class Pipeline:
         channels_last: bool,
         cheaper_first: bool,
         one_hot: tuple[int, bytes, bytes, _Dtype] | None,
-        max_pixels: int,
+        limits: Limits,
         fallback: object | None,
         row_indexes: RowIndexes | None = None,
         fast: bool = False,
@@ -144,6 +146,7 @@ class Epoch:
     def wait(self, timeout: float | None = None, *, in_order: bool = True) -> int | None: ...
     def take(self, position: int = 0) -> tuple[Tensor, Tensor]: ...
     def next(self, timeout: float | None = None) -> tuple[Tensor, Tensor] | None: ...
+    def slow(self) -> tuple[int, list[tuple[int, str | None, float]]]: ...
     def close(self) -> None: ...
 
 def are_indices(values: list[Any], length: int) -> bool: ...

@@ -15,6 +15,7 @@ from .compile import Drawn, compile_leaves
 from .cores import auto_workers
 from .device import Delivery
 from .device.normalize import leave_table, shared_table
+from .limits import Limits
 from .position import Position, begin, state_dict
 from .recognize import Unrecognized
 from .resolve import Gathered, Native, Resolved, Split, resolve
@@ -79,6 +80,8 @@ class DataLoader(TorchDataLoader[T_co]):
             which there is no room are decoded as without it. Not pickled.
         device: where batches are to arrive; ``"cuda"`` is short for `torchfeed.to_device`, which says how, and has
             more options. ``None`` leaves them in host memory.
+        limits: what a sample may cost where it is made natively, in part or in whole; ``None`` is
+            `torchfeed.get_limits()` at each ``iter()``.
 
     Raises:
         TypeError: with ``native="require"``, when the loader is made or iterated: a part is not native.
@@ -116,6 +119,7 @@ class DataLoader(TorchDataLoader[T_co]):
         native: Literal["auto", "require", "off"] = "auto",
         row_index_memory: int = 256 * 2**20,
         device: torch.device | str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         if memory_format not in {torch.contiguous_format, torch.channels_last}:
             raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
@@ -123,6 +127,8 @@ class DataLoader(TorchDataLoader[T_co]):
             raise ValueError(f'decode should be "exact" or "fast", got {decode!r}')
         if native not in {"auto", "require", "off"}:
             raise ValueError(f'native should be "auto", "require" or "off", got {native!r}')
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f"limits must be torchfeed.Limits, got {type(limits).__name__}")
         if row_index_memory < 0:
             raise ValueError(f"row_index_memory must be at least 0 bytes, got {row_index_memory}")
         if not 0 <= operator.index(nice) <= 19:
@@ -133,6 +139,7 @@ class DataLoader(TorchDataLoader[T_co]):
         self.decode = decode
         self.nice = nice
         self.native = native
+        self.limits = limits
         self.device = None if device is None else torch.device(device)
         self.delivery = None if self.device is None else Delivery(self.device)
         self._position: Position | None = None
@@ -255,7 +262,11 @@ class DataLoader(TorchDataLoader[T_co]):
             raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
         if isinstance(resolved, Gathered):
             return []
-        compiled = resolved.compiled if isinstance(resolved, Native) else compile_leaves(resolved.tree.leaves)
+        compiled = (
+            resolved.compiled
+            if isinstance(resolved, Native)
+            else compile_leaves(resolved.tree.leaves, limits=self.limits)
+        )
         return drawn(compiled, resolved.tree.locate(index), self.seed, occurrence)
 
     @property

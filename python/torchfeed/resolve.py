@@ -86,7 +86,9 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
 def compile_tree(tree: Tree[Leaf], loader: DataLoader[Any]) -> Native:
     """Makes the pipeline of datasets that are native from beginning to end, as the loader wants it."""
     fast = loader.decode == "fast"
-    return Native(tree, compile_leaves(tree.leaves, loader.memory_format, loader.row_indexes, fast=fast))
+    return Native(
+        tree, compile_leaves(tree.leaves, loader.memory_format, loader.row_indexes, fast=fast, limits=loader.limits)
+    )
 
 
 def read_datasets(dataset: Any) -> Tree[Leaf]:

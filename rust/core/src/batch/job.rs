@@ -11,6 +11,7 @@ use super::{
     buffer::{Memory, Slot, Slots},
     pipeline::Pipeline,
     sample::{Sample, Scratch},
+    slow::{Slow, SlowSamples},
 };
 use crate::{
     Error, Result,
@@ -40,6 +41,7 @@ pub struct Batch {
     failed: AtomicUsize,
     /// The failed sample that comes first in the batch, whichever thread found it.
     error: Mutex<Option<(usize, Error)>>,
+    slow: Mutex<SlowSamples>,
 }
 
 /// A finished batch.
@@ -68,7 +70,8 @@ impl Batch {
     /// `given` has a sample for each position whose own source is [`Source::Brought`].
     ///
     /// # Errors
-    /// [`Error::Parameter`] for an empty batch, an index out of range, or memory or given samples that do not fit.
+    /// [`Error::Parameter`] for an empty batch, an index out of range, or memory or given samples that do not fit;
+    /// [`Error::Memory`] where there is none for it.
     pub fn new(
         pipeline: Arc<Pipeline>,
         seed: u64,
@@ -89,16 +92,17 @@ impl Batch {
         }
         let pool = pipeline.pool();
         let size = pipeline.output_size();
-        let bytes = size.map(|size| pipeline.image_bytes(size) * len);
+        let bytes = size.map(|size| pipeline.image_bytes(size).saturating_mul(len));
         let place = |given: Option<Memory>, bytes: Option<usize>| match given {
             Some(memory) if Some(memory.len()) == bytes => Ok(Some(memory)),
             Some(memory) => {
                 Err(Error::Parameter(format!("{} bytes of memory where {bytes:?} are needed", memory.len())))
             }
-            None => Ok(bytes.map(|bytes| pool.take(bytes).into())),
+            None => bytes.map(|bytes| Ok(pool.try_take(bytes)?.into())).transpose(),
         };
         let images = place(memory.0, bytes)?;
-        let targets = place(memory.1, Some(pipeline.target_bytes() * len))?.expect("a size that is known");
+        let targets =
+            place(memory.1, Some(pipeline.target_bytes().saturating_mul(len)))?.expect("a size that is known");
         Ok(Arc::new(Self {
             pipeline,
             seed,
@@ -109,6 +113,7 @@ impl Batch {
             odd: Mutex::default(),
             failed: AtomicUsize::new(len),
             error: Mutex::default(),
+            slow: Mutex::default(),
         }))
     }
 
@@ -139,7 +144,15 @@ impl Batch {
         if self.failed.load(Ordering::Relaxed) < position {
             return;
         }
+        let clock = self.sample(position).clock();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&mut slot, scratch)));
+        if let Some((start, most)) = clock {
+            let time = start.elapsed();
+            if time > most {
+                let sample = self.sample(position);
+                lock(&self.slow).add(Slow { index: sample.index, path: sample.path(), time });
+            }
+        }
         if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
             self.fail(position, error);
         }
@@ -159,10 +172,9 @@ impl Batch {
                 lock(&self.odd).insert(slot.position, size);
                 return Ok(());
             }
-            let bytes = || self.pipeline.image_bytes(size) * self.samples.len();
-            self.slots.provide(slot, || self.pipeline.pool().take(bytes()).into());
-            executor.run(image, scratch, slot.image);
-            Ok(())
+            let bytes = || self.pipeline.image_bytes(size).saturating_mul(self.samples.len());
+            self.slots.provide(slot, || Ok(self.pipeline.pool().try_take(bytes())?.into()))?;
+            executor.run(image, scratch, slot.image)
         })
     }
 
@@ -178,6 +190,11 @@ impl Batch {
         if first.as_ref().is_none_or(|(first, _)| position < *first) {
             *first = Some((position, error));
         }
+    }
+
+    /// The samples that took longer than they should, once.
+    pub(super) fn slow(&self) -> SlowSamples {
+        std::mem::take(&mut *lock(&self.slow))
     }
 
     /// Whether all samples are made.
