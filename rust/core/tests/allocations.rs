@@ -86,7 +86,7 @@ fn steady_state(pipeline: &Arc<Pipeline>) -> (usize, usize) {
             let samples: Vec<_> = (0..pipeline.len()).map(|index| (index, 0)).collect();
             let mut batch = None;
             rest = allocations(|| {
-                batch = Some(Batch::new(Arc::clone(pipeline), seed, samples, None, None).unwrap());
+                batch = Some(Batch::new(Arc::clone(pipeline), seed, samples, (None, None), None).unwrap());
             });
             let batch = batch.expect("made above");
             work += allocations(|| assert!(batch.work(&mut scratch, || true)));
