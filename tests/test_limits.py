@@ -69,7 +69,9 @@ def dataset(folder: Path, data: bytes) -> Any:
 
 def just_enough(name: str) -> dict[str, int]:
     """The least limits with which a file is decoded; of bytes, about."""
-    beside = {"JPEG": 0, "progressive": 129 * 105, "JPEG by Pillow": 129 * 105, "PNG": 0, "interlaced": 3 * PIXELS}.get(name, 4 * PIXELS)
+    beside = {"JPEG": 0, "progressive": 129 * 105, "JPEG by Pillow": 129 * 105, "PNG": 0, "interlaced": 3 * PIXELS}.get(
+        name, 4 * PIXELS
+    )
     return {"max_pixels": PIXELS, "max_file_bytes": len(FILES[name]), "max_decoded_bytes": 3 * PIXELS + beside}
 
 
