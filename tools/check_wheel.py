@@ -11,6 +11,7 @@ that is what its stable ABI promises.
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -149,7 +150,7 @@ def load_with_native(photos: Path, expected: Expected) -> None:
         channels_last=False,
         cheaper_first=True,
         one_hot=None,
-        max_pixels=10**6,
+        limits=importlib.import_module("torchfeed.limits").Limits(max_pixels=10**6),
         fallback=None,
     )
     assert [pipeline.image(index) for index in range(len(source))] == [(size, pixels) for _, size, pixels in expected]

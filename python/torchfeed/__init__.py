@@ -12,21 +12,25 @@ from .explain import explain
 if TYPE_CHECKING:
     from . import datasets, transforms
     from .batch import default_collate, one_hot
-    from .decode import get_max_pixels, set_max_pixels
     from .device import to_device
     from .errors import DecodeError
+    from .limits import Limits, SlowSampleWarning, get_limits, get_max_pixels, set_limits, set_max_pixels
     from .loader import DataLoader
     from .version import __version__
 
 __all__ = [
     "DataLoader",
     "DecodeError",
+    "Limits",
+    "SlowSampleWarning",
     "__version__",
     "datasets",
     "default_collate",
     "explain",
+    "get_limits",
     "get_max_pixels",
     "one_hot",
+    "set_limits",
     "set_max_pixels",
     "to_device",
     "transforms",
@@ -36,11 +40,15 @@ __all__ = [
 _MODULES = {
     "DataLoader": "loader",
     "DecodeError": "errors",
+    "Limits": "limits",
+    "SlowSampleWarning": "limits",
     "__version__": "version",
     "default_collate": "batch",
-    "get_max_pixels": "decode",
+    "get_limits": "limits",
+    "get_max_pixels": "limits",
     "one_hot": "batch",
-    "set_max_pixels": "decode",
+    "set_limits": "limits",
+    "set_max_pixels": "limits",
     "to_device": "device",
 }
 

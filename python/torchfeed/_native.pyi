@@ -2,6 +2,8 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, TypeAlias, final
 
+from .limits import Limits
+
 __all__ = [
     "BatchMemory",
     "Epoch",
@@ -121,7 +123,7 @@ class Pipeline:
         channels_last: bool,
         cheaper_first: bool,
         one_hot: tuple[int, bytes, bytes, _Dtype] | None,
-        max_pixels: int,
+        limits: Limits,
         fallback: object | None,
         row_indexes: RowIndexes | None = None,
         memory: BatchMemory | None = None,
@@ -154,6 +156,7 @@ class Epoch:
     def take_tolerant(self, position: int) -> tuple[Tensor, Tensor, list[tuple[int, Exception]]]: ...
     def make(self, index: int, occurrence: int, given: Source | None = None) -> tuple[Tensor, Tensor]: ...
     def next(self, timeout: float | None = None) -> tuple[Tensor, Tensor] | None: ...
+    def slow(self) -> tuple[int, list[tuple[int, str | None, float]]]: ...
     def close(self) -> None: ...
 
 def are_indices(values: list[Any], length: int) -> bool: ...

@@ -17,8 +17,9 @@ from torch.utils.dlpack import from_dlpack
 
 from . import _native
 from ._dlpack import dtype_code
-from .decode import PillowDecoder, get_max_pixels
+from .decode import PillowDecoder
 from .given import give
+from .limits import Limits, get_limits
 from .recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
 from .recognize.leaf import Leaf
 from .recognize.memo import Memo
@@ -79,6 +80,7 @@ def compile_leaves(
     memory: _native.BatchMemory | None = None,
     *,
     fast: bool = False,
+    limits: Limits | None = None,
 ) -> Compiled:
     """Makes the native pipeline of some datasets, whose plans end in the same kind of tensor.
 
@@ -88,9 +90,12 @@ def compile_leaves(
         row_indexes: memory for what is found out about JPEG files, to be used again by the next pipeline of these.
         memory: memory for batches, likewise.
         fast: whether JPEGs may be decoded at a fraction of their size, with other pixels.
+        limits: what a sample may cost; `None` is what it is in this process.
     """
     plans = [(leaf.source, _labels(leaf.dataset, leaf.labels), leaf.plan) for leaf in leaves]
-    return Compiled(tuple(leaves), _pipeline(plans, leaves[0].one_hot, memory_format, row_indexes, memory, fast=fast))
+    kept = row_indexes, memory
+    pipeline = _pipeline(plans, leaves[0].one_hot, memory_format, *kept, fast=fast, limits=limits)
+    return Compiled(tuple(leaves), pipeline)
 
 
 def _pipeline(
@@ -101,6 +106,7 @@ def _pipeline(
     memory: _native.BatchMemory | None = None,
     *,
     fast: bool = False,
+    limits: Limits | None = None,
 ) -> _native.Pipeline:
     table = parts[0][2].table
     code = dtype_code(table.dtype)
@@ -112,7 +118,7 @@ def _pipeline(
         channels_last=memory_format == torch.channels_last,
         cheaper_first=CHEAPER_PASS_FIRST,
         one_hot=one_hot,
-        max_pixels=get_max_pixels(),
+        limits=limits or get_limits(),
         fallback=PillowDecoder(),
         row_indexes=row_indexes,
         memory=memory,

@@ -1,4 +1,4 @@
-"""The decode stage: what the native decoders leave to Pillow, and the limits of both."""
+"""The decode stage: what the native decoders leave to Pillow."""
 
 from __future__ import annotations
 
@@ -8,40 +8,14 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ["MAX_IMAGE_PIXELS", "PillowDecoder", "get_max_pixels", "image_info", "set_max_pixels"]
-
-MAX_IMAGE_PIXELS = 178_956_970
-"""Pillow's own limit: twice `PIL.Image.MAX_IMAGE_PIXELS`, above which `PIL.Image.open` raises."""
-
-_max_pixels = MAX_IMAGE_PIXELS
-
-
-def set_max_pixels(pixels: int) -> None:
-    """Sets how many pixels (width x height) an image may have; a larger one raises `DecodeError` before it is decoded.
-
-    Holds for loaders that are made afterwards. Formats that Pillow decodes are under Pillow's own limit as well.
-
-    Args:
-        pixels: at least 1. The default is `MAX_IMAGE_PIXELS`.
-
-    Raises:
-        ValueError: `pixels` is less than 1.
-    """
-    global _max_pixels  # noqa: PLW0603  (one setting for the process, as PIL.Image.MAX_IMAGE_PIXELS is)
-    if pixels < 1:
-        raise ValueError(f"max_pixels must be at least 1, got {pixels}")
-    _max_pixels = pixels
-
-
-def get_max_pixels() -> int:
-    """Says how many pixels an image may have."""
-    return _max_pixels
+__all__ = ["PillowDecoder", "image_info"]
 
 
 class PillowDecoder:
     """Decodes whatever Pillow opens; called from the engine's threads.
 
-    Its verdict on broken files is the specification: `torchvision.datasets.folder.pil_loader` does the same.
+    Its verdict on broken files is the specification: `torchvision.datasets.folder.pil_loader` does the same. Limits are
+    held against `size`, and a JPEG's scans counted, before `decode` is called. Of many frames, the first is decoded.
     """
 
     def size(self, data: bytes) -> tuple[int, int]:

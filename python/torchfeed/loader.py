@@ -15,6 +15,7 @@ from .compile import Drawn, compile_leaves
 from .cores import auto_workers
 from .device import Delivery
 from .device.normalize import leave_table, shared_table
+from .limits import Limits
 from .on_error import OnError, check_arguments
 from .position import Position, begin, state_dict
 from .recognize import Unrecognized
@@ -90,6 +91,8 @@ class DataLoader(TorchDataLoader[T_co]):
             worker processes make the samples, it runs there. `errors` says what happened.
         max_errors: how many samples of one epoch may be bad, as an int, or as a float what share of the samples so far,
             of which there count at least 100. More end the epoch with a RuntimeError that says which.
+        limits: what a sample may cost where it is made natively, in part or in whole; ``None`` is
+            `torchfeed.get_limits()` at each ``iter()``.
 
     Raises:
         TypeError: with ``native="require"``, when the loader is made or iterated: a part is not native.
@@ -134,6 +137,7 @@ class DataLoader(TorchDataLoader[T_co]):
         device: torch.device | str | None = None,
         on_error: OnError = "raise",
         max_errors: float | None = None,
+        limits: Limits | None = None,
     ) -> None:
         if memory_format not in {torch.contiguous_format, torch.channels_last}:
             raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
@@ -141,6 +145,8 @@ class DataLoader(TorchDataLoader[T_co]):
             raise ValueError(f'decode should be "exact" or "fast", got {decode!r}')
         if native not in {"auto", "require", "off"}:
             raise ValueError(f'native should be "auto", "require" or "off", got {native!r}')
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f"limits must be torchfeed.Limits, got {type(limits).__name__}")
         if row_index_memory < 0:
             raise ValueError(f"row_index_memory must be at least 0 bytes, got {row_index_memory}")
         if not 0 <= operator.index(nice) <= 19:
@@ -158,6 +164,7 @@ class DataLoader(TorchDataLoader[T_co]):
         self.decode = decode
         self.nice = nice
         self.native = native
+        self.limits = limits
         self.device = None if device is None else torch.device(device)
         self.delivery = None if self.device is None else Delivery(self.device)
         self._position: Position | None = None
@@ -281,7 +288,11 @@ class DataLoader(TorchDataLoader[T_co]):
             raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
         if isinstance(resolved, Gathered):
             return []
-        compiled = resolved.compiled if isinstance(resolved, Native) else compile_leaves(resolved.tree.leaves)
+        compiled = (
+            resolved.compiled
+            if isinstance(resolved, Native)
+            else compile_leaves(resolved.tree.leaves, limits=self.limits)
+        )
         return drawn(compiled, resolved.tree.locate(index), self.seed, occurrence)
 
     @property

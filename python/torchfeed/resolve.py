@@ -85,8 +85,8 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
 
 def compile_tree(tree: Tree[Leaf], loader: DataLoader[Any]) -> Native:
     """Makes the pipeline of datasets that are native from beginning to end, as the loader wants it."""
-    kept = loader.row_indexes, loader.batch_memory
-    return Native(tree, compile_leaves(tree.leaves, loader.memory_format, *kept, fast=loader.decode == "fast"))
+    kept, fast = (loader.row_indexes, loader.batch_memory), loader.decode == "fast"
+    return Native(tree, compile_leaves(tree.leaves, loader.memory_format, *kept, fast=fast, limits=loader.limits))
 
 
 def read_datasets(dataset: Any) -> Tree[Leaf]:

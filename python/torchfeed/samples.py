@@ -17,6 +17,7 @@ from . import _native
 from .compile import Compiled, Drawn, compile_leaves, to_tensors
 from .decode import image_info
 from .given import Given, give
+from .limits import Limits, get_limits
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree
 
@@ -61,12 +62,14 @@ def own_random_state() -> Generator[None]:
 class SampleMaker:
     """Makes samples of recognised datasets one by one, as (image, target), whatever part of them runs in Python."""
 
-    def __init__(self, tree: Tree[Leaf], *, fast: bool = False) -> None:
+    def __init__(self, tree: Tree[Leaf], *, fast: bool = False, limits: Limits | None = None) -> None:
         self.tree = tree
         self.fast = fast
+        self.limits = limits
         self._process = 0
         self._epoch: tuple[int, _native.Epoch] | None = None
         self._compiled: Compiled | None = None
+        self._compiled_for: Limits | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_process": 0, "_epoch": None, "_compiled": None}
@@ -74,11 +77,13 @@ class SampleMaker:
     @property
     def compiled(self) -> Compiled:
         """The native part. A forked process makes its own: the parent's may be locked by a thread that is not here."""
-        if self._compiled is None or self._process != os.getpid():
+        limits = self.limits or get_limits()
+        if self._compiled is None or self._process != os.getpid() or self._compiled_for != limits:
             leaves = self.tree.leaves
             images = leaves[0].plan.kind is Image.Image
             memory_format = torch.channels_last if images else torch.contiguous_format
-            self._compiled = compile_leaves(leaves, memory_format, fast=self.fast)
+            self._compiled = compile_leaves(leaves, memory_format, fast=self.fast, limits=limits)
+            self._compiled_for = limits
             self._process, self._epoch = os.getpid(), None
         return self._compiled
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import warnings
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,7 @@ from .batch import default_collate, one_hot
 from .compile import to_tensors
 from .epoch import NOTHING, Epoch
 from .given import give
+from .limits import SlowSampleWarning, get_limits
 from .mend import check_target, give_each, mend
 from .on_error import Draw, Windows, settle
 from .recognize.value import Table
@@ -73,6 +75,7 @@ class NativeEpoch(Epoch):
         self._in_order = loader.in_order or loader.num_workers == 0
         self._memory_format = loader.memory_format
         self._nice = loader.nice
+        self._soft_seconds = (loader.limits or get_limits()).soft_seconds
         self._memory = pinned.PinnedMemory()
         self._on_error = loader.on_error
         self._windows: Windows | None = None
@@ -224,8 +227,25 @@ class NativeEpoch(Epoch):
             return one_hot(targets, levels.num_classes, dtype=levels.dtype, smoothing=levels.smoothing)
         return default_collate(targets)
 
+    def _report_slow_samples(self) -> None:
+        count, slowest = self._native.slow()
+        if count == 0:
+            return
+        index, path, seconds = slowest[0]
+        place = f"sample {index}" if path is None else f"sample {index}, {path}"
+        warning = SlowSampleWarning(
+            f"{count} {'sample' if count == 1 else 'samples'} took longer than {self._soft_seconds} seconds "
+            f"(Limits.soft_seconds) to read, decode and transform; the slowest took {seconds:.3g} seconds [{place}]"
+        )
+        warning.count, warning.slowest = count, tuple(slowest)
+        warnings.warn(warning, stacklevel=4)
+
     def close(self) -> None:
-        """Stops the epoch's threads."""
-        self._closed = True
-        _open_epochs.discard(self)
-        self._native.close()
+        """Stops the epoch's threads, and reports samples that took long."""
+        try:
+            if not self._closed and not _exiting.is_set():
+                self._report_slow_samples()
+        finally:  # a warning may be an error
+            self._closed = True
+            _open_epochs.discard(self)
+            self._native.close()

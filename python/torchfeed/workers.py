@@ -14,6 +14,7 @@ from torch.utils.data import dataloader as torch_dataloader
 from torch.utils.data import default_collate as torch_default_collate
 
 from .batch import default_collate
+from .limits import Limits, get_limits
 from .on_error import Windows
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree
@@ -57,7 +58,8 @@ class View:
         elif self.tree is not None and loader.batch_sampler is not None:
             self.collate_fn = SeededCollate(loader.collate_fn)
         if self.tree is not None:
-            self.dataset = SplitDataset(loader.dataset, fast=loader.decode == "fast")
+            fast, limits = loader.decode == "fast", loader.limits or get_limits()
+            self.dataset = SplitDataset(loader.dataset, fast=fast, limits=limits)
         if loader.position.base is not None:
             # The base seed is known: torch's iterator is not to draw one.
             self.generator = torch.Generator()
@@ -86,11 +88,11 @@ class SplitDataset(Dataset[Any]):
     Indices are `Key`s. Other attributes are those of the dataset, for what a ``worker_init_fn`` may do.
     """
 
-    def __init__(self, dataset: Any, *, fast: bool) -> None:
-        self.__dict__.update(dataset=dataset, decodes_fast=fast, maker=None)
+    def __init__(self, dataset: Any, *, fast: bool, limits: Limits) -> None:
+        self.__dict__.update(dataset=dataset, decodes_fast=fast, limits_of_loader=limits, maker=None)
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"dataset", "decodes_fast", "maker"}:  # not there yet: while it is unpickled
+        if name in {"dataset", "decodes_fast", "limits_of_loader", "maker"}:  # not there yet: while it is unpickled
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -98,7 +100,7 @@ class SplitDataset(Dataset[Any]):
         setattr(self.dataset, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"dataset": self.dataset, "decodes_fast": self.decodes_fast, "maker": None}
+        return {**self.__dict__, "maker": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -118,7 +120,8 @@ class SplitDataset(Dataset[Any]):
 
     def _make_maker(self) -> None:
         if self.maker is None:
-            self.__dict__["maker"] = SampleMaker(read_datasets(self.dataset), fast=self.decodes_fast)
+            tree = read_datasets(self.dataset)
+            self.__dict__["maker"] = SampleMaker(tree, fast=self.decodes_fast, limits=self.limits_of_loader)
 
     def path_of(self, key: Key) -> Any:
         """The file of a sample, if it is listed.

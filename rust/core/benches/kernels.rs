@@ -36,7 +36,7 @@ fn run(plan: &Plan, size: Size, pixels: &[u8], scratch: &mut execute::Scratch, o
     plan.draw(Key { seed: 0, index: 0, occurrence: 0 }, size, &mut calls).expect("a plan for any size");
     let executor = execute::Executor::new(plan, &calls, size);
     out.resize(executor.output_bytes(), 0);
-    executor.run(View::packed(size, Rect::all(size), 3, pixels), scratch, out);
+    executor.run(View::packed(size, Rect::all(size), 3, pixels), scratch, out).expect("memory");
 }
 
 /// Benchmarks a plan on noise, after a look at what it makes of an image of one colour.

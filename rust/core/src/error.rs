@@ -17,6 +17,9 @@ pub enum Error {
     /// A budget: the input asks for more than a limit allows.
     #[error("{0}")]
     Limit(String),
+    /// This machine: so many bytes of memory could not be had.
+    #[error("out of memory: {0} bytes more could not be had")]
+    Memory(usize),
     /// The caller: images or tensors whose shapes do not fit each other.
     #[error("{0}")]
     Shape(String),

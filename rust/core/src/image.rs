@@ -1,5 +1,7 @@
 //! Sizes, rectangles and pixels. Pixels are 8-bit, rows from top to bottom, channels interleaved (HWC).
 
+use crate::{Error, Result};
+
 /// The height and width of an image in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Size {
@@ -85,12 +87,23 @@ impl Window {
     /// Makes this window hold `rect` of an image of `size`, keeping its allocation.
     ///
     /// The contents of `data` are unspecified afterwards (old pixels or zeros): the caller writes every byte.
+    ///
+    /// # Panics
+    /// If there is not enough memory.
     pub fn reset(&mut self, size: Size, rect: Rect, channels: usize) {
+        self.try_reset(size, rect, channels).expect("memory for the pixels");
+    }
+
+    /// [`Window::reset`] for a size that a file or a transform has chosen, and that this machine may not have memory for.
+    ///
+    /// # Errors
+    /// [`Error::Memory`]; the window is then unspecified.
+    pub fn try_reset(&mut self, size: Size, rect: Rect, channels: usize) -> Result<()> {
         debug_assert!(Rect::all(size).contains(&rect));
         self.size = size;
         self.rect = rect;
         self.channels = channels;
-        self.data.resize(rect.height * rect.width * channels, 0);
+        resize(&mut self.data, rect.height.saturating_mul(rect.width).saturating_mul(channels))
     }
 
     /// Bytes from one row to the next.
@@ -145,8 +158,11 @@ impl<'a> View<'a> {
     }
 
     /// Copies `rect`, which must be within the view's own, to `out`.
-    pub fn pack(&self, rect: Rect, out: &mut Window) {
-        out.reset(self.size, rect, self.channels);
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where there is none for the copy.
+    pub fn pack(&self, rect: Rect, out: &mut Window) -> Result<()> {
+        out.try_reset(self.size, rect, self.channels)?;
         let [row, pixel, channel] = self.strides;
         let corner = (rect.top - self.rect.top) * row + (rect.left - self.rect.left) * pixel;
         for (y, line) in out.data.chunks_exact_mut(rect.width * self.channels).enumerate() {
@@ -162,7 +178,20 @@ impl<'a> View<'a> {
                 }
             }
         }
+        Ok(())
     }
+}
+
+/// Gives `data` the length `len`: old bytes, and then zeros.
+///
+/// # Errors
+/// [`Error::Memory`] where there is none: `Vec::resize` would end the process.
+pub fn resize<T: Clone + Default>(data: &mut Vec<T>, len: usize) -> Result<()> {
+    if let Some(more) = len.checked_sub(data.len()) {
+        data.try_reserve(more).map_err(|_| Error::Memory(len.saturating_mul(size_of::<T>())))?;
+    }
+    data.resize(len, T::default());
+    Ok(())
 }
 
 /// Writes three planes pixel by pixel.

@@ -112,13 +112,13 @@ proptest! {
         prop_assert_eq!(executor.output_size(), size);
         prop_assert!(Rect::all(input).contains(&executor.region()));
         let mut out = vec![0; executor.output_bytes()];
-        executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out);
+        executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out).unwrap();
 
         if executor.narrows() {
             let region = part(&image, executor.region());
             let narrowing = executor.narrow();
             let (mut scratch, mut narrow, mut narrowed) = (Scratch::default(), Window::default(), vec![0; out.len()]);
-            let mut rows = narrowing.start(input.height, channels, &mut scratch, &mut narrow);
+            let mut rows = narrowing.start(input.height, channels, &mut scratch, &mut narrow).unwrap();
             // Strips of 1, 2, 3, ... rows.
             let (mut first, mut count) = (0, 1);
             while first < region.rect.height {
@@ -126,7 +126,7 @@ proptest! {
                 rows.push(first, &region.data[first * region.stride()..last * region.stride()]);
                 (first, count) = (last, count + 1);
             }
-            narrowing.rest().run(narrow.view(), &mut scratch, &mut narrowed);
+            narrowing.rest().run(narrow.view(), &mut scratch, &mut narrowed).unwrap();
             prop_assert_eq!(&narrowed, &out);
         }
 

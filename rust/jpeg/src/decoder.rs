@@ -165,7 +165,8 @@ impl Decoder {
             self.tables.default_huffman();
         }
         let single = !header.progressive && scan.parts().len() == header.components.len();
-        let planes = Planes::memory(layout, &view.columns);
+        // Of all columns: whether a file is too large must not depend on the region.
+        let planes = Planes::memory(layout, &(0..layout.mcus_x));
         let coefficients = if single { 0 } else { Coefficients::memory(layout) };
         // Without byte stuffing, and where there are restart markers, with a padding for each.
         let data = bytes.len() as u64 * if interval > 0 { 16 } else { 1 };
@@ -190,12 +191,12 @@ impl Decoder {
                     let start = index.get(row).map_or(bytes.len(), |row| row.byte());
                     // Some bytes more than the row has, as a stuffed byte must not be cut.
                     match index.get(row + 1).map(|next| (next.byte() + 16).min(bytes.len())) {
-                        Some(next) => _ = self.segments.read(&self.kernels, &bytes[..next], start, false),
-                        None => end = Some(self.segments.read(&self.kernels, bytes, start, false)),
+                        Some(next) => _ = self.segments.read(&self.kernels, &bytes[..next], start, false)?,
+                        None => end = Some(self.segments.read(&self.kernels, bytes, start, false)?),
                     }
                 }
             } else {
-                end = Some(self.segments.read(&self.kernels, bytes, walk.at, interval > 0));
+                end = Some(self.segments.read(&self.kernels, bytes, walk.at, interval > 0)?);
             }
             let unended = end.is_some_and(|end| finish(bytes, end, options, &mut warnings));
             let job = Job {
@@ -278,7 +279,7 @@ fn scans(
     mut interval: usize,
 ) -> Result<u32> {
     let Plan { header, options, layout, .. } = plan;
-    coefficients.reset(layout);
+    coefficients.reset(layout)?;
     let mut count = 1;
     loop {
         check_mcu(header, &scan)?;
@@ -286,7 +287,7 @@ fn scans(
             coefficients.warnings += not_sequential(&scan);
         }
         segments.reset(0);
-        let end = segments.read(kernels, walk.bytes, walk.at, interval > 0);
+        let end = segments.read(kernels, walk.bytes, walk.at, interval > 0)?;
         if end == End::File && !options.allow_truncated {
             return Err(walk.truncated());
         }

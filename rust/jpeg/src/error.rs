@@ -24,6 +24,11 @@ pub enum Error {
         /// What is allowed.
         allowed: u64,
     },
+    /// So many bytes of memory could not be had, or about so many.
+    Memory {
+        /// How many.
+        bytes: usize,
+    },
     /// The caller asked for something impossible.
     Parameter(String),
 }
@@ -40,6 +45,7 @@ impl fmt::Display for Error {
             Self::Limit { what, needed, allowed } => {
                 write!(f, "JPEG needs {needed} {what}, the limit is {allowed}")
             }
+            Self::Memory { bytes } => write!(f, "out of memory: {bytes} bytes more could not be had"),
             Self::Parameter(reason) => f.write_str(reason),
         }
     }

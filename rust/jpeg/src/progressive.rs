@@ -45,7 +45,10 @@ impl Coefficients {
     }
 
     /// Makes room, all zero.
-    pub(crate) fn reset(&mut self, layout: &Layout) {
+    ///
+    /// # Errors
+    /// [`Error::Memory`]: these are by far the most that a decoder needs.
+    pub(crate) fn reset(&mut self, layout: &Layout) -> Result<()> {
         let mut start = 0;
         self.grids.clear();
         for layer in layout.layers() {
@@ -54,13 +57,16 @@ impl Coefficients {
             start += width * height;
         }
         self.blocks.clear();
-        self.blocks.resize(start, [0; 64]);
         self.last.clear();
+        let room = self.blocks.try_reserve(start).and_then(|()| self.last.try_reserve(start));
+        room.map_err(|_| Error::Memory { bytes: Self::memory(layout) as usize })?;
+        self.blocks.resize(start, [0; 64]);
         self.last.resize(start, 0);
         self.unknown.clear();
         self.unknown.resize(layout.layers().len(), [-1; 64]);
         self.quant = [None; 4];
         self.warnings = 0;
+        Ok(())
     }
 
     /// Decodes one scan.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::{
+    Error, Result,
     bits::{Bits, PADDING},
     kernel::Kernels,
     marker,
@@ -51,11 +52,11 @@ impl Segments {
     /// Reads the data of a scan from byte `start` of the file on, as the next segment, or more of them.
     ///
     /// `restarts` tells whether restart markers are expected. One that is out of order ends the scan.
-    pub(crate) fn read(&mut self, kernels: &Kernels, bytes: &[u8], start: usize, restarts: bool) -> End {
+    pub(crate) fn read(&mut self, kernels: &Kernels, bytes: &[u8], start: usize, restarts: bool) -> Result<End> {
         let source = bytes.get(start..).unwrap_or(&[]);
         let (mut from, mut to) = (0, self.segments.last().map_or(0, |last| last.range.end + PADDING));
         // Never shrunk, and never cleared but for the paddings.
-        self.make_room(to, source.len());
+        self.make_room(to, source.len())?;
         let mut segment = Place { byte: to, source: start };
         loop {
             let (read, written) = kernels.unstuff(&source[from..], &mut self.data[to..]);
@@ -65,7 +66,7 @@ impl Segments {
             let fill = source[from..].iter().take_while(|&&byte| byte == 0xFF).count();
             let Some(&code) = source.get(from + fill) else {
                 self.close(segment, to);
-                return End::File;
+                return Ok(End::File);
             };
             if code == 0 {
                 // libjpeg takes any number of 0xFF and a zero for one 0xFF.
@@ -77,21 +78,25 @@ impl Segments {
             let expected = marker::RST0 + (self.end() % 8) as u8;
             self.close(segment, to);
             if !restarts || code != expected {
-                return End::Marker(start + from + fill - 1);
+                return Ok(End::Marker(start + from + fill - 1));
             }
             from += fill + 1;
             to += PADDING;
             segment = Place { byte: to, source: start + from };
-            self.make_room(to, source.len() - from);
+            self.make_room(to, source.len() - from)?;
         }
     }
 
     /// Makes room for `more` bytes of the file from byte `to` of the data on, and for the paddings around them.
-    fn make_room(&mut self, to: usize, more: usize) {
+    fn make_room(&mut self, to: usize, more: usize) -> Result<()> {
         let enough = to + more + 2 * PADDING + 32;
         if self.data.len() < enough {
-            self.data.resize(enough.max(self.data.len() * 5 / 4), 0);
+            let enough = enough.max(self.data.len() * 5 / 4);
+            let room = self.data.try_reserve(enough - self.data.len());
+            room.map_err(|_| Error::Memory { bytes: enough })?;
+            self.data.resize(enough, 0);
         }
+        Ok(())
     }
 
     fn close(&mut self, start: Place, end: usize) {

@@ -1,6 +1,7 @@
 //! The batch stage, bound: epochs, collate and one-hot.
 
 use std::{
+    ffi::OsString,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,6 +25,9 @@ use crate::{
     source::Source,
     tensor::{Dtype, Tensor},
 };
+
+/// How many, and of some the index, path and seconds.
+type SlowSamples = (u64, Vec<(usize, Option<OsString>, f64)>);
 
 /// How often a waiting call looks for signals (Ctrl-C).
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -160,6 +164,14 @@ impl Epoch {
         self.wait(py, timeout, true)?.map(|position| self.take(py, position)).transpose()
     }
 
+    /// Samples that took longer than `soft_seconds`, of the batches taken so far: how many, and of the slowest (index,
+    /// path, seconds).
+    fn slow(&self, py: Python<'_>) -> PyResult<SlowSamples> {
+        let slow = self.with(py, |epoch| Ok(epoch.slow().clone()))?;
+        let slowest = slow.slowest.into_iter();
+        Ok((slow.count, slowest.map(|slow| (slow.index, slow.path.map(Into::into), slow.time.as_secs_f64())).collect()))
+    }
+
     /// Stops and joins the threads. Batches that are not handed out are lost.
     fn close(&self, py: Python<'_>) {
         py.detach(|| drop(self.core.lock().unwrap_or_else(PoisonError::into_inner).take()));
@@ -209,7 +221,8 @@ pub(crate) fn stack(
 ) -> PyResult<Tensor> {
     let element = usize::from(dtype.1 / 8);
     let count: usize = shape.iter().product();
-    let mut out = pool().take(tensors.len() * count * element);
+    let bytes = tensors.len().saturating_mul(count).saturating_mul(element);
+    let mut out = pool().try_take(bytes).map_err(Failure::from)?;
     py.detach(|| {
         for (i, (address, strides)) in tensors.iter().enumerate() {
             let last: usize = shape.iter().zip(strides).map(|(n, stride)| n.saturating_sub(1) * stride).sum();
@@ -240,7 +253,7 @@ pub(crate) fn one_hot(
         return Err(PyRuntimeError::new_err("labels are not aligned"));
     }
     let levels = Levels::new(classes, on, off).map_err(Failure::from)?;
-    let mut out = pool().take(length * levels.row_bytes());
+    let mut out = pool().try_take(length.saturating_mul(levels.row_bytes())).map_err(Failure::from)?;
     py.detach(|| levels.write(labels, out.bytes_mut())).map_err(Failure::from)?;
     Ok(Tensor::contiguous(Arc::new(out.into()), vec![length as i64, classes as i64], dtype))
 }

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use pyo3::{exceptions::PyException, prelude::*, types::PyBytes};
+use pyo3::{
+    exceptions::{PyException, PyMemoryError},
+    prelude::*,
+    types::PyBytes,
+};
 use torchfeed_core::{
     Error, Result,
     decode::Fallback,
@@ -22,9 +26,11 @@ impl fmt::Debug for PythonDecoder {
 impl PythonDecoder {
     fn call<R>(&self, method: &str, bytes: &[u8], take: impl FnOnce(Bound<'_, PyAny>) -> PyResult<R>) -> Result<R> {
         Python::try_attach(|py| {
-            let call = || take(self.0.bind(py).call_method1(method, (PyBytes::new(py, bytes),))?);
+            let call = || take(self.0.bind(py).call_method1(method, (copy(py, bytes)?,))?);
             call().map_err(|error: PyErr| {
-                if error.is_instance_of::<PyException>(py) {
+                if error.is_instance_of::<PyMemoryError>(py) {
+                    Error::Memory(bytes.len())
+                } else if error.is_instance_of::<PyException>(py) {
                     Error::Format(error.value(py).to_string())
                 } else {
                     // Ctrl-C and the like say nothing about the image.
@@ -36,6 +42,24 @@ impl PythonDecoder {
     }
 }
 
+/// A `bytes` of these bytes; where there is no memory for it, Python's own error.
+pub(crate) fn copy<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, bytes.len(), |out| {
+        out.copy_from_slice(bytes);
+        Ok(())
+    })
+}
+
+/// All `pixels` of an image of `size`, in `out`.
+fn window(size: Size, pixels: &[u8], out: &mut Window) -> Result<()> {
+    if Some(pixels.len()) != size.height.checked_mul(size.width).and_then(|count| count.checked_mul(3)) {
+        return Err(Error::Format(format!("{} bytes for {size:?}", pixels.len())));
+    }
+    out.try_reset(size, Rect::all(size), 3)?;
+    out.data.copy_from_slice(pixels);
+    Ok(())
+}
+
 impl Fallback for PythonDecoder {
     fn size(&self, bytes: &[u8]) -> Result<Size> {
         let (height, width) = self.call("size", bytes, |result| result.extract())?;
@@ -43,15 +67,9 @@ impl Fallback for PythonDecoder {
     }
 
     fn decode(&self, bytes: &[u8], out: &mut Window) -> Result<()> {
-        let (size, pixels) = self.call("decode", bytes, |result| {
+        self.call("decode", bytes, |result| {
             let (height, width, pixels): (usize, usize, Bound<'_, PyBytes>) = result.extract()?;
-            Ok((Size::new(height, width), pixels.as_bytes().to_vec()))
-        })?;
-        out.reset(size, Rect::all(size), 3);
-        if out.data.len() != pixels.len() {
-            return Err(Error::Format(format!("{} bytes for {size:?}", pixels.len())));
-        }
-        out.data = pixels;
-        Ok(())
+            Ok(window(Size::new(height, width), pixels.as_bytes(), out))
+        })?
     }
 }

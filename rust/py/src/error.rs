@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pyo3::{
     PyErr, Python,
-    exceptions::{PyOSError, PyRuntimeError, PyValueError},
+    exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError},
     import_exception,
     prelude::*,
 };
@@ -39,6 +39,7 @@ impl From<Failure> for PyErr {
             },
             Error::Io(error) => os_error(&error, place.as_ref()),
             Error::Format(_) | Error::Limit(_) => DecodeError::new_err(message),
+            Error::Memory(_) => PyMemoryError::new_err(message),
             Error::Parameter(_) => PyValueError::new_err(message),
             // What torch raises for unequal shapes, and for a failure inside a worker.
             Error::Shape(_) | Error::Panic(_) | Error::Sample { .. } => PyRuntimeError::new_err(message),

@@ -1,8 +1,9 @@
 //! Datasets and their transforms, bound.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use pyo3::{
+    exceptions::PyValueError,
     prelude::*,
     types::{PyBytes, PyDict},
 };
@@ -13,7 +14,7 @@ use torchfeed_core::{
 };
 
 use crate::{
-    decode::PythonDecoder,
+    decode::{PythonDecoder, copy},
     error::Failure,
     kept::{BatchMemory, RowIndexes},
     part::Part,
@@ -21,6 +22,27 @@ use crate::{
     tensor::Dtype,
     transform::parameters,
 };
+
+/// What one sample may cost: the attributes of a `torchfeed.Limits`.
+#[derive(FromPyObject)]
+struct SomeLimits {
+    max_pixels: u64,
+    max_transformed_pixels: u64,
+    max_decoded_bytes: u64,
+    max_file_bytes: u64,
+    max_scans: u32,
+    soft_seconds: Option<f64>,
+}
+
+impl SomeLimits {
+    fn into_core(self) -> PyResult<Limits> {
+        let Self { max_pixels, max_transformed_pixels, max_decoded_bytes, max_file_bytes, max_scans, soft_seconds } =
+            self;
+        let soft_time = soft_seconds.map(Duration::try_from_secs_f64).transpose();
+        let soft_time = soft_time.map_err(|error| PyValueError::new_err(format!("soft_seconds: {error}")))?;
+        Ok(Limits { max_pixels, max_transformed_pixels, max_decoded_bytes, max_file_bytes, max_scans, soft_time })
+    }
+}
 
 /// Samples, and everything that is done to them.
 #[pyclass(frozen, module = "torchfeed._native")]
@@ -37,7 +59,7 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
 impl Pipeline {
     /// `channels` and `dtype` are those of every part; `one_hot` is (classes, on, off, dtype).
     #[new]
-    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, max_pixels, fallback, row_indexes=None, memory=None, fast=false))]
+    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, limits, fallback, row_indexes=None, memory=None, fast=false))]
     #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
     fn new(
         parts: Vec<PyRef<'_, Part>>,
@@ -46,7 +68,7 @@ impl Pipeline {
         channels_last: bool,
         cheaper_first: bool,
         one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
-        max_pixels: u64,
+        limits: SomeLimits,
         fallback: Option<Py<PyAny>>,
         row_indexes: Option<&RowIndexes>,
         memory: Option<&BatchMemory>,
@@ -57,7 +79,7 @@ impl Pipeline {
         let pass_order = if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
         let parts = parts.iter().map(|part| part.with(form, pass_order)).collect::<Result<_, _>>()?;
         let fallback = fallback.map(|object| Arc::new(PythonDecoder(object)) as Arc<dyn Fallback>);
-        let decoder = Decoder { limits: Limits::pixels(max_pixels), fallback, fast };
+        let decoder = Decoder { limits: limits.into_core()?, fallback, fast };
         let (target, target_dtype) = match one_hot {
             None => (Target::Class, (0, 64)),
             Some((classes, on, off, dtype)) => {
@@ -107,6 +129,6 @@ impl Pipeline {
     /// Sample `index` without transforms: (height, width, channels) and its pixels.
     fn image<'py>(&self, py: Python<'py>, index: usize) -> PyResult<((usize, usize, usize), Bound<'py, PyBytes>)> {
         let image = py.detach(|| self.core.sample(index, None)?.image()).map_err(Failure::from)?;
-        Ok(((image.size.height, image.size.width, image.channels), PyBytes::new(py, &image.data)))
+        Ok(((image.size.height, image.size.width, image.channels), copy(py, &image.data)?))
     }
 }

@@ -175,7 +175,7 @@ fuzz_target!(|input: Input| {
     let end = bytes.len() as u64;
     let source = Arc::new(Source::Blobs(Blobs::new(Box::new(bytes), vec![end]).expect("one file")));
     let part = Part::new(source, vec![0].into(), plan).expect("one label");
-    let limits = Limits { max_pixels: MAX_PIXELS, max_transformed_pixels: MAX_PIXELS };
+    let limits = Limits { max_transformed_pixels: MAX_PIXELS, ..Limits::pixels(MAX_PIXELS) };
     let decoder = Decoder { limits, ..Decoder::default() };
     let pipeline = Pipeline::new(vec![part], decoder, Labels::Class, Pool::new(0)).expect("one part");
     let sample = pipeline.sample(0, None).expect("sample 0");
@@ -183,7 +183,7 @@ fuzz_target!(|input: Input| {
     let (made, most) = memory::peak(|| {
         sample.make(seed, occurrence, &mut scratch, |executor, image, scratch| {
             let mut out = vec![0; executor.output_bytes()];
-            executor.run(image, scratch, &mut out);
+            executor.run(image, scratch, &mut out)?;
             Ok((executor.output_size(), out))
         })
     });
@@ -199,7 +199,7 @@ fuzz_target!(|input: Input| {
             assert_eq!(calls.iter().fold(input, |size, (_, call)| call.output_size(size)), size);
             let again = sample.make(seed, occurrence, &mut scratch, |executor, image, scratch| {
                 let mut out = vec![1; executor.output_bytes()];
-                executor.run(image, scratch, &mut out);
+                executor.run(image, scratch, &mut out)?;
                 Ok(out)
             });
             assert!(again.is_ok_and(|again| again == out), "every byte is written, and the same with used memory");

@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 use std::{
-    alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
+    alloc::{Layout, alloc_zeroed, dealloc},
     any::Any,
     fmt,
     ptr::NonNull,
@@ -18,9 +18,12 @@ use std::{
 };
 
 use super::pool::Pool;
-use crate::sync::{
-    Mutex, MutexGuard, OnceLock,
-    atomic::{AtomicUsize, Ordering},
+use crate::{
+    Result,
+    sync::{
+        Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Blocks start at a cache line, which is also what torch's own CPU allocator guarantees.
@@ -57,16 +60,17 @@ impl Buffer {
         Layout::from_size_align(capacity + ALIGNMENT, 1).expect("a block below isize::MAX bytes")
     }
 
-    /// A fresh block of `len` bytes that belongs to no pool.
-    pub(super) fn fresh(len: usize) -> Self {
-        let capacity = len.max(1).next_multiple_of(ALIGNMENT);
-        let layout = Self::layout(capacity);
+    /// A fresh block of `len` bytes that belongs to no pool; `None` where there is no memory for it.
+    pub(super) fn fresh(len: usize) -> Option<Self> {
+        let capacity = len.max(1).checked_next_multiple_of(ALIGNMENT)?;
+        // More than a block can have is more than there is.
+        let layout = Layout::from_size_align(capacity.checked_add(ALIGNMENT)?, 1).ok()?;
         // SAFETY: the layout's size is at least 128, so not zero.
         let allocated = unsafe { alloc_zeroed(layout) };
-        let Some(allocated) = NonNull::new(allocated) else { handle_alloc_error(layout) };
+        let allocated = NonNull::new(allocated)?;
         // SAFETY: fewer than ALIGNMENT bytes further on there are still `capacity` bytes.
         let start = unsafe { allocated.add(allocated.align_offset(ALIGNMENT)) };
-        Self { allocated, start, capacity, len, pool: None }
+        Some(Self { allocated, start, capacity, len, pool: None })
     }
 
     /// The bytes that there is room for.
@@ -245,17 +249,27 @@ impl Slots {
 
     /// Gives a slot its part of the images' memory, which `make` makes for whoever comes first.
     ///
+    /// # Errors
+    /// That of `make`; it is asked again for the next slot.
+    ///
     /// # Panics
     /// If that memory cannot be cut into equal parts.
-    pub(super) fn provide<'a>(&'a self, slot: &mut Slot<'a>, make: impl FnOnce() -> Memory) {
-        let strip = self.images.get_or_init(|| {
-            let images = make();
+    pub(super) fn provide<'a>(&'a self, slot: &mut Slot<'a>, make: impl FnOnce() -> Result<Memory>) -> Result<()> {
+        let provide = || -> Result<Strip> {
+            // Whoever else comes first waits here, and then finds it there.
+            let mut memory = self.lock();
+            if let Some(strip) = self.images.get() {
+                return Ok(*strip);
+            }
+            let images = make()?;
             let strip = Strip::new(&images, self.len);
-            self.lock().0 = Some(images);
-            strip
-        });
+            memory.0 = Some(images);
+            Ok(*self.images.get_or_init(|| strip))
+        };
+        let strip = self.images.get().copied().map_or_else(provide, Ok)?;
         // SAFETY: as in `claim`: the slot is the only one of its position.
         slot.image = unsafe { strip.cut(slot.position) };
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, (Option<Memory>, Option<Memory>)> {
@@ -307,11 +321,11 @@ mod tests {
         let pool = Pool::new(0);
         for late in [false, true] {
             let images = (!late).then(|| pool.take(3000).into());
-            every_slot_of(&Slots::new(images, pool.take(300).into(), 300), || pool.take(3000).into());
+            every_slot_of(&Slots::new(images, pool.take(300).into(), 300), || Ok(pool.try_take(3000)?.into()));
         }
     }
 
-    fn every_slot_of(slots: &Slots, images: impl Fn() -> Memory + Sync) {
+    fn every_slot_of(slots: &Slots, images: impl Fn() -> Result<Memory> + Sync) {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -322,7 +336,7 @@ mod tests {
                             break;
                         }
                         for mut slot in claimed {
-                            slots.provide(&mut slot, &images);
+                            slots.provide(&mut slot, &images).unwrap();
                             slot.image.iter_mut().for_each(|b| *b += 1);
                             slot.target[0] += slot.position as u8;
                         }
@@ -365,7 +379,7 @@ mod orders {
                         return last;
                     }
                     for mut slot in claimed {
-                        slots.provide(&mut slot, || pool.take(4).into());
+                        slots.provide(&mut slot, || Ok(pool.try_take(4)?.into())).unwrap();
                         slot.image[0] += 1;
                         slot.target[0] += 1;
                     }

@@ -13,6 +13,7 @@ use super::{
     job::{Batch, Finished},
     pipeline::Pipeline,
     sample::Scratch,
+    slow::SlowSamples,
 };
 use crate::{Error, Result, source::Source};
 
@@ -61,6 +62,7 @@ pub struct Epoch {
     /// What the pool was told of these.
     limit: usize,
     scratch: Scratch,
+    slow: SlowSamples,
 }
 
 /// Batches that a training loop holds beside those under way: the one of this step, while it asks for the next, and
@@ -85,6 +87,7 @@ impl Epoch {
             batch_bytes: 0,
             limit: 0,
             scratch: Scratch::default(),
+            slow: SlowSamples::default(),
         })
     }
 
@@ -144,6 +147,12 @@ impl Epoch {
         batch.finish()
     }
 
+    /// The samples that took longer than they should, of the batches handed out so far.
+    #[must_use]
+    pub const fn slow(&self) -> &SlowSamples {
+        &self.slow
+    }
+
     /// The number of batches that were submitted and not handed out.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -188,6 +197,7 @@ impl Epoch {
         let (len, done) = (self.pending.len(), self.pending.get(position).is_some_and(|batch| batch.is_done()));
         let batch = if done { self.pending.remove(position) } else { None };
         let batch = batch.ok_or_else(|| Error::Parameter(format!("batch {position} of {len} is not done")))?;
+        self.slow.append(batch.slow());
         let finished = batch.finish()?;
         let bytes = finished.images.len() + finished.targets.len();
         self.batch_bytes = self.batch_bytes.max(bytes);

@@ -11,6 +11,7 @@ use super::{
     buffer::{Memory, Slot, Slots},
     pipeline::Pipeline,
     sample::{Sample, Scratch},
+    slow::{Slow, SlowSamples},
 };
 use crate::{
     Error, Result,
@@ -42,6 +43,7 @@ pub struct Batch {
     failures: Mutex<BTreeMap<usize, Error>>,
     /// Whether the others are made all the same.
     tolerant: bool,
+    slow: Mutex<SlowSamples>,
 }
 
 /// A finished batch.
@@ -73,7 +75,8 @@ impl Batch {
     /// With `tolerant` a sample that fails keeps no other from being made: see [`Batch::finish`].
     ///
     /// # Errors
-    /// [`Error::Parameter`] for an empty batch, an index out of range, or memory or given samples that do not fit.
+    /// [`Error::Parameter`] for an empty batch, an index out of range, or memory or given samples that do not fit;
+    /// [`Error::Memory`] where there is none for it.
     pub fn new(
         pipeline: Arc<Pipeline>,
         seed: u64,
@@ -95,16 +98,17 @@ impl Batch {
         }
         let pool = pipeline.pool();
         let size = pipeline.output_size();
-        let bytes = size.map(|size| pipeline.image_bytes(size) * len);
+        let bytes = size.map(|size| pipeline.image_bytes(size).saturating_mul(len));
         let place = |given: Option<Memory>, bytes: Option<usize>| match given {
             Some(memory) if Some(memory.len()) == bytes => Ok(Some(memory)),
             Some(memory) => {
                 Err(Error::Parameter(format!("{} bytes of memory where {bytes:?} are needed", memory.len())))
             }
-            None => Ok(bytes.map(|bytes| pool.take(bytes).into())),
+            None => bytes.map(|bytes| Ok(pool.try_take(bytes)?.into())).transpose(),
         };
         let images = place(memory.0, bytes)?;
-        let targets = place(memory.1, Some(pipeline.target_bytes() * len))?.expect("a size that is known");
+        let targets =
+            place(memory.1, Some(pipeline.target_bytes().saturating_mul(len)))?.expect("a size that is known");
         Ok(Arc::new(Self {
             pipeline,
             seed,
@@ -116,6 +120,7 @@ impl Batch {
             failed: AtomicUsize::new(len),
             failures: Mutex::default(),
             tolerant,
+            slow: Mutex::default(),
         }))
     }
 
@@ -146,7 +151,15 @@ impl Batch {
         if !self.tolerant && self.failed.load(Ordering::Relaxed) < position {
             return;
         }
+        let clock = self.sample(position).clock();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&mut slot, scratch)));
+        if let Some((start, most)) = clock {
+            let time = start.elapsed();
+            if time > most {
+                let sample = self.sample(position);
+                lock(&self.slow).add(Slow { index: sample.index, path: sample.path(), time });
+            }
+        }
         if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
             self.fail(position, error);
         }
@@ -166,10 +179,9 @@ impl Batch {
                 lock(&self.odd).insert(slot.position, size);
                 return Ok(());
             }
-            let bytes = || self.pipeline.image_bytes(size) * self.samples.len();
-            self.slots.provide(slot, || self.pipeline.pool().take(bytes()).into());
-            executor.run(image, scratch, slot.image);
-            Ok(())
+            let bytes = || self.pipeline.image_bytes(size).saturating_mul(self.samples.len());
+            self.slots.provide(slot, || Ok(self.pipeline.pool().try_take(bytes())?.into()))?;
+            executor.run(image, scratch, slot.image)
         })
     }
 
@@ -182,6 +194,11 @@ impl Batch {
     fn fail(&self, position: usize, error: Error) {
         self.failed.fetch_min(position, Ordering::Relaxed);
         lock(&self.failures).insert(position, error);
+    }
+
+    /// The samples that took longer than they should, once.
+    pub(super) fn slow(&self) -> SlowSamples {
+        std::mem::take(&mut *lock(&self.slow))
     }
 
     /// Whether all samples are made.

@@ -10,6 +10,7 @@ mod part;
 pub mod pipeline;
 pub mod pool;
 mod sample;
+mod slow;
 
 pub use buffer::Buffer;
 pub use engine::{Engine, Workers};
@@ -19,3 +20,4 @@ pub use part::Part;
 pub use pipeline::{Pipeline, Target};
 pub use pool::{Pool, Usage};
 pub use sample::{Sample, Scratch};
+pub use slow::{Slow, SlowSamples};

@@ -132,7 +132,8 @@ impl Pipeline {
     /// Bytes of an output image of `size`.
     #[must_use]
     pub const fn image_bytes(&self, size: Size) -> usize {
-        size.height * size.width * self.form.channels * self.form.element
+        // More bytes than there are numbers for are more than anybody has.
+        size.height.saturating_mul(size.width).saturating_mul(self.form.channels * self.form.element)
     }
 
     /// Bytes of a target.

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::buffer::{ALIGNMENT, Buffer};
-use crate::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicUsize, Ordering},
+use crate::{
+    Error, Result,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Blocks that wait to be used again.
@@ -65,8 +68,19 @@ impl Pool {
     }
 
     /// A block of `len` bytes. Its content is unspecified: zeros, or what was there before.
+    ///
+    /// # Panics
+    /// If there is not enough memory: [`Pool::try_take`] is for sizes that somebody else has chosen.
     #[must_use]
     pub fn take(self: &Arc<Self>, len: usize) -> Buffer {
+        self.try_take(len).expect("memory for a block")
+    }
+
+    /// [`Pool::take`], if there is enough memory for the block in the place of those that wait to be used again.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn try_take(self: &Arc<Self>, len: usize) -> Result<Buffer> {
         let mut free = self.lock();
         let recycled = free.as_mut().and_then(|free| {
             // Newest first: it is the warmest. A block twice as long as asked for would waste memory.
@@ -75,13 +89,21 @@ impl Pool {
             self.kept.fetch_sub(block.capacity(), Ordering::Relaxed);
             Some(block)
         });
-        let buffer = recycled.unwrap_or_else(|| Buffer::fresh(len));
+        let mut buffer = recycled.or_else(|| Buffer::fresh(len));
+        if buffer.is_none()
+            && let Some(free) = &mut free
+        {
+            free.clear();
+            self.kept.store(0, Ordering::Relaxed);
+            buffer = Buffer::fresh(len);
+        }
+        let buffer = buffer.ok_or(Error::Memory(len))?;
         let handed_out = self.handed_out.fetch_add(buffer.capacity(), Ordering::Relaxed) + buffer.capacity();
         let surplus = free.as_mut().map(|free| self.surplus(free));
         self.most.fetch_max(handed_out + self.kept.load(Ordering::Relaxed), Ordering::Relaxed);
         drop(free);
         drop(surplus);
-        buffer.lent(len, Arc::downgrade(self))
+        Ok(buffer.lent(len, Arc::downgrade(self)))
     }
 
     /// Keeps a block, in the place of older ones where there are enough. Returns those to free.
@@ -178,6 +200,17 @@ mod tests {
         assert!(resident() < before + (1 << 27));
         block.bytes_mut().fill(1);
         assert!(resident() >= before + (1 << 27));
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error_after_what_is_free_went() {
+        let pool = Pool::new(2);
+        drop(pool.take(1000));
+        for len in [usize::MAX, usize::MAX - ALIGNMENT, isize::MAX as usize - 2 * ALIGNMENT] {
+            assert!(matches!(pool.try_take(len), Err(Error::Memory(bytes)) if bytes == len));
+            assert_eq!(pool.usage(), Usage { handed_out: 0, kept: 0, most: 1024 });
+        }
+        assert_eq!(pool.take(1000).bytes().len(), 1000);
     }
 
     #[test]

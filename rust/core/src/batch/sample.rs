@@ -1,12 +1,17 @@
 //! One sample, from its source to its slot.
 
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
 use super::{part::Part, pipeline::Target};
 use crate::{
     Error, Result,
     decode::{self, Decoder, Header, Reduced, Slot},
     image::{Rect, Size, View, Window},
     rng::Key,
-    source::{Buffer, Item, Source},
+    source::{Buffer, Item, Source, check_file_bytes},
     transform::{
         Call,
         execute::{self, Executor},
@@ -46,8 +51,20 @@ impl<'a> Sample<'a> {
     /// Names this sample in an error.
     #[must_use]
     pub fn blame(&self, error: Error) -> Error {
+        error.at(self.index, self.path())
+    }
+
+    /// The file, where it has one.
+    pub(super) fn path(&self) -> Option<PathBuf> {
         let (source, at) = self.from;
-        error.at(self.index, source.path(at))
+        source.path(at)
+    }
+
+    /// The time now, and how long the sample may take without being reported; `None` where nobody looks. Pixels in memory
+    /// take less time than looking at the clock does, next to what files take.
+    pub(super) fn clock(&self) -> Option<(Instant, Duration)> {
+        let most = self.decoder.limits.soft_time.filter(|_| self.from.0.is_encoded())?;
+        Some((Instant::now(), most))
     }
 
     fn key(&self, seed: u64, occurrence: u32) -> Key {
@@ -56,7 +73,13 @@ impl<'a> Sample<'a> {
 
     fn read<'b>(&'b self, buffer: &'b mut Buffer) -> Result<Item<'b>> {
         let (source, at) = self.from;
-        source.read(at, buffer)
+        let most = self.decoder.limits.max_file_bytes;
+        buffer.set_limit(most);
+        let item = source.read(at, buffer)?;
+        if let Item::Encoded(bytes) = item {
+            check_file_bytes(bytes.len() as u64, most)?; // those in memory have not been looked at
+        }
+        Ok(item)
     }
 
     /// Draws what is done to an image of `size`.
@@ -143,7 +166,7 @@ impl<'a> Sample<'a> {
         let region = executor.region();
         if region.height * region.width * 3 > LARGE && executor.narrows() {
             let narrowing = executor.narrow();
-            let mut rows = narrowing.start(header.size.height, 3, execute, window);
+            let mut rows = narrowing.start(header.size.height, 3, execute, window)?;
             let receive = |first, strip: &[u8]| rows.push(first, strip);
             if self.decoder.decode_strips(bytes, header, region, self.rows, decode, receive) {
                 return Ok(narrowing.rest());
@@ -169,7 +192,7 @@ impl<'a> Sample<'a> {
                     let all = Rect::all(header.size);
                     self.decoder.decode(bytes, &header, all, &mut decode::Scratch::default(), &mut out)?;
                 }
-                Item::Pixels(view) => view.pack(view.rect, &mut out),
+                Item::Pixels(view) => view.pack(view.rect, &mut out)?,
             }
             Ok(out)
         };

@@ -68,21 +68,26 @@ impl Decoder {
     pub fn header(&self, bytes: &[u8]) -> Result<Header> {
         let format = sniff(bytes);
         let native = match format {
-            Format::Jpeg => jpeg_header::parse(bytes).map(|frame| {
+            Format::Jpeg => jpeg_header::parse(bytes, &self.limits).map(|frame| {
                 let size = Size::new(frame.header.height, frame.header.width);
-                Header { format, size, jpeg: Some(frame) }
+                // The decoder knows what it needs beside the pixels, and holds that against the same limit.
+                (Header { format, size, jpeg: Some(frame) }, 0)
             }),
-            Format::Png => png_header::parse(bytes).map(|size| Header { format, size, jpeg: None }),
+            Format::Png => {
+                png_header::parse(bytes).map(|(size, samples)| (Header { format, size, jpeg: None }, samples))
+            }
             Format::Other => Err(unknown(bytes)),
         };
-        let header = match native {
+        let (header, beside) = match native {
             Ok(header) => header,
             Err(reason) => {
                 let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
-                Header { format: Format::Other, size: fallback.size(bytes)?, jpeg: None }
+                let size = fallback.size(bytes)?;
+                (Header { format: Format::Other, size, jpeg: None }, fallback_bytes(size))
             }
         };
         self.limits.check(header.size)?;
+        self.limits.check_decoded(header.size, beside)?;
         Ok(header)
     }
 
@@ -141,7 +146,9 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Error::Parameter`] where `region` is empty or not inside the image; [`Error::Format`] where the image is broken
-    /// and there is no fallback; whatever the fallback says where it was asked. `out` is then unspecified.
+    /// and there is no fallback; [`Error::Limit`] where it exceeds a limit that its header does not tell;
+    /// [`Error::Memory`] where there is not enough; whatever the fallback says where it was asked. `out` is then
+    /// unspecified.
     pub fn decode(
         &self,
         bytes: &[u8],
@@ -181,10 +188,19 @@ impl Decoder {
                 jpeg::decode(bytes, frame, Scale::Full, region, rows, &mut scratch.jpeg, out)
             }
             (Format::Png, _) => png::decode(bytes, size, region, &mut scratch.png, out),
-            _ => Err(unknown(bytes)),
+            _ => Err(Error::Format(unknown(bytes))),
         };
-        let Err(reason) = native else { return Ok(()) };
+        let reason = match native {
+            Err(Error::Format(reason)) => reason,
+            // Done, or refused: what is too much for us is not for the fallback either.
+            other => return other,
+        };
         let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
+        self.limits.check_decoded(size, fallback_bytes(size))?;
+        if sniff(bytes) == Format::Jpeg {
+            // libjpeg, which the fallback uses, has no such limit.
+            self.limits.check_scans(jpeg_header::scans(bytes))?;
+        }
         fallback.decode(bytes, out)?;
         if out.size != size
             || out.rect != Rect::all(size)
@@ -198,6 +214,11 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// Bytes of the image that a fallback has beside the pixels that it returns: Pillow keeps four for each, whatever the mode.
+fn fallback_bytes(size: Size) -> u64 {
+    (size.height as u64).saturating_mul(size.width as u64).saturating_mul(4)
 }
 
 /// The message for a file of no native format.

@@ -7,10 +7,13 @@ use torchfeed_jpeg::{Decoder, Info, Options, Output, Region, RowIndex, Scale};
 
 use super::{
     Slot, convert,
-    jpeg_header::{Frame, is_whole, limits},
+    jpeg_header::{Frame, is_whole},
     row_index::Fingerprint,
 };
-use crate::image::{Rect, Size, Window};
+use crate::{
+    Error, Result,
+    image::{Rect, Size, Window, resize},
+};
 
 /// A decoder, and memory for a row index and for pixels before or after their conversion from CMYK, kept from image to
 /// image.
@@ -31,16 +34,16 @@ pub(super) fn decode(
     slot: Option<Slot<'_>>,
     scratch: &mut Scratch,
     out: &mut Window,
-) -> Result<(), String> {
+) -> Result<()> {
     let header = &frame.header;
     let (whole_height, whole_width) = header.size_at(scale);
-    out.reset(Size::new(whole_height, whole_width), region, 3);
+    out.try_reset(Size::new(whole_height, whole_width), region, 3)?;
     let Scratch { decoder, cmyk, rows, .. } = scratch;
     let channels = header.channels();
     let pixels = if channels == 4 { &mut *cmyk } else { &mut out.data };
-    pixels.resize(region.height * region.width * channels, 0);
+    resize(pixels, region.height * region.width * channels)?;
     let output = Output { pixels, stride: region.width * channels };
-    let options = options(scale, region);
+    let options = options(frame, scale, region);
     clean(bytes, frame, &options, slot, rows, |index| match index {
         None => decoder.decode(bytes, header, &options, output),
         Some(index) => decoder.decode_indexed(bytes, header, &options, index, output),
@@ -60,11 +63,11 @@ pub(super) fn decode_strips(
     slot: Option<Slot<'_>>,
     scratch: &mut Scratch,
     mut receive: impl FnMut(usize, &[u8]),
-) -> Result<(), String> {
+) -> Result<()> {
     let Scratch { decoder, rgb, rows, .. } = scratch;
     let header = &frame.header;
     let inks = header.channels() == 4;
-    let options = options(Scale::Full, region);
+    let options = options(frame, Scale::Full, region);
     clean(bytes, frame, &options, slot, rows, |index| {
         decoder.decode_strips(bytes, header, &options, index, |first, pixels| {
             if !inks {
@@ -85,9 +88,10 @@ fn clean(
     slot: Option<Slot<'_>>,
     rows: &mut RowIndex,
     decode: impl FnOnce(Option<&mut RowIndex>) -> torchfeed_jpeg::Result<Info>,
-) -> Result<(), String> {
+) -> Result<()> {
     if !is_whole(bytes.get(frame.scan..).unwrap_or(&[])) {
-        return Err(format!("truncated JPEG: its {} bytes have no end-of-image marker", bytes.len()));
+        let length = bytes.len();
+        return Err(Error::Format(format!("truncated JPEG: its {length} bytes have no end-of-image marker")));
     }
     let header = &frame.header;
     // An index spares what is above and to the right. Where there is nothing there, it is not worth its while.
@@ -107,12 +111,26 @@ fn clean(
             decoded
         }
     };
-    match decoded.map_err(|error| error.to_string())?.warnings {
+    match decoded.map_err(refused)?.warnings {
         0 => Ok(()),
-        warnings => Err(format!("broken JPEG: {warnings} places that libjpeg would warn of")),
+        warnings => Err(Error::Format(format!("broken JPEG: {warnings} places that libjpeg would warn of"))),
     }
 }
 
-fn options(scale: Scale, Rect { top, left, height, width }: Rect) -> Options {
-    Options { region: Some(Region { top, left, height, width }), scale, limits: limits(), ..Options::default() }
+/// Whether the file is to blame, a limit, or this machine.
+fn refused(error: torchfeed_jpeg::Error) -> Error {
+    use torchfeed_jpeg::Error::{Limit, Memory};
+    match error {
+        Limit { what: "scans", .. } => Error::Limit(format!("{error}; raise Limits.max_scans if such files are meant")),
+        Limit { .. } => {
+            Error::Limit(format!("{error} beside the pixels; raise Limits.max_decoded_bytes if such images are meant"))
+        }
+        Memory { bytes } => Error::Memory(bytes),
+        _ => Error::Format(error.to_string()),
+    }
+}
+
+fn options(frame: &Frame, scale: Scale, Rect { top, left, height, width }: Rect) -> Options {
+    let region = Some(Region { top, left, height, width });
+    Options { region, scale, limits: frame.limits, ..Options::default() }
 }

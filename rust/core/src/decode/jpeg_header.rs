@@ -3,7 +3,10 @@
 //! The walk from marker to marker is stricter than libjpeg and than Pillow. Whatever it does not expect is an `Err` with
 //! the reason, and the caller asks the fallback. So a file that passes is one that Pillow opens too.
 
-use torchfeed_jpeg::{Header, Limits, read_header};
+use torchfeed_jpeg::{Header, read_header};
+
+use super::Limits;
+use crate::image::Size;
 
 /// The header of a file that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,18 +15,43 @@ pub(super) struct Frame {
     pub(super) header: Header,
     /// Where the first scan (SOS) starts in the file.
     pub(super) scan: usize,
-}
-
-/// The caller's limit of pixels is checked with the header, and may be higher than the crate's own default.
-pub(super) fn limits() -> Limits {
-    Limits { max_pixels: u64::MAX, ..Limits::default() }
+    /// What decoding it may cost, beside its pixels.
+    pub(super) limits: torchfeed_jpeg::Limits,
 }
 
 /// Reads all markers up to the first scan.
-pub(super) fn parse(bytes: &[u8]) -> Result<Frame, String> {
+pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Frame, String> {
     let scan = first_scan(bytes)?;
-    let header = read_header(bytes, &limits()).map_err(|error| error.to_string())?;
-    Ok(Frame { header, scan })
+    // The number of pixels is held against the limit with that of other formats.
+    let free = torchfeed_jpeg::Limits { max_pixels: u64::MAX, max_memory: u64::MAX, max_scans: limits.max_scans };
+    let header = read_header(bytes, &free).map_err(|error| error.to_string())?;
+    let beside = limits.bytes_beside(Size::new(header.height, header.width));
+    Ok(Frame { header, scan, limits: torchfeed_jpeg::Limits { max_memory: beside, ..free } })
+}
+
+/// The number of scans in a file that anything may be wrong with, at least as many as libjpeg would decode.
+///
+/// As libjpeg does, it takes 0xFF and a code for a marker, wherever it looks for one, and passes over what comes before;
+/// but it does not decode what is between.
+pub(super) fn scans(bytes: &[u8]) -> u64 {
+    let (mut count, mut at) = (0, 2); // after SOI
+    while let Some(start) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) {
+        at += start + 1;
+        let Some(&code) = bytes.get(at) else { break };
+        match code {
+            // Stuffed bytes, fill bytes, restart markers, TEM: nothing follows that belongs to them.
+            0x00 | 0x01 | 0xD0..=0xD7 => at += 1,
+            0xFF => {}
+            0xD9 => break,
+            _ => {
+                count += u64::from(code == 0xDA);
+                let length =
+                    bytes.get(at + 1..).and_then(<[u8]>::first_chunk).map_or(2, |&two| u16::from_be_bytes(two));
+                at += 1 + usize::from(length.max(2));
+            }
+        }
+    }
+    count
 }
 
 /// Where the first scan starts, if nothing before it is odd.

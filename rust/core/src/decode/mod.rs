@@ -6,6 +6,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `limits.rs` | what a file may cost |
 //! | `decoder.rs` | limits, dispatch, fallback |
 //! | `jpeg_header.rs` | the JPEG marker walk: size and end; refuses what is unclean |
 //! | `jpeg.rs` | region decode through `torchfeed-jpeg` |
@@ -18,6 +19,7 @@ mod convert;
 mod decoder;
 mod jpeg;
 mod jpeg_header;
+mod limits;
 mod png;
 mod png_header;
 mod row_index;
@@ -25,80 +27,26 @@ mod row_index;
 mod tests;
 
 pub use decoder::{Decoder, Header, Reduced, Scratch};
+pub use limits::{DEFAULT_MAX_PIXELS, Limits};
 pub use row_index::{RowIndexMemory, RowIndexes, Slot};
 
 use crate::{
-    Error, Result,
+    Result,
     image::{Size, Window},
 };
-
-/// Pillow's own limit: `Image.open` raises `DecompressionBombError` above twice `MAX_IMAGE_PIXELS`.
-pub const DEFAULT_MAX_PIXELS: u64 = 178_956_970;
-
-/// Budgets that are checked before any memory is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// An image of more pixels (width x height) is refused.
-    pub max_pixels: u64,
-    /// An image is refused of which a transform makes one of more pixels than this.
-    pub max_transformed_pixels: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::pixels(DEFAULT_MAX_PIXELS)
-    }
-}
-
-impl Limits {
-    /// Files of at most `max_pixels`. Transforms may make larger images of them, of up to Pillow's own limit.
-    #[must_use]
-    pub fn pixels(max_pixels: u64) -> Self {
-        Self { max_pixels, max_transformed_pixels: max_pixels.max(DEFAULT_MAX_PIXELS) }
-    }
-
-    /// Refuses a `size` that a transform makes of an image and that has more pixels than `max_transformed_pixels`.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] with the size and the limit.
-    pub fn check_transformed(&self, size: Size) -> Result<()> {
-        if size.height as u128 * size.width as u128 > self.max_transformed_pixels.into() {
-            return Err(Error::Limit(format!(
-                "a transform makes {} x {} pixels (width x height) of the image, more than the limit of {}",
-                size.width, size.height, self.max_transformed_pixels
-            )));
-        }
-        Ok(())
-    }
-
-    /// Refuses an image with more pixels than `max_pixels`.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] with the size and the limit.
-    pub fn check(&self, size: Size) -> Result<()> {
-        let pixels = size.height as u64 * size.width as u64;
-        if pixels > self.max_pixels {
-            return Err(Error::Limit(format!(
-                "image of {} x {} pixels (width x height) exceeds the limit of {} pixels",
-                size.width, size.height, self.max_pixels
-            )));
-        }
-        Ok(())
-    }
-}
 
 /// A decoder for everything that is not decoded natively.
 pub trait Fallback: Send + Sync {
     /// The size of the image in `bytes`, from its header.
     ///
     /// # Errors
-    /// [`Error::Format`] where `bytes` are not an image.
+    /// [`crate::Error::Format`] where `bytes` are not an image.
     fn size(&self, bytes: &[u8]) -> Result<Size>;
 
     /// Decodes all of `bytes` to RGB into `out`.
     ///
     /// # Errors
-    /// [`Error::Format`] where the image is broken.
+    /// [`crate::Error::Format`] where the image is broken.
     fn decode(&self, bytes: &[u8], out: &mut Window) -> Result<()>;
 }
 

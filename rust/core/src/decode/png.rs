@@ -5,7 +5,10 @@ use std::io::Cursor;
 use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader};
 
 use super::convert::{Colors, Samples};
-use crate::image::{Rect, Size, Window};
+use crate::{
+    Error, Result,
+    image::{Rect, Size, Window, resize},
+};
 
 /// Memory that is kept from image to image.
 #[derive(Debug)]
@@ -24,13 +27,7 @@ impl Default for Scratch {
 /// Decodes `region` of a PNG of `size` into `out`.
 ///
 /// All rows are decompressed, also those below the region: Pillow refuses a file that is broken there.
-pub(super) fn decode(
-    bytes: &[u8],
-    size: Size,
-    region: Rect,
-    scratch: &mut Scratch,
-    out: &mut Window,
-) -> Result<(), String> {
+pub(super) fn decode(bytes: &[u8], size: Size, region: Rect, scratch: &mut Scratch, out: &mut Window) -> Result<()> {
     let mut options = DecodeOptions::default();
     // What Pillow checks is checked: its header chunks' CRC and zlib's Adler-32. What no pixel depends on is skipped.
     options.set_ignore_adler32(false);
@@ -41,27 +38,30 @@ pub(super) fn decode(
     let mut reader = decoder.read_info().map_err(broken)?;
     let info = reader.info();
     if (info.height as usize, info.width as usize) != (size.height, size.width) {
-        return Err(format!("the header announced {size:?}, the PNG has {} x {}", info.width, info.height));
+        return Err(Error::Format(format!(
+            "the header announced {size:?}, the PNG has {} x {}",
+            info.width, info.height
+        )));
     }
     if info.frame_control.is_some_and(|frame| (frame.width, frame.height) != (info.width, info.height)) {
-        return Err("APNG whose first frame is not the whole image is not decoded natively".to_owned());
+        return Err(Error::Format("APNG whose first frame is not the whole image is not decoded natively".to_owned()));
     }
     let samples = samples(&reader, &mut scratch.colors)?;
     let interlaced = info.interlaced;
-    let stride = reader.output_line_size(info.width).ok_or("PNG row is too long")?;
-    out.reset(size, region, 3);
+    let stride = reader.output_line_size(info.width).ok_or_else(|| Error::Format("PNG row is too long".to_owned()))?;
+    out.try_reset(size, region, 3)?;
     let mut rows = out.data.chunks_exact_mut(region.width * 3);
     if interlaced {
         // Zeros, because the crate ORs the bits of small samples into the row.
         scratch.samples.clear();
-        scratch.samples.resize(stride * size.height, 0);
+        resize(&mut scratch.samples, stride * size.height)?;
         reader.next_frame(&mut scratch.samples).map_err(broken)?;
         for (row, rgb) in scratch.samples.chunks_exact(stride).skip(region.top).zip(rows) {
             samples.row(row, region.left, rgb);
         }
         return Ok(());
     }
-    scratch.samples.resize(stride, 0);
+    resize(&mut scratch.samples, stride)?;
     for y in 0..size.height {
         reader.read_row(&mut scratch.samples).map_err(broken)?;
         if y >= region.top
@@ -76,19 +76,17 @@ pub(super) fn decode(
 }
 
 /// How the samples of this image become RGB.
-fn samples<'a, R: std::io::BufRead + std::io::Seek>(
-    reader: &Reader<R>,
-    colors: &'a mut Colors,
-) -> Result<Samples<'a>, String> {
+fn samples<'a, R: std::io::BufRead + std::io::Seek>(reader: &Reader<R>, colors: &'a mut Colors) -> Result<Samples<'a>> {
     let info = reader.info();
     let bits = info.bit_depth as u8;
     Ok(match (info.color_type, info.bit_depth) {
         (ColorType::Grayscale, BitDepth::Sixteen) => Samples::Gray16,
         (ColorType::Grayscale, _) => Samples::gray(bits, colors),
         (ColorType::Indexed, _) => {
-            let palette = info.palette.as_ref().ok_or("broken PNG: it has no palette")?;
+            let palette =
+                info.palette.as_ref().ok_or_else(|| Error::Format("broken PNG: it has no palette".to_owned()))?;
             if palette.len() > 3 * 256 {
-                return Err(format!("broken PNG: palette of {} bytes", palette.len()));
+                return Err(Error::Format(format!("broken PNG: palette of {} bytes", palette.len())));
             }
             Samples::palette(bits, palette, colors)
         }
@@ -101,6 +99,6 @@ fn samples<'a, R: std::io::BufRead + std::io::Seek>(
     })
 }
 
-fn broken(error: ::png::DecodingError) -> String {
-    format!("broken PNG: {error}")
+fn broken(error: ::png::DecodingError) -> Error {
+    Error::Format(format!("broken PNG: {error}"))
 }

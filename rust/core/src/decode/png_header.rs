@@ -2,11 +2,12 @@
 
 use crate::image::Size;
 
-/// Reads the chunks up to the image data and returns the size of the image.
+/// Reads the chunks up to the image data. Returns the size of the image, and the bytes of its samples if it is interlaced,
+/// and so decoded as a whole.
 ///
 /// Pillow raises an error for ancillary chunks that are too short, although no pixel depends on them. The `png` crate
 /// ignores those chunks, so they are found here. Checksums are left to the crate.
-pub(super) fn parse(bytes: &[u8]) -> Result<Size, String> {
+pub(super) fn parse(bytes: &[u8]) -> Result<(Size, u64), String> {
     let mut size = None;
     let mut color = 0;
     let mut at = 8; // after the signature
@@ -39,7 +40,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Size, String> {
                 return Err(format!("broken PNG: {width} x {height} pixels (width x height)"));
             }
             color = data[9];
-            size = Some(Size::new(height as usize, width as usize));
+            let bits = u64::from(data[8]) * [1, 1, 3, 1, 2, 1, 4][usize::from(color.min(6))];
+            let samples = (u64::from(width) * bits).div_ceil(8).saturating_mul(height.into());
+            size = Some((Size::new(height as usize, width as usize), if data[12] == 0 { 0 } else { samples }));
         }
         if !name.iter().all(u8::is_ascii_alphanumeric) {
             return Err(format!("broken PNG: chunk with the name {name:02x?} at byte {at}"));

@@ -1,5 +1,7 @@
 //! The weights that the resampling kernels multiply with.
 
+use crate::{Error, Result};
+
 /// Fractional bits of a coefficient: 32 less 8 for the pixel and 2 for the sum.
 pub(crate) const PRECISION_BITS: u32 = 32 - 8 - 2;
 
@@ -43,13 +45,19 @@ impl SplitWeights {
 }
 
 impl Coefficients {
-    /// Empties the table; positions that are pushed from now on have at most `taps` taps.
-    pub(crate) fn clear(&mut self, taps: usize) {
+    /// Empties the table; of the positions that are pushed from now on there are `positions`, with at most `taps` taps.
+    ///
+    /// # Errors
+    /// [`Error::Memory`]: a line of many millions of pixels needs a weight for each.
+    pub(crate) fn clear(&mut self, positions: usize, taps: usize) -> Result<()> {
         self.taps = taps;
         self.groups = taps.div_ceil(4);
         self.bounds.clear();
         self.weights.clear();
         self.split.clear();
+        let (weights, split) = (positions.saturating_mul(taps), positions.saturating_mul(self.groups));
+        let reserved = self.bounds.try_reserve(positions).and_then(|()| self.weights.try_reserve(weights));
+        reserved.and_then(|()| self.split.try_reserve(split)).map_err(|_| Error::Memory(weights.saturating_mul(8)))
     }
 
     /// Adds an output position: its first input position, and its weights, which are divided by their sum and rounded.

@@ -139,7 +139,7 @@ mod tests {
         let size = Size::new(2, 3);
         let pixels = |arrays: &Arrays, index| {
             let mut window = Window::default();
-            arrays.get(index).pack(Rect::all(size), &mut window);
+            arrays.get(index).pack(Rect::all(size), &mut window).unwrap();
             window.data
         };
         // Planes, and (C, H, W, N) as some files have it.
@@ -159,7 +159,7 @@ mod tests {
     fn a_part_of_an_image_can_be_packed() {
         let planar = Arrays::strided(numbers(36), 2, Size::new(2, 3), 3, [18, 3, 1, 6]).unwrap();
         let mut window = Window::default();
-        planar.get(0).pack(Rect { top: 1, left: 1, height: 1, width: 2 }, &mut window);
+        planar.get(0).pack(Rect { top: 1, left: 1, height: 1, width: 2 }, &mut window).unwrap();
         assert_eq!(window.data, [4, 10, 16, 5, 11, 17]);
     }
 }

@@ -14,7 +14,7 @@ pub use files::{Files, bytes_to_path};
 pub use folder::{Folder, IndexFile, scan};
 pub use given::Given;
 pub use memory::{Blobs, Bytes};
-pub use read::Buffer;
+pub use read::{Buffer, check_file_bytes};
 
 use std::path::PathBuf;
 

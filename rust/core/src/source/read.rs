@@ -9,8 +9,41 @@ use std::{
 use crate::{Error, Result};
 
 /// Memory to read files into, kept from file to file. It only grows, so that no byte is cleared twice.
-#[derive(Debug, Default)]
-pub struct Buffer(Vec<u8>);
+#[derive(Debug)]
+pub struct Buffer {
+    memory: Vec<u8>,
+    /// The most bytes that a file may have.
+    most: u64,
+}
+
+impl Default for Buffer {
+    /// No memory yet, and no limit.
+    fn default() -> Self {
+        Self { memory: Vec::new(), most: u64::MAX }
+    }
+}
+
+impl Buffer {
+    /// Sets how many bytes a file may have that is read into this memory. It is held against the file's size first, and
+    /// against what is read: a file may grow.
+    pub fn set_limit(&mut self, max_file_bytes: u64) {
+        self.most = max_file_bytes;
+    }
+}
+
+/// Refuses a file, or a part of one, of more bytes than `max_file_bytes`.
+///
+/// # Errors
+/// [`Error::Limit`] with both.
+pub fn check_file_bytes(bytes: u64, max_file_bytes: u64) -> Result<()> {
+    if bytes > max_file_bytes {
+        return Err(Error::Limit(format!(
+            "file of {bytes} bytes exceeds the limit of {max_file_bytes} bytes; raise Limits.max_file_bytes if such files \
+             are meant"
+        )));
+    }
+    Ok(())
+}
 
 /// Reads the file at `path`, which must be a regular one, into `buffer`.
 ///
@@ -21,8 +54,9 @@ pub(super) fn read_file<'a>(path: &Path, buffer: &'a mut Buffer) -> Result<&'a [
     if !about.is_file() {
         return Err(Error::Io(io::Error::other("not a regular file")));
     }
-    let expected = usize::try_from(about.len()).map_err(|_| io::Error::from(ErrorKind::OutOfMemory))?;
-    Ok(read_all(file, expected, buffer)?)
+    check_file_bytes(about.len(), buffer.most)?;
+    let expected = usize::try_from(about.len()).map_err(|_| Error::Memory(usize::MAX))?;
+    read_all(file, expected, buffer)
 }
 
 /// Opens a file to be read; never waits, as an ordinary open does at a FIFO until somebody writes to it.
@@ -39,14 +73,15 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Reads to the end of `file`, which should be `expected` bytes away; it may have been written to since.
-fn read_all(mut file: impl Read, expected: usize, buffer: &mut Buffer) -> io::Result<&[u8]> {
-    let Buffer(memory) = buffer;
+fn read_all(mut file: impl Read, expected: usize, buffer: &mut Buffer) -> Result<&[u8]> {
+    let Buffer { memory, most } = buffer;
     let mut end = 0;
     loop {
+        check_file_bytes(end as u64, *most)?;
         // A byte more than there should be: a read that is not full has then come to the end.
         let enough = expected.max(end).saturating_add(1);
         if memory.len() < enough {
-            memory.try_reserve(enough - memory.len()).map_err(|_| ErrorKind::OutOfMemory)?;
+            memory.try_reserve(enough - memory.len()).map_err(|_| Error::Memory(enough))?;
             memory.resize(memory.capacity(), 0);
         }
         match file.read(&mut memory[end..]) {
@@ -54,7 +89,7 @@ fn read_all(mut file: impl Read, expected: usize, buffer: &mut Buffer) -> io::Re
             Ok(count) if count == 0 || (end + count == expected && expected > 0) => return Ok(&memory[..end + count]),
             Ok(count) => end += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(Error::Io(error)),
         }
     }
 }
@@ -118,6 +153,34 @@ mod tests {
         let mut buffer = Buffer::default();
         let first = read_all(Pieces(&[100], 0), 100, &mut buffer).unwrap().as_ptr();
         assert_eq!(read_all(Pieces(&[50], 7), 50, &mut buffer).unwrap().as_ptr(), first);
-        assert_eq!(buffer.0[..51], [[8; 50].as_slice(), &[1]].concat());
+        assert_eq!(buffer.memory[..51], [[8; 50].as_slice(), &[1]].concat());
+    }
+
+    #[test]
+    fn large_files_are_refused_before_memory_is_taken() {
+        let path = std::env::temp_dir().join(format!("torchfeed-large-{}", std::process::id()));
+        // Without any block of the disk: only its size is large.
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let mut buffer = Buffer::default();
+        buffer.set_limit(1 << 30);
+        let error = read_file(&path, &mut buffer).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains("1099511627776 bytes exceeds the limit of 1073741824 bytes"), "{error}");
+        assert_eq!(buffer.memory.capacity(), 0);
+    }
+
+    #[test]
+    fn files_that_grow_are_refused_when_they_are_too_large() {
+        let mut buffer = Buffer::default();
+        buffer.set_limit(5);
+        assert_eq!(read_all(Pieces(&[3, 2], 0), 3, &mut buffer).unwrap().len(), 3, "as many as there were");
+        assert_eq!(read_all(Pieces(&[4, 1], 0), 3, &mut buffer).unwrap(), [1, 1, 1, 1, 2]);
+        assert!(matches!(read_all(Pieces(&[4, 2], 0), 3, &mut buffer), Err(Error::Limit(_))));
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error() {
+        let read = read_all(Pieces(&[], 0), usize::MAX / 2, &mut Buffer::default());
+        assert!(matches!(read, Err(Error::Memory(_))));
     }
 }

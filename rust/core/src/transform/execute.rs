@@ -9,7 +9,8 @@ use super::{
     resize::PassOrder,
 };
 use crate::{
-    image::{Rect, Size, View, Window},
+    Error, Result,
+    image::{Rect, Size, View, Window, resize as make_room},
     kernel::Coefficients,
 };
 
@@ -95,51 +96,80 @@ impl<'p> Executor<'p> {
 
     /// Makes the sample of `image`, which holds at least [`Executor::region`], in `out`.
     ///
+    /// # Errors
+    /// [`Error::Memory`] where there is none for what a transform makes of the image.
+    ///
     /// # Panics
     /// If `out` is not [`Executor::output_bytes`] long, or `image` lacks pixels or has other channels than the plan.
-    pub fn run(&self, image: View<'_>, scratch: &mut Scratch, out: &mut [u8]) {
+    pub fn run(&self, image: View<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
         assert_eq!(out.len(), self.output_bytes(), "output of the wrong length");
         assert_eq!(image.channels, self.plan.tail.form().channels, "image with the wrong number of channels");
         assert!(image.rect.contains(&self.region), "image lacks pixels of the region");
+        self.make_room_for_rows(scratch)?;
         let mut packed = std::mem::take(&mut scratch.packed);
         let stages = !self.geometry.stages.is_empty();
         let image = if image.is_packed() || !(stages || self.plan.tail.needs_packed(&self.geometry.last, image)) {
             image
         } else {
-            image.pack(self.region, &mut packed);
+            image.pack(self.region, &mut packed)?;
             packed.view()
         };
         let [mut from, mut to] = std::mem::take(&mut scratch.resized);
         for (i, (stage, &(read, write))) in self.geometry.stages.iter().zip(&self.needs).enumerate() {
             let input = if i == 0 { image } else { from.view() };
-            scratch.resize(stage, self.plan.pass_order, input, read, write, &mut to);
+            scratch.resize(stage, self.plan.pass_order, input, read, write, &mut to)?;
             std::mem::swap(&mut from, &mut to);
         }
         let last = if self.geometry.stages.is_empty() { image } else { from.view() };
         self.plan.tail.write(&self.geometry.last, last, &mut scratch.row, out);
         scratch.resized = [from, to];
         scratch.packed = packed;
+        Ok(())
+    }
+
+    /// Makes room for a row of pixels and of the values that they become, where rows are so long that there may be none:
+    /// what comes later just takes it.
+    fn make_room_for_rows(&self, scratch: &mut Scratch) -> Result<()> {
+        let widths = self.needs.iter().map(|(read, _)| read.width);
+        let width = widths.chain([self.output_size().width]).max().unwrap_or(0);
+        if width >= LONG {
+            let bytes = width.saturating_mul(3 * (1 + self.plan.tail.form().element));
+            let more = bytes.saturating_sub(scratch.row.len());
+            scratch.row.try_reserve(more).map_err(|_| Error::Memory(bytes))?;
+        }
+        Ok(())
     }
 }
+
+/// Pixels of a row that is counted as long.
+const LONG: usize = 1 << 20;
 
 /// Rows that go from the vertical to the horizontal pass together, while they are in the cache.
 const STRIP: usize = 8;
 
 impl Scratch {
     /// Runs one stage: `read` of its gather's output is resized to `write` of its resize's output, into `to`.
-    fn resize(&mut self, stage: &Stage, order: PassOrder, image: View<'_>, read: Rect, write: Rect, to: &mut Window) {
+    fn resize(
+        &mut self,
+        stage: &Stage,
+        order: PassOrder,
+        image: View<'_>,
+        read: Rect,
+        write: Rect,
+        to: &mut Window,
+    ) -> Result<()> {
         let (input, output) = (stage.gather.size(), stage.resize.size);
         let (vertical, horizontal) = stage.stretches();
-        vertical.fill(&mut self.vertical, write.top, write.height, read.top);
-        horizontal.fill(&mut self.horizontal, write.left, write.width, read.left);
-        to.reset(output, write, image.channels);
+        vertical.fill(&mut self.vertical, write.top, write.height, read.top)?;
+        horizontal.fill(&mut self.horizontal, write.left, write.width, read.left)?;
+        to.try_reset(output, write, image.channels)?;
         let mut gathered = std::mem::take(&mut self.gathered);
         let source = if stage.gather.is_window() {
             // The gather only moves the origin: the same pixels, counted from its own corner.
             let origin = stage.gather.needs(read);
             Source { image, top: origin.top, left: origin.left }
         } else {
-            gathered.reset(input, read, image.channels);
+            gathered.try_reset(input, read, image.channels)?;
             for y in 0..read.height {
                 let line = stage.gather.row(read.top + y, read.left, read.width, image, &mut self.row);
                 let stride = gathered.stride();
@@ -156,18 +186,19 @@ impl Scratch {
             self.vertical.apply_to_columns(rows, row_stride, 0, &mut to.data, stride);
         } else if order.vertical_first(input, output) {
             let width = read.width * channels;
-            self.between.resize(STRIP * width, 0);
+            make_room(&mut self.between, STRIP * width)?;
             for (strip, out) in to.data.chunks_mut(STRIP * stride).enumerate() {
                 let between = &mut self.between[..out.len() / stride * width];
                 self.vertical.apply_to_columns(rows, row_stride, strip * STRIP, between, width);
                 self.horizontal.apply_to_rows(between, width, channels, out);
             }
         } else {
-            self.between.resize(read.height * stride, 0);
+            make_room(&mut self.between, read.height * stride)?;
             self.horizontal.apply_to_rows(rows, row_stride, channels, &mut self.between);
             self.vertical.apply_to_columns(&self.between, stride, 0, &mut to.data, stride);
         }
         self.gathered = gathered;
+        Ok(())
     }
 }
 

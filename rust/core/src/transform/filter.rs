@@ -5,7 +5,7 @@
 
 use std::f64::consts::PI;
 
-use crate::kernel::Coefficients;
+use crate::{Result, kernel::Coefficients};
 
 /// The interpolations of `torchvision.transforms.InterpolationMode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,10 +123,13 @@ impl Stretch {
     }
 
     /// Fills `table` for outputs `first..first + len`, with input positions counted from `origin` on.
-    pub(crate) fn fill(&self, table: &mut Coefficients, first: usize, len: usize, origin: usize) {
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where there is none for so many.
+    pub(crate) fn fill(&self, table: &mut Coefficients, first: usize, len: usize, origin: usize) -> Result<()> {
         let inverse = 1.0 / self.stretch;
+        table.clear(len, self.support().ceil() as usize * 2 + 1)?;
         let mut weights = std::mem::take(&mut table.exact);
-        table.clear(self.support().ceil() as usize * 2 + 1);
         for position in first..first + len {
             let centre = self.centre(position);
             let (low, high) = self.bounds(position);
@@ -135,6 +138,7 @@ impl Stretch {
             table.push(low - origin, &weights);
         }
         table.exact = weights;
+        Ok(())
     }
 
     /// The first input position, and how many up to the last, that outputs `first..first + len` read.
@@ -171,7 +175,7 @@ mod tests {
             for (input, output) in [(1, 1), (1, 9), (7, 5), (500, 224), (224, 500), (1000, 3), (13, 13)] {
                 let stretch = Stretch::new(filter, input, Interval::all(input), output);
                 assert!(stretch.span(0, output).1 <= input);
-                stretch.fill(&mut table, 0, output, 0);
+                stretch.fill(&mut table, 0, output, 0).unwrap();
                 for i in 0..output {
                     let sum: i32 = table.weights(i).iter().sum();
                     let taps = table.weights(i).len() as i32;
@@ -185,9 +189,9 @@ mod tests {
     fn part_of_a_table_is_that_part() {
         let (mut all, mut part) = (Coefficients::default(), Coefficients::default());
         let stretch = Stretch::new(Filter::Bicubic, 333, Interval::all(333), 224);
-        stretch.fill(&mut all, 0, 224, 0);
+        stretch.fill(&mut all, 0, 224, 0).unwrap();
         let (origin, len) = stretch.span(100, 24);
-        stretch.fill(&mut part, 100, 24, origin);
+        stretch.fill(&mut part, 100, 24, origin).unwrap();
         for i in 0..24 {
             let (first, taps) = part.bounds[i];
             assert_eq!(all.bounds[100 + i], (first + origin, taps));
@@ -199,7 +203,7 @@ mod tests {
     #[test]
     fn an_axis_that_keeps_its_length_is_copied() {
         let mut table = Coefficients::default();
-        Stretch::new(Filter::Lanczos, 9, Interval::all(9), 9).fill(&mut table, 2, 5, 2);
+        Stretch::new(Filter::Lanczos, 9, Interval::all(9), 9).fill(&mut table, 2, 5, 2).unwrap();
         assert_eq!(table.bounds, (0..5).map(|i| (i, 1)).collect::<Vec<_>>());
         assert!((0..5).all(|i| table.weights(i) == [1 << PRECISION_BITS]));
     }

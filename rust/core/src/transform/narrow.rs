@@ -11,6 +11,7 @@ use super::{
     filter::{Interval, Stretch},
 };
 use crate::{
+    Result,
     image::{Rect, Size, Window},
     kernel::Coefficients,
 };
@@ -58,18 +59,21 @@ impl<'p> Executor<'p> {
 
 impl<'p> Narrowing<'p> {
     /// Prepares `out` for the narrower rows of an image of `height` rows and `channels` channels.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where there is none for them.
     pub fn start<'a>(
         &self,
         height: usize,
         channels: usize,
         scratch: &'a mut Scratch,
         out: &'a mut Window,
-    ) -> Narrower<'a> {
+    ) -> Result<Narrower<'a>> {
         let Rect { left, width, .. } = self.rest.region;
         let all = self.rest.geometry.stages[0].resize.size.width;
-        self.stretch.fill(&mut scratch.horizontal, left, width, self.origin);
-        out.reset(Size::new(height, all), self.rest.region, channels);
-        Narrower { table: &scratch.horizontal, stride: self.columns * channels, out }
+        self.stretch.fill(&mut scratch.horizontal, left, width, self.origin)?;
+        out.try_reset(Size::new(height, all), self.rest.region, channels)?;
+        Ok(Narrower { table: &scratch.horizontal, stride: self.columns * channels, out })
     }
 
     /// What is left to do, to the window with all rows in it.

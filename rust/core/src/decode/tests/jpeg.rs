@@ -13,7 +13,7 @@ const SAMPLINGS: [SamplingFactor; 6] = [
     SamplingFactor::F_4_2,
 ];
 
-fn encode(
+pub(super) fn encode(
     size: Size,
     sampling: SamplingFactor,
     color: ColorType,

@@ -1,6 +1,7 @@
 //! Tests of the decode stage that need no Python. Exactness against Pillow itself is tested from Python.
 
 mod jpeg;
+mod limits;
 mod png;
 
 use std::sync::{

@@ -26,7 +26,7 @@ fn zlib(data: &[u8]) -> Vec<u8> {
 }
 
 /// A PNG of rows of samples that come with their filter bytes.
-fn png(size: Size, bits: u8, color: u8, interlaced: bool, chunks: &[u8], rows: &[u8]) -> Vec<u8> {
+pub(super) fn png(size: Size, bits: u8, color: u8, interlaced: bool, chunks: &[u8], rows: &[u8]) -> Vec<u8> {
     let [height, width] = [size.height, size.width].map(|n| (n as u32).to_be_bytes());
     let header = [&width[..], &height, &[bits, color, 0, 0, interlaced.into()]].concat();
     [SIGNATURE, &chunk(b"IHDR", &header), chunks, &chunk(b"IDAT", &zlib(rows)), &chunk(b"IEND", b"")].concat()
@@ -39,7 +39,7 @@ pub(super) fn gray(size: Size) -> Vec<u8> {
 }
 
 /// Samples of less than 8 bits, packed into rows with filter bytes: one image, or the seven passes of an interlaced one.
-fn packed(size: Size, bits: u8, samples: &[u8], interlaced: bool) -> Vec<u8> {
+pub(super) fn packed(size: Size, bits: u8, samples: &[u8], interlaced: bool) -> Vec<u8> {
     const PASSES: [[usize; 4]; 7] =
         [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
     let passes = if interlaced { &PASSES[..] } else { &[[0, 0, 1, 1]] };

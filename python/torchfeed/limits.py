@@ -1,0 +1,143 @@
+"""What one sample may cost: pixels, bytes, scans, and the time after which it is reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+__all__ = [
+    "MAX_IMAGE_PIXELS",
+    "Limits",
+    "SlowSampleWarning",
+    "get_limits",
+    "get_max_pixels",
+    "set_limits",
+    "set_max_pixels",
+]
+
+MAX_IMAGE_PIXELS = 178_956_970
+"""Pillow's own limit: twice `PIL.Image.MAX_IMAGE_PIXELS`, above which `PIL.Image.open` raises."""
+
+_DEFAULT_BYTES = 2 * 2**30
+"""12 for each of so many pixels: 3 of RGB, and 8 of the widest samples that a file may have."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one sample may cost, for every format, whoever decodes it.
+
+    A file that exceeds a limit raises `DecodeError`, with the sample's index and path, the limit and its name, before
+    memory is taken or time is spent: as far as its header, its size and its markers tell. All but `soft_seconds` are
+    limits of that kind. Formats that Pillow decodes are under Pillow's own limits as well.
+
+    Args:
+        max_pixels: pixels of an image (width x height). The default is Pillow's.
+        max_transformed_pixels: pixels of any image that a transform makes of it.
+        max_decoded_bytes: bytes of memory for a decoded image: 3 for each pixel, and beside them what its decoder holds
+            of all of it at once: 129 for each 64 coefficients of a progressive JPEG, the samples of an interlaced
+            PNG, or 4 for each pixel where Pillow decodes. The default is 2 GiB.
+        max_file_bytes: bytes of a file. The default is 2 GiB.
+        max_scans: scans of a JPEG. Encoders write about ten; a file of some kilobytes may have thousands, each of which
+            takes as much time as a whole image. The default is 500.
+        soft_seconds: seconds that a sample may take to be read, decoded and transformed in native threads. One that
+            takes longer is made all the same; at the end of the epoch a `SlowSampleWarning` tells how many there were,
+            and which was the slowest. ``None`` looks at no clock.
+
+    Raises:
+        ValueError: a limit is less than 1, or does not fit 64 bits; seconds that are negative or not finite.
+
+    Example:
+        >>> small = Limits(max_pixels=50_000_000, max_file_bytes=20 * 2**20)
+        >>> loader = DataLoader(dataset, limits=small)
+    """
+
+    max_pixels: int = MAX_IMAGE_PIXELS
+    max_transformed_pixels: int = MAX_IMAGE_PIXELS
+    max_decoded_bytes: int = _DEFAULT_BYTES
+    max_file_bytes: int = _DEFAULT_BYTES
+    max_scans: int = 500
+    soft_seconds: float | None = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuses what is no limit."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "soft_seconds":
+                if value is not None and not 0 <= value < 1e9:
+                    raise ValueError(f"soft_seconds must be at least 0 and finite, or None, got {value}")
+                continue
+            most = 2**32 if field.name == "max_scans" else 2**64
+            if not 1 <= value < most:
+                raise ValueError(f"{field.name} must be at least 1 and below 2**{most.bit_length() - 1}, got {value}")
+
+
+class SlowSampleWarning(UserWarning):
+    """Some samples of an epoch took longer than `Limits.soft_seconds`.
+
+    Attributes:
+        count: how many did.
+        slowest: (index, path, seconds) of up to 16 of them, the slowest first; the path is `None` where there is none.
+    """
+
+    count: int = 0
+    slowest: tuple[tuple[int, str | None, float], ...] = ()
+
+
+_limits = Limits()
+
+
+def set_limits(limits: Limits) -> None:
+    """Sets what a sample may cost, for loaders that are iterated and samples that are made afterwards, in this process.
+
+    A loader that has `limits` of its own keeps to those. Worker processes get the limits of their loader.
+
+    Args:
+        limits: the limits.
+
+    Raises:
+        TypeError: something else than limits.
+
+    Example:
+        >>> import dataclasses
+        >>> set_limits(dataclasses.replace(get_limits(), max_scans=100))
+        >>> get_limits().max_scans
+        100
+        >>> set_limits(Limits())
+    """
+    global _limits  # noqa: PLW0603  (one setting for the process, as PIL.Image.MAX_IMAGE_PIXELS is)
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits must be torchfeed.Limits, got {type(limits).__name__}")
+    _limits = limits
+
+
+def get_limits() -> Limits:
+    """Says what a sample may cost where its loader has no limits of its own."""
+    return _limits
+
+
+def set_max_pixels(pixels: int) -> None:
+    """Sets how many pixels (width x height) an image may have; a larger one raises `DecodeError` before it is decoded.
+
+    Short for `set_limits` with `max_pixels`. The limits of bytes, and of what transforms make, become those that images
+    of so many pixels need, and no lower than they are by default.
+
+    Args:
+        pixels: at least 1. The default is `MAX_IMAGE_PIXELS`.
+
+    Raises:
+        ValueError: `pixels` is less than 1.
+    """
+    most = max(12 * pixels, _DEFAULT_BYTES)
+    set_limits(
+        replace(
+            _limits,
+            max_pixels=pixels,
+            max_transformed_pixels=max(pixels, MAX_IMAGE_PIXELS),
+            max_decoded_bytes=most,
+            max_file_bytes=most,
+        )
+    )
+
+
+def get_max_pixels() -> int:
+    """Says how many pixels an image may have."""
+    return _limits.max_pixels
