@@ -71,6 +71,9 @@ impl Epoch {
     }
 }
 
+/// Images, targets, and the samples that failed, by position.
+type Tolerated = (Tensor, Tensor, Vec<(usize, PyErr)>);
+
 #[pymethods]
 impl Epoch {
     /// `workers` threads, by `nice` nicer than this one where threads can be.
@@ -136,7 +139,7 @@ impl Epoch {
     }
 
     /// As [`Epoch::take`], of a tolerant batch: (images, targets, (position, exception) of each sample that failed).
-    fn take_tolerant(&self, py: Python<'_>, position: usize) -> PyResult<(Tensor, Tensor, Vec<(usize, PyErr)>)> {
+    fn take_tolerant(&self, py: Python<'_>, position: usize) -> PyResult<Tolerated> {
         let mut batch = self.with(py, |epoch| epoch.take(position))?;
         let failures = std::mem::take(&mut batch.failures).into_iter();
         let failures = failures.map(|(at, error)| (at, Failure::from(error).into())).collect();
