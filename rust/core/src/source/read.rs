@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn memory_that_cannot_be_had_is_an_error() {
-        let read = read_all(Pieces(&[], 0), usize::MAX / 2, &mut Buffer::default());
+        let mut buffer = Buffer::default();
+        let read = read_all(Pieces(&[], 0), usize::MAX / 2, &mut buffer);
         assert!(matches!(read, Err(Error::Memory(_))));
     }
 }
