@@ -99,7 +99,8 @@ def test_files_beyond_a_limit_are_refused(name: str, limit: str, workers: int, t
     assert f"sample 2, {caught.value.path}" in str(caught.value)
     # Of the process, for samples that no loader makes.
     set_limits(Limits(**too_little))
-    for access in (lambda: folder[2], lambda: folder.__getitems__([2]), lambda: folder.image(2)):
+    accesses: list[Any] = [lambda: folder[2], lambda: folder.__getitems__([2]), lambda: folder.image(2)]
+    for access in accesses:
         with pytest.raises(DecodeError, match=f"Limits.{limit}"):
             access()
     set_limits(Limits(**enough))
@@ -111,7 +112,7 @@ def test_limits_hold_for_files_in_memory_too(limit: str) -> None:
     for name, data in FILES.items():
         made = datasets.ImageList([data], [0], TRANSFORM)
         with pytest.raises(DecodeError, match=f"Limits.{limit}"):
-            list(DataLoader(made, limits=Limits(**{limit: just_enough(name)[limit] - 1})))  # type: ignore[arg-type]
+            list(DataLoader(made, limits=Limits(**{limit: just_enough(name)[limit] - 1})))
 
 
 @WORKERS
@@ -153,7 +154,7 @@ def test_what_is_no_limit(field: str, value: int) -> None:
     if (field, value) == ("soft_seconds", 0):
         return  # every sample is slow
     with pytest.raises(ValueError, match=field):
-        Limits(**{field: value})  # type: ignore[arg-type]
+        Limits(**{field: value})
     if field == "soft_seconds":
         with pytest.raises(ValueError, match=field):
             Limits(soft_seconds=float("nan"))

@@ -133,7 +133,7 @@ mod tests {
             let mut table = Coefficients::default();
             // Some negative weights, as the wider filters have, but far from a sum of zero.
             let exact: Vec<f64> = exact.iter().enumerate().map(|(i, w)| if i % 4 == 3 { -w / 5.0 } else { *w }).collect();
-            table.clear(len, taps).unwrap();
+            table.clear(output, taps).unwrap();
             for x in 0..output {
                 let first = x * input / output;
                 table.push(first, &exact[x / 4 * 4..][..taps.min(input - first)]);
