@@ -142,7 +142,7 @@ def load_with_native(photos: Path, expected: Expected) -> None:
     assert spec.loader is not None
     native: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(native)
-    source, labels = native.scan(str(photos), [("class0", 0), ("class1", 1)], (".jpg", ".png"))
+    source, labels, _ = native.scan(str(photos), [("class0", 0), ("class1", 1)], (".jpg", ".png"))
     pipeline = native.Pipeline(
         [native.Part(source, native.Labels(labels), [], bytes(range(256)) * 3)],
         3,
