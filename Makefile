@@ -7,13 +7,14 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny \
+.PHONY: help demo test test-frameworks test-rust soak shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny \
 	bench bench-peers bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
 	@echo "make test [ARGS=...]   the Python tests; make test-rust: the core's own"
 	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
+	@echo "make soak              200 epochs of every kind, and nothing left behind (ARGS=--epochs=N)"
 	@echo "make shuttle           the engine and the buffer pool, in many orders of what their threads do"
 	@echo "make test-asan, make test-rust-asan, make test-tsan, make test-memcheck, make miri"
 	@echo "                       the tests under sanitizers, valgrind, Miri (Linux; test-tsan and miri need nightly)"
@@ -39,6 +40,9 @@ test-frameworks: build $(FRAMEWORKS)
 
 test-rust: $(INSTALLED)
 	$(IN_VENV) cargo test --release
+
+soak: build
+	$(BIN)/python tools/soak.py $(ARGS)
 
 # Many orders of what the threads do. A build of its own: the locks of this one work in these tests only.
 shuttle:

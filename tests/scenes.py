@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from torchfeed import DataLoader, datasets
@@ -39,7 +40,7 @@ def interrupt(folder: str, workers: int) -> None:
         interrupt_once(folder, workers)
 
 
-def interrupt_once(folder: str, workers: int) -> None:
+def interrupt_once(folder: str, workers: int, loader: Callable[[str, int], DataLoader[Any]] = loader) -> None:
     threading.Timer(0.3, press_ctrl_c).start()
     iterator = iter(loader(folder, workers))
     try:
@@ -49,6 +50,38 @@ def interrupt_once(folder: str, workers: int) -> None:
         caught = time.perf_counter() - pressed
         del iterator
         print("seconds", caught, time.perf_counter() - pressed)  # noqa: T201
+
+
+def crops(folder: str, workers: int) -> DataLoader[Any]:
+    dataset = datasets.ImageFolder(folder, T.Compose([T.CenterCrop(224), T.ToTensor()]))
+    return DataLoader(dataset, sampler=list(range(len(dataset))) * 100, num_workers=workers)
+
+
+def interrupt_crop(folder: str, workers: int) -> None:
+    """As `interrupt`, where all of an image is decoded and little of it used."""
+    for _ in range(2):
+        interrupt_once(folder, workers, crops)
+
+
+def interrupt_index(folder: str, _: int) -> None:
+    """Ctrl-C while a sample is made by index, and while an image is decoded by index."""
+    dataset = crops(folder, 0).dataset
+    for make in (dataset.__getitem__, dataset.image):  # type: ignore[attr-defined]
+        threading.Timer(0.2, press_ctrl_c).start()
+        try:
+            while True:
+                make(0)
+        except KeyboardInterrupt:
+            print("seconds", time.perf_counter() - pressed)  # noqa: T201
+
+
+def drop(folder: str, workers: int) -> None:
+    """An iterator is dropped while its threads are at work."""
+    iterator = iter(crops(folder, workers))
+    time.sleep(0.2)
+    before = time.perf_counter()
+    del iterator
+    print("seconds", time.perf_counter() - before)  # noqa: T201
 
 
 def finish(folder: str, workers: int) -> None:
@@ -76,6 +109,7 @@ def in_thread(folder: str, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    scenes = {"interrupt": interrupt, "finish": finish, "fail": fail, "in_thread": in_thread}
+    every = (interrupt, interrupt_crop, interrupt_index, drop, finish, fail, in_thread)
+    scenes = {scene.__name__: scene for scene in every}
     for argument in sys.argv[3:]:
         scenes[sys.argv[1]](sys.argv[2], int(argument))

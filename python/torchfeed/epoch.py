@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -42,6 +44,7 @@ class Epoch(Iterator[Any], ABC):
         self._workers: list[Any] = []  # of torch's iterators, the processes
         self._depth = max(1, (loader.prefetch_factor or 0) * loader.num_workers)
         self._pin = pin and _can_pin()
+        self._turn, self._process = threading.RLock(), os.getpid()
         # What is under way: submitted batches, and in their places those that cannot be made.
         self._pending: list[Any] = []
         self._index_sampler = loader._index_sampler  # noqa: SLF001  (torch's own name for either sampler)
@@ -106,7 +109,10 @@ class Epoch(Iterator[Any], ABC):
         return len(self._index_sampler)
 
     def __next__(self) -> Any:
-        with _recorded(self._name):
+        if self._process != os.getpid():  # a thread of the parent's may hold the lock for ever
+            self._turn, self._process = threading.RLock(), os.getpid()
+        # Threads that share the iterator take turns: each gets whole batches, and nobody the same.
+        with self._turn, _recorded(self._name):
             batch = NOTHING
             while batch is NOTHING:
                 if not self._closed and not self._pending:

@@ -29,6 +29,9 @@ pub enum Error {
     /// This library: a worker panicked. The message is the panic's own.
     #[error("internal error, please report it: {0}")]
     Panic(String),
+    /// Nobody: this was given up, as [`crate::interrupt`] says.
+    #[error("interrupted")]
+    Interrupted,
     /// The caller's own code, called back: its error as it was.
     #[error("{0}")]
     Callback(Box<dyn std::error::Error + Send + Sync>),

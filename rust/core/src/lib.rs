@@ -8,6 +8,7 @@ pub mod batch;
 pub mod decode;
 pub mod error;
 pub mod image;
+pub mod interrupt;
 mod kernel;
 pub mod rng;
 pub mod source;

@@ -6,7 +6,7 @@
 #[cfg(not(shuttle))]
 pub(crate) use std::{
     sync::{Condvar, Mutex, MutexGuard, OnceLock, atomic},
-    thread,
+    thread, thread_local,
 };
 
 #[cfg(shuttle)]
@@ -14,7 +14,7 @@ pub(crate) use once_lock::OnceLock;
 #[cfg(shuttle)]
 pub(crate) use shuttle::{
     sync::{Condvar, Mutex, MutexGuard, atomic},
-    thread,
+    thread, thread_local,
 };
 
 /// `std::sync::OnceLock`, which shuttle lacks, as far as it is used here.

@@ -8,6 +8,7 @@ use crate::{
     layout::{Layout, Scale},
     marker::{self, Walk},
     output::{Output, Sink, Strips},
+    pace::Pace,
     pipeline::{self, Pipeline},
     planes::Planes,
     progressive::Coefficients,
@@ -29,6 +30,8 @@ pub struct Options {
     pub allow_truncated: bool,
     /// Budgets.
     pub limits: Limits,
+    /// Asked now and then, every few milliseconds, whether to give up: [`Error::Interrupted`].
+    pub interrupt: Option<fn() -> bool>,
 }
 
 /// What was decoded.
@@ -91,8 +94,8 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Error::Parameter`] where the region is empty or not inside the image, or the buffer too small;
-    /// [`Error::Format`], [`Error::Truncated`], [`Error::Unsupported`] or [`Error::Limit`] by the file. The buffer is
-    /// then unspecified.
+    /// [`Error::Format`], [`Error::Truncated`], [`Error::Unsupported`] or [`Error::Limit`] by the file;
+    /// [`Error::Interrupted`] where the caller wants it. The buffer is then unspecified.
     pub fn decode(&mut self, bytes: &[u8], header: &Header, options: &Options, output: Output<'_>) -> Result<Info> {
         let plan = Plan::new(header, options)?;
         output.check(plan.view.region, header.channels())?;
@@ -209,13 +212,14 @@ impl Decoder {
                 index: index.take(),
                 known,
                 unended,
+                pace: Pace::new(options.interrupt, layout),
             };
             warnings += sequential::decode(job, &mut self.sequential, &mut pipeline)?;
         } else {
             let state = (&self.kernels, &mut self.tables, &mut self.segments, &mut self.coefficients);
             warnings = scans(state, walk, plan, scan, interval)?;
             self.coefficients.check_complete(header)?;
-            self.coefficients.output(&mut pipeline);
+            self.coefficients.output(&mut pipeline, Pace::new(options.interrupt, layout))?;
         }
         Ok(Info { region: view.region, channels: header.channels(), warnings })
     }
@@ -291,7 +295,8 @@ fn scans(
         if end == End::File && !options.allow_truncated {
             return Err(walk.truncated());
         }
-        coefficients.scan(header, layout, &scan, interval, tables, segments)?;
+        let pace = Pace::new(options.interrupt, layout);
+        coefficients.scan(header, layout, &scan, interval, (&mut *tables, &*segments), pace)?;
         let End::Marker(at) = end else { break };
         walk.at = at;
         match next_scan(tables, &mut walk, header, &mut interval) {

@@ -31,6 +31,8 @@ pub enum Error {
     },
     /// The caller asked for something impossible.
     Parameter(String),
+    /// [`Options::interrupt`](crate::Options::interrupt) said so.
+    Interrupted,
 }
 
 /// A result with this crate's [`Error`].
@@ -47,6 +49,7 @@ impl fmt::Display for Error {
             }
             Self::Memory { bytes } => write!(f, "out of memory: {bytes} bytes more could not be had"),
             Self::Parameter(reason) => f.write_str(reason),
+            Self::Interrupted => f.write_str("interrupted"),
         }
     }
 }

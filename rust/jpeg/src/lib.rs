@@ -16,6 +16,7 @@ mod layout;
 mod limits;
 mod marker;
 mod output;
+mod pace;
 mod pipeline;
 mod planes;
 mod progressive;

@@ -8,6 +8,7 @@ use crate::{
     huffman::{Codes, extend},
     layout::Layout,
     output::Sink,
+    pace::Pace,
     pipeline::Pipeline,
     scan::{Part, Scan},
     segments::Segments,
@@ -76,8 +77,8 @@ impl Coefficients {
         layout: &Layout,
         scan: &Scan,
         interval: usize,
-        tables: &mut Tables,
-        segments: &Segments,
+        (tables, segments): (&mut Tables, &Segments),
+        pace: Pace,
     ) -> Result<()> {
         for part in scan.parts() {
             let quant = &mut self.quant[part.layer];
@@ -96,12 +97,11 @@ impl Coefficients {
             for (built, part) in built.iter_mut().zip(scan.parts()) {
                 *built = (tables.dc(part.dc)?, tables.ac(part.ac)?);
             }
-            self.each_block(layout, scan, interval, segments, |state, part, block, last| {
+            return self.each_block(layout, scan, interval, segments, pace, |state, part, block, last| {
                 let (dc, ac) = built[part];
                 *block = [0; 64];
                 *last = block::decode::<true>(&mut state.bits, dc, ac, &mut state.predictions[part], block);
             });
-            return Ok(());
         }
         self.note_progress(scan)?;
         let (first, end, low) = (scan.first, scan.last + 1, scan.low);
@@ -114,11 +114,11 @@ impl Coefficients {
                 for (built, part) in built.iter_mut().zip(scan.parts()) {
                     *built = &tables.dc(part.dc)?.codes;
                 }
-                self.each_block(layout, scan, interval, segments, |state, part, block, _| {
+                self.each_block(layout, scan, interval, segments, pace, |state, part, block, _| {
                     dc_first(state, built[part], part, low, block);
-                });
+                })
             }
-            (0, _) => self.each_block(layout, scan, interval, segments, |state, _, block, _| {
+            (0, _) => self.each_block(layout, scan, interval, segments, pace, |state, _, block, _| {
                 if state.bits.count() == 0 {
                     state.bits.fill();
                 }
@@ -130,17 +130,16 @@ impl Coefficients {
                 tables.build_ac(ac, false)?;
                 let codes = &tables.ac(ac)?.codes;
                 if high == 0 {
-                    self.each_block(layout, scan, interval, segments, |state, _, block, last| {
+                    self.each_block(layout, scan, interval, segments, pace, |state, _, block, last| {
                         ac_first(state, codes, first..end, low, block, last);
-                    });
+                    })
                 } else {
-                    self.each_block(layout, scan, interval, segments, |state, _, block, last| {
+                    self.each_block(layout, scan, interval, segments, pace, |state, _, block, last| {
                         ac_refine(state, codes, first..end, low, block, last);
-                    });
+                    })
                 }
             }
         }
-        Ok(())
     }
 
     /// libjpeg's `start_pass_phuff_decoder`: what is wrong with a scan, and what is merely odd.
@@ -171,8 +170,9 @@ impl Coefficients {
         scan: &Scan,
         interval: usize,
         segments: &Segments,
+        mut pace: Pace,
         mut decode: impl FnMut(&mut State<'_>, usize, &mut Block, &mut u8),
-    ) {
+    ) -> Result<()> {
         let interval = if interval == 0 { usize::MAX } else { interval };
         let mut state = State { bits: segments.bits(0), predictions: [0; 4], run: 0 };
         let (mut segment, mut left, mut exhausted, mut warnings) = (0, interval, false, 0);
@@ -182,6 +182,7 @@ impl Coefficients {
             _ => (layout.mcus_y, layout.mcus_x),
         };
         'scan: for row in 0..rows {
+            pace.row()?;
             for column in 0..columns {
                 if left == 0 {
                     warnings += state.bits.warnings + u32::from(exhausted || state.bits.left_over());
@@ -216,6 +217,7 @@ impl Coefficients {
             }
         }
         self.warnings += warnings + state.bits.warnings + u32::from(exhausted || state.bits.left_over());
+        Ok(())
     }
 
     /// Whether all is known that the pixels depend on.
@@ -233,10 +235,11 @@ impl Coefficients {
     }
 
     /// Transforms what the view needs.
-    pub(crate) fn output<S: Sink>(&self, pipeline: &mut Pipeline<'_, S>) {
+    pub(crate) fn output<S: Sink>(&self, pipeline: &mut Pipeline<'_, S>, mut pace: Pace) -> Result<()> {
         let (layout, view) = (pipeline.layout, pipeline.view);
         let quant = self.quant.map(|table| table.unwrap_or([0; 64]).map(|factor| factor as i16));
         for row in view.rows.clone() {
+            pace.row()?;
             for (index, (layer, grid)) in layout.layers().iter().zip(&self.grids).enumerate() {
                 for y in row * layer.v..(row + 1) * layer.v {
                     debug_assert!(y < grid.height);
@@ -248,6 +251,7 @@ impl Coefficients {
             }
             pipeline.row_done(row);
         }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     index::{RowIndex, RowStart},
     kernel::Task,
     output::Sink,
+    pace::Pace,
     pipeline::Pipeline,
     scan::{Part, Scan},
     segments::{Place, Segments},
@@ -65,11 +66,12 @@ pub(crate) struct Job<'a> {
     pub(crate) known: Range<usize>,
     /// The file ends before the scan does. That is an error unless all MCUs are there.
     pub(crate) unended: bool,
+    pub(crate) pace: Pace,
 }
 
 /// Decodes the scan. Returns what libjpeg would warn of.
 pub(crate) fn decode<S: Sink>(job: Job<'_>, memory: &mut Memory, pipeline: &mut Pipeline<'_, S>) -> Result<u32> {
-    let Job { bytes, header, scan, restart_interval, tables, segments, mut index, known, unended } = job;
+    let Job { bytes, header, scan, restart_interval, tables, segments, mut index, known, unended, mut pace } = job;
     let (layout, view) = (pipeline.layout, pipeline.view);
     // At most ten blocks make an MCU; see `check_mcu`.
     let Part { dc, ac, .. } = scan.parts()[0];
@@ -106,11 +108,20 @@ pub(crate) fn decode<S: Sink>(job: Job<'_>, memory: &mut Memory, pipeline: &mut 
             jump(&mut stream, index, known.start);
         }
         for row in index.len()..view.rows.start {
+            pace.row()?;
             kernels.with_bmi2(SkipTo(&mut stream, row * layout.mcus_x));
             stream.record(bytes, row, index);
         }
     }
+    // Over many rows at once nobody could stop it. With restart markers there are no such long ways.
+    if index.is_none() && restart_interval == 0 {
+        for row in 0..view.rows.start {
+            pace.row()?;
+            kernels.with_bmi2(SkipTo(&mut stream, row * layout.mcus_x));
+        }
+    }
     for row in view.rows.clone() {
+        pace.row()?;
         let start = row * layout.mcus_x;
         if let Some(index) = index.as_deref_mut() {
             if known.contains(&row) {

@@ -95,7 +95,7 @@ proptest! {
         let Ok(header) = read_header(&bytes, &limits) else { return Ok(()) };
         let scale = common::scale(1 << scale);
         let region = corners.map(|corners| region(corners, header.size_at(scale)));
-        let options = Options { region, scale, allow_truncated, limits };
+        let options = Options { region, scale, allow_truncated, limits, ..Options::default() };
         let best = common::decode(&mut Decoder::new(), &bytes, &options);
         let portable = common::decode(&mut Decoder::portable(), &bytes, &options);
         prop_assert!(best == portable);

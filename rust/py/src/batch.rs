@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
     time::{Duration, Instant},
 };
 
@@ -22,15 +22,13 @@ use crate::{
     error::Failure,
     memory,
     pipeline::Pipeline,
+    signals,
     source::Source,
     tensor::{Dtype, Tensor},
 };
 
 /// How many, and of some the index, path and seconds.
 type SlowSamples = (u64, Vec<(usize, Option<OsString>, f64)>);
-
-/// How often a waiting call looks for signals (Ctrl-C).
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// One pass over a pipeline's samples.
 #[pyclass(frozen, module = "torchfeed._native")]
@@ -40,18 +38,32 @@ pub(crate) struct Epoch {
 }
 
 impl Epoch {
+    /// The core; waits for another thread that uses it. `None` for Python code that such a use has called.
+    fn lock(&self) -> Option<MutexGuard<'_, Option<batch::Epoch>>> {
+        if !signals::called_back() {
+            return Some(self.core.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(core)) => Some(core.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Runs `use_it` without the GIL: a worker may need it (for the fallback decoder) before the epoch can go on.
     fn with<R: Send>(
         &self,
         py: Python<'_>,
         use_it: impl FnOnce(&mut batch::Epoch) -> Result<R, Error> + Send,
     ) -> PyResult<R> {
-        py.detach(|| {
-            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-            let core = core.as_mut().ok_or_else(|| Failure::from(Error::Parameter("the epoch is closed".into())))?;
-            use_it(core).map_err(Failure::from)
-        })
-        .map_err(PyErr::from)
+        py.detach(|| self.apply(use_it)).map_err(PyErr::from)
+    }
+
+    fn apply<R>(&self, use_it: impl FnOnce(&mut batch::Epoch) -> Result<R, Error>) -> Result<R, Failure> {
+        let refused = |why: &str| Failure::from(Error::Parameter(why.into()));
+        let mut core =
+            self.lock().ok_or_else(|| refused("a signal handler cannot use the iterator that it interrupts"))?;
+        use_it(core.as_mut().ok_or_else(|| refused("the epoch is closed"))?).map_err(Failure::from)
     }
 
     fn finished(&self, done: &Finished) -> (Tensor, Tensor) {
@@ -121,8 +133,9 @@ impl Epoch {
         let most = most.map_err(|error| PyValueError::new_err(format!("timeout: {error}")))?;
         let start = Instant::now();
         loop {
-            let left = most.map_or(SIGNAL_INTERVAL, |most| most.saturating_sub(start.elapsed()));
-            let done = self.with(py, |epoch| epoch.wait(left.min(SIGNAL_INTERVAL), in_order))?;
+            let left = most.map_or(signals::INTERVAL, |most| most.saturating_sub(start.elapsed()));
+            let wait = |epoch: &mut batch::Epoch| epoch.wait(left.min(signals::INTERVAL), in_order);
+            let done = signals::interruptible(py, || self.apply(wait))??;
             // Before a batch is taken: an exception must not lose it.
             py.check_signals()?;
             if done.is_some() || left.is_zero() {
@@ -175,9 +188,9 @@ impl Epoch {
         Ok((slow.count, slowest.map(|slow| (slow.index, slow.path.map(Into::into), slow.time.as_secs_f64())).collect()))
     }
 
-    /// Stops and joins the threads. Batches that are not handed out are lost.
+    /// Stops and joins the threads. Batches that are not handed out are lost. Samples that are being made are given up.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| drop(self.core.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        py.detach(|| drop(self.lock().and_then(|mut core| core.take())));
     }
 }
 

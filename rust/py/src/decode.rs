@@ -13,6 +13,8 @@ use torchfeed_core::{
     image::{Rect, Size, Window},
 };
 
+use crate::signals;
+
 /// Decodes through a Python object with the methods `size(bytes) -> (height, width)` and
 /// `decode(bytes) -> (height, width, rgb bytes)`.
 pub(crate) struct PythonDecoder(pub(crate) Py<PyAny>);
@@ -27,7 +29,7 @@ impl PythonDecoder {
     fn call<R>(&self, method: &str, bytes: &[u8], take: impl FnOnce(Bound<'_, PyAny>) -> PyResult<R>) -> Result<R> {
         Python::try_attach(|py| {
             let call = || take(self.0.bind(py).call_method1(method, (copy(py, bytes)?,))?);
-            call().map_err(|error: PyErr| {
+            signals::calling_back(call).map_err(|error: PyErr| {
                 if error.is_instance_of::<PyMemoryError>(py) {
                     Error::Memory(bytes.len())
                 } else if error.is_instance_of::<PyException>(py) {

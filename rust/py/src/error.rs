@@ -42,7 +42,9 @@ impl From<Failure> for PyErr {
             Error::Memory(_) => PyMemoryError::new_err(message),
             Error::Parameter(_) => PyValueError::new_err(message),
             // What torch raises for unequal shapes, and for a failure inside a worker.
-            Error::Shape(_) | Error::Panic(_) | Error::Sample { .. } => PyRuntimeError::new_err(message),
+            Error::Shape(_) | Error::Panic(_) | Error::Interrupted | Error::Sample { .. } => {
+                PyRuntimeError::new_err(message)
+            }
         };
         Python::attach(|py| {
             let path = place.as_ref().and_then(|place| place.path.as_deref()).map(|path| path.as_os_str());

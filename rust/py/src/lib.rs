@@ -8,12 +8,15 @@ mod kept;
 mod memory;
 mod part;
 mod pipeline;
+mod signals;
 mod source;
 mod tensor;
 mod transform;
 
 /// The native half of torchfeed. Private: use `torchfeed`.
-#[pyo3::pymodule]
+///
+/// It needs no GIL: its classes are frozen and `Sync`, and what they share is behind locks.
+#[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
     use super::batch::{Epoch, are_indices, batch_seed, one_hot, stack, substitutes};

@@ -18,6 +18,7 @@ use crate::{
     error::Failure,
     kept::{BatchMemory, RowIndexes},
     part::Part,
+    signals,
     source::Source,
     tensor::Dtype,
     transform::parameters,
@@ -128,7 +129,7 @@ impl Pipeline {
 
     /// Sample `index` without transforms: (height, width, channels) and its pixels.
     fn image<'py>(&self, py: Python<'py>, index: usize) -> PyResult<((usize, usize, usize), Bound<'py, PyBytes>)> {
-        let image = py.detach(|| self.core.sample(index, None)?.image()).map_err(Failure::from)?;
+        let image = signals::interruptible(py, || self.core.sample(index, None)?.image())?.map_err(Failure::from)?;
         Ok(((image.size.height, image.size.width, image.channels), copy(py, &image.data)?))
     }
 }

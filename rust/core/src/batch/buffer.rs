@@ -299,6 +299,13 @@ impl Slots {
         self.left.fetch_sub(count, Ordering::AcqRel) == count
     }
 
+    /// Gives slots back unmade, from `position` on, of those that were claimed up to `end` and that the caller has let go
+    /// of: they will be claimed again. Not where others were claimed meanwhile: these are then never done.
+    pub(super) fn unclaim(&self, position: usize, end: usize) {
+        // A slot is in two hands at no time: the counter only goes back where nobody has what is behind it.
+        let _ = self.next.compare_exchange(end, position, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// Whether all slots are done.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -323,6 +330,24 @@ mod tests {
             let images = (!late).then(|| pool.take(3000).into());
             every_slot_of(&Slots::new(images, pool.take(300).into(), 300), || Ok(pool.try_take(3000)?.into()));
         }
+    }
+
+    #[test]
+    fn slots_given_back_are_claimed_again() {
+        let pool = Pool::new(0);
+        let slots = Slots::new(Some(pool.take(50).into()), pool.take(5).into(), 5);
+        let positions = |most| slots.claim(most).map(|slot| slot.position).collect::<Vec<_>>();
+        assert_eq!(positions(3), [0, 1, 2]);
+        assert!(!slots.done(1));
+        slots.unclaim(1, 3);
+        assert_eq!(positions(3), [1, 2, 3]);
+        assert_eq!(positions(3), [4], "the last are fewer");
+        slots.unclaim(4, 7);
+        assert_eq!(positions(1), [4]);
+        // Others were claimed meanwhile: nobody gets a slot that somebody has.
+        slots.unclaim(1, 4);
+        assert_eq!(positions(3), []);
+        assert!(slots.done(4));
     }
 
     fn every_slot_of(slots: &Slots, images: impl Fn() -> Result<Memory> + Sync) {

@@ -8,10 +8,13 @@ use std::{
 };
 
 use super::{job::Batch, sample::Scratch};
-use crate::sync::{
-    Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, Ordering},
-    thread::{Builder, JoinHandle},
+use crate::{
+    interrupt,
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+        thread::{Builder, JoinHandle},
+    },
 };
 
 /// The threads of an [`Engine`].
@@ -43,7 +46,8 @@ fn be_nice(nice: u8) {
 }
 
 /// A pool of threads. They share the samples of the batches that are submitted, oldest batch first, and park when
-/// there is nothing to do. Dropping the engine lets every thread finish its sample and joins it.
+/// there is nothing to do. Dropping the engine joins them: they give up the samples that they are at, as soon as these let
+/// them. Only a fallback decoder and a read from a disk go on to their end.
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -113,7 +117,8 @@ impl Engine {
             let thread = Builder::new().name(format!("torchfeed-{i}"));
             engine.threads.push(thread.spawn(move || {
                 be_nice(nice);
-                shared.run();
+                let watched = Arc::clone(&shared);
+                interrupt::watching(move || watched.closing.load(Ordering::Relaxed), || shared.run());
             })?);
         }
         Ok(engine)

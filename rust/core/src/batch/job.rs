@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Error, Result,
     image::Size,
+    interrupt,
     source::Source,
     sync::{
         Mutex, MutexGuard, OnceLock,
@@ -125,6 +126,9 @@ impl Batch {
     }
 
     /// Makes samples until none is left to claim, or `go_on` says no. Returns whether this made the last one.
+    ///
+    /// A sample that is given up, as [`interrupt`] says, is made again by whoever comes next. Not where several threads are
+    /// at work: these only give up what nobody waits for.
     pub fn work(&self, scratch: &mut Scratch, mut go_on: impl FnMut() -> bool) -> bool {
         let most = self.pipeline.samples_at_once();
         let mut last = false;
@@ -134,14 +138,20 @@ impl Batch {
             if claimed == 0 {
                 break;
             }
-            slots.for_each(|slot| self.fill(slot, scratch));
+            for (made, slot) in slots.enumerate() {
+                let position = slot.position;
+                if !self.fill(slot, scratch) {
+                    self.slots.unclaim(position, position - made + most);
+                    return self.slots.done(made);
+                }
+            }
             last = self.slots.done(claimed);
         }
         last
     }
 
-    /// Makes one sample, or notes why that failed.
-    fn fill<'a>(&'a self, mut slot: Slot<'a>, scratch: &mut Scratch) {
+    /// Makes one sample, or notes why that failed. Returns false where it was given up.
+    fn fill<'a>(&'a self, mut slot: Slot<'a>, scratch: &mut Scratch) -> bool {
         let position = slot.position;
         if let Some(&(next, _)) = self.samples.get(position + 1) {
             self.pipeline.prefetch(next);
@@ -149,10 +159,13 @@ impl Batch {
         // Only what comes behind a failed sample is left out: one before it may have been claimed and not looked at yet,
         // and if it fails too, its error is the one to report.
         if !self.tolerant && self.failed.load(Ordering::Relaxed) < position {
-            return;
+            return true;
         }
         let clock = self.sample(position).clock();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&mut slot, scratch)));
+        if interrupt::stopped() {
+            return false;
+        }
         if let Some((start, most)) = clock {
             let time = start.elapsed();
             if time > most {
@@ -163,6 +176,7 @@ impl Batch {
         if let Err(error) = outcome.unwrap_or_else(|panic| Err(self.panicked(position, &*panic))) {
             self.fail(position, error);
         }
+        true
     }
 
     fn sample(&self, position: usize) -> Sample<'_> {

@@ -8,6 +8,7 @@ use super::{Fallback, Format, Limits, Slot, jpeg, jpeg_header, png, png_header, 
 use crate::{
     Error, Result,
     image::{Rect, Size, Window},
+    interrupt,
 };
 
 /// What is known of an image before its pixels are decoded.
@@ -147,8 +148,8 @@ impl Decoder {
     /// # Errors
     /// [`Error::Parameter`] where `region` is empty or not inside the image; [`Error::Format`] where the image is broken
     /// and there is no fallback; [`Error::Limit`] where it exceeds a limit that its header does not tell;
-    /// [`Error::Memory`] where there is not enough; whatever the fallback says where it was asked. `out` is then
-    /// unspecified.
+    /// [`Error::Memory`] where there is not enough; whatever the fallback says where it was asked;
+    /// [`Error::Interrupted`], see [`interrupt`]. `out` is then unspecified.
     pub fn decode(
         &self,
         bytes: &[u8],
@@ -183,6 +184,9 @@ impl Decoder {
                 region.width, region.height, region.left, region.top, size.width, size.height
             )));
         }
+        if interrupt::stopped() {
+            return Err(Error::Interrupted);
+        }
         let native = match (header.format, &header.jpeg) {
             (Format::Jpeg, Some(frame)) => {
                 jpeg::decode(bytes, frame, Scale::Full, region, rows, &mut scratch.jpeg, out)
@@ -195,6 +199,9 @@ impl Decoder {
             // Done, or refused: what is too much for us is not for the fallback either.
             other => return other,
         };
+        if interrupt::stopped() {
+            return Err(Error::Interrupted);
+        }
         let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
         self.limits.check_decoded(size, fallback_bytes(size))?;
         if sniff(bytes) == Format::Jpeg {

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Error, Result,
     image::{Rect, Size, Window, resize},
+    interrupt,
 };
 
 /// A decoder, and memory for a row index and for pixels before or after their conversion from CMYK, kept from image to
@@ -117,20 +118,21 @@ fn clean(
     }
 }
 
-/// Whether the file is to blame, a limit, or this machine.
+/// Whether the file is to blame, a limit, this machine, or nobody.
 fn refused(error: torchfeed_jpeg::Error) -> Error {
-    use torchfeed_jpeg::Error::{Limit, Memory};
+    use torchfeed_jpeg::Error::{Interrupted, Limit, Memory};
     match error {
         Limit { what: "scans", .. } => Error::Limit(format!("{error}; raise Limits.max_scans if such files are meant")),
         Limit { .. } => {
             Error::Limit(format!("{error} beside the pixels; raise Limits.max_decoded_bytes if such images are meant"))
         }
         Memory { bytes } => Error::Memory(bytes),
+        Interrupted => Error::Interrupted,
         _ => Error::Format(error.to_string()),
     }
 }
 
 fn options(frame: &Frame, scale: Scale, Rect { top, left, height, width }: Rect) -> Options {
     let region = Some(Region { top, left, height, width });
-    Options { region, scale, limits: frame.limits, ..Options::default() }
+    Options { region, scale, limits: frame.limits, interrupt: Some(interrupt::requested), ..Options::default() }
 }

@@ -1,6 +1,6 @@
 //! PNG through the `png` crate: every sample as it is in the file; `convert.rs` makes it RGB.
 
-use std::io::Cursor;
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader};
 
@@ -8,6 +8,7 @@ use super::convert::{Colors, Samples};
 use crate::{
     Error, Result,
     image::{Rect, Size, Window, resize},
+    interrupt,
 };
 
 /// Memory that is kept from image to image.
@@ -34,7 +35,7 @@ pub(super) fn decode(bytes: &[u8], size: Size, region: Rect, scratch: &mut Scrat
     options.set_skip_ancillary_crc_failures(false);
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(true);
-    let decoder = Decoder::new_with_options(Cursor::new(bytes), options);
+    let decoder = Decoder::new_with_options(Watched::new(bytes), options);
     let mut reader = decoder.read_info().map_err(broken)?;
     let info = reader.info();
     if (info.height as usize, info.width as usize) != (size.height, size.width) {
@@ -76,7 +77,7 @@ pub(super) fn decode(bytes: &[u8], size: Size, region: Rect, scratch: &mut Scrat
 }
 
 /// How the samples of this image become RGB.
-fn samples<'a, R: std::io::BufRead + std::io::Seek>(reader: &Reader<R>, colors: &'a mut Colors) -> Result<Samples<'a>> {
+fn samples<'a, R: BufRead + Seek>(reader: &Reader<R>, colors: &'a mut Colors) -> Result<Samples<'a>> {
     let info = reader.info();
     let bits = info.bit_depth as u8;
     Ok(match (info.color_type, info.bit_depth) {
@@ -99,6 +100,55 @@ fn samples<'a, R: std::io::BufRead + std::io::Seek>(reader: &Reader<R>, colors: 
     })
 }
 
+/// Bytes of a file between two looks whether to go on. They may be a thousand times as many bytes of pixels.
+const PIECE: usize = 1 << 14;
+
+/// A file in memory, handed out in pieces. The decoder asks for them whatever it is at, so here is where to stop it.
+struct Watched<'a> {
+    file: Cursor<&'a [u8]>,
+    /// Where the next look is due.
+    end: u64,
+}
+
+impl<'a> Watched<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { file: Cursor::new(bytes), end: PIECE as u64 }
+    }
+}
+
+impl BufRead for Watched<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let at = self.file.position();
+        if at >= self.end {
+            if interrupt::requested() {
+                return Err(io::Error::other("interrupted"));
+            }
+            self.end = at + PIECE as u64;
+        }
+        let rest = self.file.fill_buf()?;
+        Ok(&rest[..rest.len().min((self.end - at) as usize)])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.file.consume(amount);
+    }
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.file.read(out)
+    }
+}
+
+impl Seek for Watched<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
 fn broken(error: ::png::DecodingError) -> Error {
-    Error::Format(format!("broken PNG: {error}"))
+    match interrupt::stopped() {
+        true => Error::Interrupted,
+        false => Error::Format(format!("broken PNG: {error}")),
+    }
 }

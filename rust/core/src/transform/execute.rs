@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Error, Result,
     image::{Rect, Size, View, Window, resize as make_room},
+    interrupt::{self, Pace},
     kernel::Coefficients,
 };
 
@@ -94,7 +95,8 @@ impl<'p> Executor<'p> {
         size.height * size.width * form.channels * form.element
     }
 
-    /// Makes the sample of `image`, which holds at least [`Executor::region`], in `out`.
+    /// Makes the sample of `image`, which holds at least [`Executor::region`], in `out`; or some of it, where that is
+    /// [`interrupt::stopped`].
     ///
     /// # Errors
     /// [`Error::Memory`] where there is none for what a transform makes of the image.
@@ -116,12 +118,17 @@ impl<'p> Executor<'p> {
         };
         let [mut from, mut to] = std::mem::take(&mut scratch.resized);
         for (i, (stage, &(read, write))) in self.geometry.stages.iter().zip(&self.needs).enumerate() {
+            if interrupt::stopped() {
+                break;
+            }
             let input = if i == 0 { image } else { from.view() };
             scratch.resize(stage, self.plan.pass_order, input, read, write, &mut to)?;
             std::mem::swap(&mut from, &mut to);
         }
         let last = if self.geometry.stages.is_empty() { image } else { from.view() };
-        self.plan.tail.write(&self.geometry.last, last, &mut scratch.row, out);
+        if !interrupt::stopped() {
+            self.plan.tail.write(&self.geometry.last, last, &mut scratch.row, out);
+        }
         scratch.resized = [from, to];
         scratch.packed = packed;
         Ok(())
@@ -187,7 +194,11 @@ impl Scratch {
         } else if order.vertical_first(input, output) {
             let width = read.width * channels;
             make_room(&mut self.between, STRIP * width)?;
+            let mut pace = Pace::new();
             for (strip, out) in to.data.chunks_mut(STRIP * stride).enumerate() {
+                if pace.after(out.len()) {
+                    break;
+                }
                 let between = &mut self.between[..out.len() / stride * width];
                 self.vertical.apply_to_columns(rows, row_stride, strip * STRIP, between, width);
                 self.horizontal.apply_to_rows(between, width, channels, out);
@@ -195,7 +206,9 @@ impl Scratch {
         } else {
             make_room(&mut self.between, read.height * stride)?;
             self.horizontal.apply_to_rows(rows, row_stride, channels, &mut self.between);
-            self.vertical.apply_to_columns(&self.between, stride, 0, &mut to.data, stride);
+            if !interrupt::requested() {
+                self.vertical.apply_to_columns(&self.between, stride, 0, &mut to.data, stride);
+            }
         }
         self.gathered = gathered;
         Ok(())

@@ -8,6 +8,7 @@ use super::{axis::Run, geometry::Gather};
 use crate::{
     Error, Result,
     image::View,
+    interrupt::Pace,
     kernel::{
         self, Columns, Rows,
         lookup::{self, Table},
@@ -154,7 +155,11 @@ impl Moved<'_> {
         let (height, width) = (self.rows.total(), self.columns.total());
         let strip = self.strip();
         bytes.resize(C * strip * width, 0);
+        let mut pace = Pace::new();
         for top in (0..height).step_by(strip) {
+            if pace.after(strip * width * C * N) {
+                return;
+            }
             let planes = self.read::<C>(top, strip, bytes);
             for (c, (table, plane)) in tables.iter().zip(planes).enumerate() {
                 lookup::values(plane, *table, &mut out[(c * height + top) * width..][..plane.len()]);
@@ -169,7 +174,11 @@ impl Moved<'_> {
         bytes.resize(3 * strip * width * (1 + N), 0);
         let (bytes, values) = bytes.split_at_mut(3 * strip * width);
         let values = values.as_chunks_mut().0;
+        let mut pace = Pace::new();
         for (top, out) in (0..height).step_by(strip).zip(out.chunks_mut(3 * strip * width)) {
+            if pace.after(out.len() * N) {
+                return;
+            }
             lookup::interleaved_planes(self.read(top, strip, bytes), tables, values, out);
         }
     }

@@ -1,6 +1,7 @@
 //! Batches: the same for any number of threads, errors in order, panics reported, threads joined.
 
 mod claims;
+mod interrupt;
 mod memory;
 mod order;
 mod parts;

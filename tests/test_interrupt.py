@@ -1,0 +1,112 @@
+"""Ctrl-C, and the end of an iterator, while an image of a hundred megapixels is decoded."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pictures import chunk, header
+from replay import same
+from test_lifecycle import posix, scene
+from torchfeed import DataLoader, datasets
+from torchfeed import transforms as T
+
+
+def large_png(side: int, folder: Path) -> None:
+    """Writes an image of one colour, which takes about a second for a hundred megapixels."""
+    row = b"\0" + bytes(3 * side)
+    packer = zlib.compressobj(1)
+    data = b"".join([*(packer.compress(row) for _ in range(side)), packer.flush()])
+    body = header(side, side, 8, 2) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    (folder / "a").mkdir()
+    for number in range(3):
+        (folder / "a" / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+@pytest.fixture(scope="module")
+def huge(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three images of 144 megapixels, a size that is allowed."""
+    folder = tmp_path_factory.mktemp("huge")
+    large_png(12_000, folder)
+    return folder
+
+
+@posix
+def test_ctrl_c_in_the_middle_of_an_image(huge: Path) -> None:
+    """With threads and without: seconds until it is caught, and until the iterator is gone with its threads."""
+    ended = scene("interrupt_crop", huge, 0, 2)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    times = re.findall(r"seconds ([\d.]+) ([\d.]+)\n", ended.stdout)
+    assert len(times) == 4, ended.stdout
+    for caught, joined in times:
+        assert float(caught) < 0.5
+        assert float(joined) < 0.5
+
+
+@posix
+def test_an_iterator_is_dropped_in_the_middle_of_an_image(huge: Path) -> None:
+    ended = scene("drop", huge, 1, 2)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    times = re.findall(r"seconds ([\d.]+)\n", ended.stdout)
+    assert len(times) == 2, ended.stdout
+    for dropped in times:
+        assert float(dropped) < 0.5
+
+
+@posix
+def test_an_image_by_index_can_be_interrupted_too(huge: Path) -> None:
+    ended = scene("interrupt_index", huge, 0)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    times = re.findall(r"seconds ([\d.]+)\n", ended.stdout)
+    assert len(times) == 2, ended.stdout
+    for caught in times:
+        assert float(caught) < 0.5
+
+
+class Alarm:
+    """Rings every so many seconds, in the middle of whatever Python waits for."""
+
+    def __init__(self, seconds: float, ring: Any) -> None:
+        self.seconds, self.ring = seconds, ring
+
+    def __enter__(self) -> None:
+        self.before = signal.signal(signal.SIGALRM, lambda *_: self.ring())
+        signal.setitimer(signal.ITIMER_REAL, self.seconds, self.seconds)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self.before)
+
+
+@pytest.fixture(scope="module")
+def medium(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Images of 36 megapixels."""
+    folder = tmp_path_factory.mktemp("medium")
+    large_png(6_000, folder)
+    return datasets.ImageFolder(folder, T.Compose([T.CenterCrop(8), T.ToTensor()]))
+
+
+@posix
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_signal_that_raises_nothing_changes_nothing(workers: int, medium: Any) -> None:
+    rings: list[None] = []
+    with Alarm(0.03, lambda: rings.append(None)):
+        batches = list(DataLoader(medium, 1, num_workers=workers))
+    assert rings
+    for index, (images, _) in enumerate(batches):
+        same(images[0], medium[index][0])
+
+
+@posix
+def test_a_signal_handler_may_close_what_it_interrupts(medium: Any) -> None:
+    iterator: Any = iter(DataLoader(medium, 1))
+    # In the middle of an image it ends with that batch, and between two steps of Python with an error.
+    with Alarm(0.03, iterator.close), contextlib.suppress(ValueError):
+        list(iterator)
+    assert list(iterator) == []
