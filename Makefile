@@ -7,7 +7,7 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust soak shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny \
+.PHONY: help demo test test-frameworks test-rust soak bad-photos shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny \
 	bench bench-peers bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test [ARGS=...]   the Python tests; make test-rust: the core's own"
 	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
 	@echo "make soak              200 epochs of every kind, and nothing left behind (ARGS=--epochs=N)"
+	@echo "make bad-photos        two ranks over DATA=DIR with one photo in twenty damaged: exact lengths, equal batches"
 	@echo "make shuttle           the engine and the buffer pool, in many orders of what their threads do"
 	@echo "make test-asan, make test-rust-asan, make test-tsan, make test-memcheck, make miri"
 	@echo "                       the tests under sanitizers, valgrind, Miri (Linux; test-tsan and miri need nightly)"
@@ -43,6 +44,10 @@ test-rust: $(INSTALLED)
 
 soak: build
 	$(BIN)/python tools/soak.py $(ARGS)
+
+bad-photos: build
+	@test -n "$(DATA)" || { echo "which photos? make bad-photos DATA=DIR" >&2; exit 2; }
+	$(BIN)/python tools/bad_photos.py "$(DATA)" $(ARGS)
 
 # Many orders of what the threads do. A build of its own: the locks of this one work in these tests only.
 shuttle:

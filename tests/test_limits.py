@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 import time
@@ -273,3 +274,49 @@ def test_a_warning_that_is_an_error_ends_the_epoch(workers: int, tmp_path: Path)
         with pytest.raises(SlowSampleWarning, match="4 samples"):
             next(batches)
         assert list(batches) == []
+
+
+class Unchanged:
+    """A step of the user's own."""
+
+    def __call__(self, image: Any) -> Any:
+        return image
+
+
+def refuse_slow_samples(_: int = 0) -> None:
+    warnings.simplefilter("error", SlowSampleWarning)
+
+
+@WORKERS
+def test_slow_samples_that_python_finishes_are_reported_where_they_are_made(workers: int, tmp_path: Path) -> None:
+    made = dataset(tmp_path, FILES["BMP"])
+    made.transform = T.Compose([TRANSFORM, Unchanged()])
+    options: Any = {"num_workers": workers, "limits": Limits(soft_seconds=0)}
+    path = re.escape(os.fspath(tmp_path / "a" / "0.jpg"))
+    if workers:
+        with pytest.raises(SlowSampleWarning, match=rf"1 sample took longer than 0 seconds.*\[sample 0, {path}\]"):
+            list(DataLoader(made, 1, worker_init_fn=refuse_slow_samples, **options))
+        return
+    loader = DataLoader(made, 2, **options)
+    for _ in range(2):
+        with pytest.warns(SlowSampleWarning, match="took longer than 0 seconds") as caught:
+            assert len(list(loader)) == 2
+        assert len(caught) == 1
+
+
+def test_slow_samples_by_index_are_reported_once(tmp_path: Path) -> None:
+    made = dataset(tmp_path, FILES["BMP"])
+    set_limits(Limits(soft_seconds=0))
+    with pytest.warns(SlowSampleWarning, match=r"\[sample 1, .*1\.jpg\]") as caught:
+        assert [made[index][0].shape[0] for index in (1, 2, 3)] == [3] * 3
+    assert len(caught) == 1
+
+
+def test_an_image_by_index_is_under_the_limits_of_now(tmp_path: Path) -> None:
+    made = dataset(tmp_path, FILES["PNG"])
+    assert made.image(2).size == (WIDTH, HEIGHT)
+    set_limits(Limits(max_pixels=PIXELS - 1))
+    with pytest.raises(DecodeError, match="max_pixels"):
+        made.image(2)
+    set_limits(Limits())
+    assert made.image(2).size == (WIDTH, HEIGHT)

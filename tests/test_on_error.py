@@ -17,7 +17,7 @@ from torch.utils.data import ConcatDataset, Dataset, DistributedSampler, Iterabl
 
 from pictures import chunk, encode, header, picture, rgb
 from replay import F, functional, same, theirs, values
-from torchfeed import DataLoader, DecodeError, datasets, report
+from torchfeed import DataLoader, DecodeError, datasets, report, to_device
 from torchfeed import transforms as T
 from torchfeed.on_error import TRIES, WINDOW, Windows
 
@@ -528,3 +528,15 @@ def test_errors_are_of_the_samples_kind(tmp_path: Path) -> None:
 
     run(loader_of(make("native", tmp_path), on_error=note))
     assert kinds == [FileNotFoundError, *[DecodeError] * 7]
+
+
+@pytest.mark.parametrize("normalize", [None, True])
+@pytest.mark.parametrize("on_error", ["replace", "skip"])
+def test_bad_samples_on_their_way_to_a_device(on_error: Any, normalize: bool | None, tmp_path: Path) -> None:
+    """What is mended travels as the rest does, as uint8 too."""
+    dataset = make("native", tmp_path)
+    options = {"sampler": random.Random(0).sample(range(N), N), "num_workers": 2, "on_error": on_error}
+    expected = run(loader_of(dataset, **options))
+    wrapped = to_device(loader_of(dataset, **options), "cpu", device_normalize=normalize)
+    equal(run(wrapped), expected)
+    assert {index for index, _ in choices(wrapped)} == BAD.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "get_max_pixels",
     "set_limits",
     "set_max_pixels",
+    "slow_samples",
 ]
 
 MAX_IMAGE_PIXELS = 178_956_970
@@ -38,9 +40,10 @@ class Limits:
         max_file_bytes: bytes of a file. The default is 2 GiB.
         max_scans: scans of a JPEG. Encoders write about ten; a file of some kilobytes may have thousands, each of which
             takes as much time as a whole image. The default is 500.
-        soft_seconds: seconds that a sample may take to be read, decoded and transformed in native threads. One that
-            takes longer is made all the same; at the end of the epoch a `SlowSampleWarning` tells how many there were,
-            and which was the slowest. ``None`` looks at no clock.
+        soft_seconds: seconds that a sample may take to be read, decoded and transformed natively. One that takes longer
+            is made all the same; at the end of the epoch a `SlowSampleWarning` tells how many there were, and which
+            was the slowest. A worker process that finishes samples in Python warns of the first of an epoch, at
+            once. ``None`` looks at no clock.
 
     Raises:
         ValueError: a limit is less than 1, or does not fit 64 bits; seconds that are negative or not finite.
@@ -80,6 +83,20 @@ class SlowSampleWarning(UserWarning):
 
     count: int = 0
     slowest: tuple[tuple[int, str | None, float], ...] = ()
+
+
+def slow_samples(
+    count: int, slowest: Sequence[tuple[int, str | None, float]], soft_seconds: float | None
+) -> SlowSampleWarning:
+    """The warning that `count` samples took longer than `soft_seconds`, these among them."""
+    index, path, seconds = slowest[0]
+    place = f"sample {index}" if path is None else f"sample {index}, {path}"
+    warning = SlowSampleWarning(
+        f"{count} {'sample' if count == 1 else 'samples'} took longer than {soft_seconds} seconds "
+        f"(Limits.soft_seconds) to read, decode and transform; the slowest took {seconds:.3g} seconds [{place}]"
+    )
+    warning.count, warning.slowest = count, tuple(slowest)
+    return warning
 
 
 _limits = Limits()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from . import _native
 from .compile import Compiled, Drawn, compile_leaves, to_tensors
 from .decode import image_info
 from .given import Given, give
-from .limits import Limits, get_limits
+from .limits import Limits, get_limits, slow_samples
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree
 
@@ -70,6 +71,7 @@ class SampleMaker:
         self._epoch: tuple[int, _native.Epoch] | None = None
         self._compiled: Compiled | None = None
         self._compiled_for: Limits | None = None
+        self._told: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_process": 0, "_epoch": None, "_compiled": None}
@@ -96,7 +98,7 @@ class SampleMaker:
         places = [self.tree.locate(key.sample) for key in keys]
         leaves = [self.tree.leaf(place) for place in places]
         given, targets = give(leaves)
-        images = self._native_part(keys, places, given)
+        images = self._native_part(keys, places, given, seeded=seeded)
         samples = []
         for position, (leaf, index) in enumerate(leaves):
             image: Any = images[position]
@@ -111,7 +113,9 @@ class SampleMaker:
             samples.append(leaf.finish(image, targets[position]))
         return samples
 
-    def _native_part(self, keys: Sequence[Key], places: Sequence[int], given: list[Given] | None) -> list[Tensor]:
+    def _native_part(
+        self, keys: Sequence[Key], places: Sequence[int], given: list[Given] | None, *, seeded: bool
+    ) -> list[Tensor]:
         """Runs the native pipeline, for all samples at once if they have one size."""
         pipeline = self.compiled.pipeline
         epoch, self._epoch = self._epoch, None  # not kept if anything fails
@@ -128,8 +132,18 @@ class SampleMaker:
                 given=_native.Source.given([given[number] for number in group]) if given else None,
             )
             images += to_tensors(epoch[1].next())[0].unbind()
+            self._report_slow_samples(epoch[1], seed if seeded else -1)
         self._epoch = epoch
         return images
+
+    def _report_slow_samples(self, epoch: _native.Epoch, told: int) -> None:
+        """Warns of the first of an epoch: this process does not know where the epoch ends. `told` stands for it."""
+        if self._told != told:
+            count, slowest = epoch.slow()
+            if count:
+                self._told = told
+                assert self._compiled_for is not None, "the pipeline that made them"
+                warnings.warn(slow_samples(count, slowest, self._compiled_for.soft_seconds), stacklevel=4)
 
 
 def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:

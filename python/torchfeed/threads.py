@@ -19,7 +19,7 @@ from .batch import default_collate, one_hot
 from .compile import to_tensors
 from .epoch import NOTHING, Epoch
 from .given import give
-from .limits import SlowSampleWarning, get_limits
+from .limits import get_limits, slow_samples
 from .mend import check_target, give_each, mend
 from .on_error import Draw, Windows, settle
 from .recognize.value import Table
@@ -231,14 +231,7 @@ class NativeEpoch(Epoch):
         count, slowest = self._native.slow()
         if count == 0:
             return
-        index, path, seconds = slowest[0]
-        place = f"sample {index}" if path is None else f"sample {index}, {path}"
-        warning = SlowSampleWarning(
-            f"{count} {'sample' if count == 1 else 'samples'} took longer than {self._soft_seconds} seconds "
-            f"(Limits.soft_seconds) to read, decode and transform; the slowest took {seconds:.3g} seconds [{place}]"
-        )
-        warning.count, warning.slowest = count, tuple(slowest)
-        warnings.warn(warning, stacklevel=4)
+        warnings.warn(slow_samples(count, slowest, self._soft_seconds), stacklevel=4)
 
     def close(self) -> None:
         """Stops the epoch's threads, and reports samples that took long."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,21 @@ def test_our_class_inside(numbered: Path, workers: int) -> None:
     assert torchfeed.explain(prepared.base_dataloader).startswith("native")
     with mock.patch.object(accelerate.data_loader, "DataLoader", TorchDataLoader):
         equal(ours, epochs(TorchDataLoader, 0)[1])
+
+
+@pytest.mark.usefixtures("ours_inside")
+def test_bad_samples_with_our_class_inside(numbered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accelerate hands on the arguments that torch's loader has; ours are bound to the class."""
+    root = tmp_path / "numbered"
+    shutil.copytree(numbered, root)
+    next((root / "001").iterdir()).write_bytes(b"no picture")
+    ours = functools.partial(torchfeed.DataLoader, on_error="replace")
+    monkeypatch.setattr(accelerate.data_loader, "DataLoader", ours)
+    prepared = prepare(made(torchfeed.DataLoader, folder(root), on_error="replace"))
+    with pytest.warns(UserWarning, match="sample 1 is bad and was replaced"):
+        batches = list(prepared)
+    with pytest.warns(UserWarning, match="sample 1 is bad and was replaced"):
+        equal(batches, list(made(torchfeed.DataLoader, folder(root), on_error="replace")))
 
 
 @pytest.mark.usefixtures("ours_inside")

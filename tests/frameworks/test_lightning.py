@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,6 +149,32 @@ def test_a_loader_that_lightning_makes_again(numbered: Path) -> None:
     assert type(loader) is torchfeed.DataLoader
     assert torchfeed.explain(loader).startswith("native")
     same(ours, fit(TorchDataLoader)[0])
+
+
+def test_bad_samples_are_replaced(numbered: Path, tmp_path: Path) -> None:
+    """Also in a loader that Lightning makes after the user's."""
+    root = tmp_path / "numbered"
+    shutil.copytree(numbered, root)
+    next((root / "001").iterdir()).write_bytes(b"no picture")
+
+    def fit(workers: int, **options: Any) -> tuple[Watched, Any]:
+        torch.manual_seed(7)
+        model, runner = Watched(), trainer(**options)
+        loader: Any = torchfeed.DataLoader(
+            folder(root, RANDOM), 4, num_workers=workers, generator=generator(), on_error="replace"
+        )
+        with warnings.catch_warnings(record=True) as caught:  # Lightning and torch have something to say too
+            warnings.simplefilter("always")
+            runner.fit(model, loader, torchfeed.DataLoader(folder(numbered), 4))
+        said = [str(warning.message) for warning in caught]
+        assert sum("sample 1 is bad and was replaced" in text for text in said) == 2, said
+        return model, runner.train_dataloader
+
+    for options in ({}, {"overfit_batches": 3}):
+        (model, loader), (other, _) = fit(2, **options), fit(0, **options)
+        assert [(sample.index, sample.count) for sample in loader.errors] == [(1, 2)]
+        equal(model.trained, other.trained)
+        assert all(len(images) == 4 for images, _ in model.trained[:3])
 
 
 def test_two_ranks(numbered: Path, tmp_path: Path) -> None:

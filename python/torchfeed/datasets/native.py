@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from torchfeed import _native
 from torchfeed.compile import Drawn, compile_leaves, compile_plan, fresh_seed, to_image
+from torchfeed.limits import Limits, get_limits
 from torchfeed.recognize import Unrecognized, recognize_geometry
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.tree import read_tree
@@ -52,7 +53,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         self.transform = transform
         self.target_transform = target_transform
         self._made_with: tuple[Any, SampleMaker] | None = None
-        self._plain: _native.Pipeline | None = None
+        self._plain: tuple[Limits, _native.Pipeline] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -128,9 +129,11 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         Returns:
             A PIL image, RGB (or L where the source is gray).
         """
-        if self._plain is None:
-            self._plain = compile_plan(self.source, self.targets, recognize_geometry([], self.source.channels))
-        return to_image(*self._plain.image(self._index(index)))
+        limits = get_limits()
+        if self._plain is None or self._plain[0] != limits:
+            plan = recognize_geometry([], self.source.channels)
+            self._plain = limits, compile_plan(self.source, self.targets, plan)
+        return to_image(*self._plain[1].image(self._index(index)))
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:
         """Says what an epoch of `seed` does to sample `index`.
