@@ -13,7 +13,7 @@ use torchfeed_core::{
     source::{self, Arrays, Blobs, Files, Given, IndexFile, bytes_to_path},
 };
 
-use crate::{error::Failure, memory::Borrowed};
+use crate::{error::Failure, memory::Borrowed, signals};
 
 /// A constructor, and its one argument: paths.
 type Reduced<'py> = (Bound<'py, PyAny>, (Vec<Bound<'py, PyBytes>>,));
@@ -142,7 +142,8 @@ pub(crate) fn scan(
             Some(IndexFile { path, settled: settled.map_err(|error| PyValueError::new_err(error.to_string()))? })
         }
     };
-    let folder = py.detach(|| source::scan(&root, &classes, &extensions, index)).map_err(Failure::from)?;
+    let scan = || source::scan(&root, &classes, &extensions, index);
+    let folder = signals::interruptible(py, scan)?.map_err(Failure::from)?;
     let unsaved = folder.unsaved.map(|error| error.to_string());
     Ok((Source(Arc::new(source::Source::Files(folder.files))), folder.targets, unsaved))
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -15,6 +15,7 @@ use super::{
     index::{self, Index, Record, Stamp},
     listing::{Kind, Listing},
 };
+use crate::interrupt;
 
 /// The images of a folder of class folders.
 #[derive(Debug, Default)]
@@ -46,7 +47,7 @@ pub struct IndexFile<'a> {
 ///
 /// # Errors
 /// Where a class folder exists but cannot be listed. (A folder further down that cannot be listed is passed over, as
-/// `os.walk` does.)
+/// `os.walk` does.) [`io::ErrorKind::Interrupted`] where it was given up, see [`interrupt`]; the index is then as it was.
 pub fn scan(
     root: &Path,
     classes: &[(PathBuf, i64)],
@@ -54,7 +55,7 @@ pub fn scan(
     index: Option<IndexFile<'_>>,
 ) -> io::Result<Folder> {
     let known = index.map(|file| (Index::load(file.path), file.settled));
-    let next = AtomicUsize::new(0);
+    let (next, stop) = (AtomicUsize::new(0), Stop::default());
     let found: Vec<Mutex<io::Result<Class<'_>>>> = classes.iter().map(|_| Mutex::new(Ok(Class::default()))).collect();
     let list = || {
         while let Some((slot, (class, _))) = {
@@ -62,14 +63,21 @@ pub fn scan(
             found.get(number).zip(classes.get(number))
         } {
             let known = known.as_ref().map(|(index, settled)| (index, *settled));
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = files_below(root, class, extensions, known);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = files_below(root, class, extensions, known, &stop);
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(classes.len());
     std::thread::scope(|scope| {
-        (1..threads).for_each(|_| drop(scope.spawn(list)));
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(list)).collect();
         list();
+        // They know of no signals: this thread looks for them all.
+        while !others.iter().all(|other| other.is_finished()) && !stop.asked() {
+            std::thread::park_timeout(BETWEEN_LOOKS);
+        }
     });
+    if stop.asked() {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
     let (mut folder, mut records) = (Folder::default(), Vec::new());
     for (class, (_, target)) in found.into_iter().zip(classes) {
         let class = class.into_inner().unwrap_or_else(PoisonError::into_inner)?;
@@ -88,6 +96,23 @@ pub fn scan(
 /// More would only wait for the same disk.
 const MAX_THREADS: usize = 8;
 
+/// How long the caller's thread sleeps while the others list.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
+
+/// Whether a scan is to be given up. One of its threads is watched, and tells the others.
+#[derive(Debug, Default)]
+pub(super) struct Stop(AtomicBool);
+
+impl Stop {
+    /// Looks now.
+    pub(super) fn asked(&self) -> bool {
+        if interrupt::requested() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The files of a class, and its folders for the index.
 #[derive(Debug, Default)]
 struct Class<'a> {
@@ -101,12 +126,13 @@ fn files_below<'a>(
     class: &Path,
     extensions: &[String],
     known: Option<(&'a Index, Duration)>,
+    stop: &Stop,
 ) -> io::Result<Class<'a>> {
     let top = root.join(class);
     if !top.is_dir() {
         return Ok(Class::default());
     }
-    let mut walk = Walk { extensions, known, groups: Vec::new(), records: Vec::new(), above: Vec::new() };
+    let mut walk = Walk { extensions, known, stop, groups: Vec::new(), records: Vec::new(), above: Vec::new() };
     walk.folder(&top, path_to_bytes(class.as_os_str()).into_owned(), fs::canonicalize(&top)?)?;
     walk.groups.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let mut files = Files::default();
@@ -119,6 +145,7 @@ struct Walk<'a, 'b> {
     extensions: &'b [String],
     /// What is known of folders, and how long they must not have changed for that.
     known: Option<(&'a Index, Duration)>,
+    stop: &'b Stop,
     /// The path of each folder, as bytes, and its files.
     groups: Vec<(Vec<u8>, Files)>,
     records: Vec<Record<'a>>,
@@ -162,13 +189,13 @@ impl<'a> Walk<'a, '_> {
 
     /// What a folder holds, and for the index, if it is to be there, its state and whether that is new to it.
     fn listing(&self, folder: &Path, key: &[u8]) -> io::Result<Listed<'a>> {
-        let Some((index, settled)) = self.known else { return Ok((Listing::read(folder)?.0, None)) };
+        let Some((index, settled)) = self.known else { return Ok((Listing::read(folder, self.stop)?.0, None)) };
         // Before it is listed: what changes meanwhile shows next time.
         let (stamp, now) = (Stamp::of(&fs::metadata(folder)?), SystemTime::now());
         if let Some(listing) = index.get(key, stamp) {
             return Ok((listing, Some((stamp, false))));
         }
-        let (listing, is_whole) = Listing::read(folder)?;
+        let (listing, is_whole) = Listing::read(folder, self.stop)?;
         Ok((listing, (is_whole && stamp.is_settled(now, settled)).then_some((stamp, true))))
     }
 }
@@ -204,5 +231,25 @@ mod tests {
         fs::remove_dir_all(&root).unwrap();
         assert_eq!(names, ["a/1.png", "b/10.jpg", "b/2.JPG", "b/x/1.jpg", "b/x-y/1.jpg"]);
         assert_eq!(folder.targets, [0, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_scan_that_is_given_up_writes_no_index() {
+        let root = std::env::temp_dir().join(format!("torchfeed-stop-{}", std::process::id()));
+        for class in 0..20 {
+            let path = root.join(format!("{class}/1.jpg"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"").unwrap();
+        }
+        let classes: Vec<_> = (0..20).map(|class| (class.to_string().into(), class)).collect();
+        let path = root.join("index");
+        let index = Some(IndexFile { path: &path, settled: Duration::ZERO });
+        let scan = || scan(&root, &classes, &[".jpg".into()], index);
+        let stopped = interrupt::watching(|| true, scan).map(|folder| folder.targets.len());
+        assert_eq!(stopped.unwrap_err().kind(), io::ErrorKind::Interrupted);
+        assert!(!path.exists());
+        assert_eq!(interrupt::watching(|| false, scan).unwrap().targets.len(), 20);
+        assert!(path.exists());
+        fs::remove_dir_all(&root).unwrap();
     }
 }

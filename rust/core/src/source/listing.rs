@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fs, io, path::Path};
 
-use super::files::path_to_bytes;
+use super::{files::path_to_bytes, folder::Stop};
+
+/// Entries between two looks whether to go on.
+const ENTRIES: usize = 1024;
 
 /// What an entry of a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,10 +24,13 @@ impl<'a> Listing<'a> {
     /// Lists a folder. Also says whether these are all entries: what cannot be read is passed over.
     ///
     /// # Errors
-    /// Where it cannot be listed at all.
-    pub(super) fn read(folder: &Path) -> io::Result<(Self, bool)> {
+    /// Where it cannot be listed at all, or the scan is given up.
+    pub(super) fn read(folder: &Path, stop: &Stop) -> io::Result<(Self, bool)> {
         let (mut entries, mut is_whole) = (Vec::new(), true);
-        for entry in fs::read_dir(folder)? {
+        for (number, entry) in fs::read_dir(folder)?.enumerate() {
+            if number % ENTRIES == 0 && stop.asked() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             let Ok(entry) = entry else {
                 is_whole = false;
                 continue;
