@@ -85,3 +85,14 @@ def test_arguments(arguments: list[Any], capsys: pytest.CaptureFixture[str]) -> 
         main(["check", *arguments])
     assert caught.value.code == 2
     assert "error" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_it_without_a_traceback(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("torchfeed.check.check", press)
+    assert main(["check", str(folder)]) == 130
+    assert capsys.readouterr().err == "\ninterrupted\n"

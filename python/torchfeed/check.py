@@ -24,6 +24,9 @@ __all__ = ["BadImage", "check", "find", "main"]
 _BAR = 30
 """Characters of the progress bar."""
 
+_CHUNK = 8
+"""Images that a thread takes at once: a million tasks of one each would take as long as some of them, and memory."""
+
 _INTERVAL = 0.1
 """Seconds between two looks of it."""
 
@@ -78,7 +81,7 @@ def check(paths: Sequence[str], workers: int, progress: Callable[[int, int], Non
 
     bad: list[BadImage] = []
     with ThreadPool(workers) as pool:
-        for number, why in enumerate(pool.imap(reason, range(len(paths)))):
+        for number, why in enumerate(pool.imap(reason, range(len(paths)), _CHUNK)):
             if why is not None:
                 bad.append(BadImage(paths[number], _format(paths[number]), why))
             if progress is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the command and its arguments; those of the process when omitted.
 
     Returns:
-        The exit status.
+        The exit status; 130 after Ctrl-C, as shells have it.
 
     Raises:
         SystemExit: 2, after a message, where the arguments are wrong.
@@ -36,5 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=f"one of: {', '.join(COMMANDS)}")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the command")
     args = parser.parse_args(argv)
-    status: int = import_module(COMMANDS[args.command][0]).main(args.arguments)
+    try:
+        status: int = import_module(COMMANDS[args.command][0]).main(args.arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return 130
     return status
