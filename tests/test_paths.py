@@ -16,6 +16,7 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -317,7 +318,9 @@ def test_a_copy_of_a_loader_in_use(duplicate: Callable[[Any], Any], path: Way, w
 @pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc/self")
 @WORKERS
 @EVERY_PATH
-def test_iterators_in_cycles_are_collected(path: Way, workers: int, photos: Path) -> None:
+def test_iterators_in_cycles_are_collected(
+    path: Way, workers: int, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loader(path, photos, workers)
     list(loader(path, photos, workers))
     gc.collect()
@@ -327,9 +330,18 @@ def test_iterators_in_cycles_are_collected(path: Way, workers: int, photos: Path
     next(iterator)
     one.own_iterator, one.dataset.own_loader = iterator, one
     gone = [weakref.ref(one), weakref.ref(iterator)]
+    in_vain, join = [], BaseProcess.join
+
+    def watched(process: BaseProcess, timeout: float | None = None) -> None:
+        join(process, timeout)
+        if process.is_alive():
+            in_vain.append(process)
+
+    monkeypatch.setattr(BaseProcess, "join", watched)
     del one, iterator
     gc.collect()
     assert [reference() for reference in gone] == [None, None]
+    assert not in_vain, "torch waits five seconds for each"
     comes_back_to(before)
 
 

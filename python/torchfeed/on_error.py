@@ -105,7 +105,11 @@ class Windows:
         try:
             drawn = ask()
             indices = list(drawn) if self._batched else [drawn]
-        except Exception as error:  # noqa: BLE001  (raised when its turn comes, as is the end)
+        except StopIteration:  # raised when its turn comes; a new one, since this one's traceback leads back to `ask`
+            self._ahead.append(StopIteration())
+            self._looks = False
+            return
+        except Exception as error:  # noqa: BLE001  (likewise)
             self._ahead.append(error)
             self._looks = False
             return

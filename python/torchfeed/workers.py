@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing.queues
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -247,3 +248,21 @@ class SingleProcessIterator(_Counted, torch_dataloader._SingleProcessDataLoaderI
 
 class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoaderIter):  # noqa: SLF001
     """torch's iterator for worker processes."""
+
+    def _shutdown_workers(self) -> None:
+        """Ends the workers, without waiting for those that cannot be told to.
+
+        Where the iterator is part of a reference cycle, Python closes its queues before this is called, and torch waits
+        five seconds for each worker before it terminates it.
+        """
+        for queue, worker in zip(getattr(self, "_index_queues", ()), getattr(self, "_workers", ()), strict=False):
+            if _is_closed(queue) and worker.is_alive():
+                worker.terminate()
+        super()._shutdown_workers()
+
+
+def _is_closed(queue: Any) -> bool:
+    """Whether the thread that sends what is put into a `multiprocessing.Queue` ends, or has ended."""
+    thread, buffer = getattr(queue, "_thread", None), getattr(queue, "_buffer", ())
+    end = getattr(multiprocessing.queues, "_sentinel", None)
+    return thread is not None and (not thread.is_alive() or any(entry is end for entry in list(buffer)))
