@@ -7,7 +7,8 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust soak bad-photos shuttle test-asan test-rust-asan test-tsan test-memcheck miri fuzz deny \
+.PHONY: help demo test test-frameworks test-rust soak bad-photos shuttle test-asan test-rust-asan test-tsan test-msan \
+	test-memcheck miri fuzz deny need-std-sources \
 	bench bench-peers bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
@@ -17,8 +18,8 @@ help:
 	@echo "make soak              200 epochs of every kind, and nothing left behind (ARGS=--epochs=N)"
 	@echo "make bad-photos        two ranks over DATA=DIR with one photo in twenty damaged: exact lengths, equal batches"
 	@echo "make shuttle           the engine and the buffer pool, in many orders of what their threads do"
-	@echo "make test-asan, make test-rust-asan, make test-tsan, make test-memcheck, make miri"
-	@echo "                       the tests under sanitizers, valgrind, Miri (Linux; test-tsan and miri need nightly)"
+	@echo "make test-asan, make test-rust-asan, make test-tsan, make test-msan, make test-memcheck, make miri"
+	@echo "                       the tests under sanitizers, valgrind, Miri (Linux; test-tsan, test-msan and miri need nightly)"
 	@echo "make fuzz TARGET=plan|png|header|decode|differential [SECONDS=600]"
 	@echo "make deny              the crates' advisories and licences (needs cargo-deny; CHECKS=licenses goes offline)"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
@@ -54,15 +55,21 @@ shuttle:
 	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release --package torchfeed-core --lib orders
 	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release --package torchfeed-core --test shuttle
 
+# For what a machine may not have: a command that says so and fails.
+needs = { echo "this needs $(1)" >&2; exit 1; }
+
 # Sanitizers belong to nightly; RUSTC_BOOTSTRAP lets a stable compiler take them too. The standard library is not
 # instrumented, but the address sanitizer still sees its allocations and copies.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 LIBRARIES = $(shell rustc --print target-libdir)
 CHECKED = -Cdebug-assertions -Coverflow-checks -Ccodegen-units=4
+# Optimizing across crates takes minutes and would find no more.
+WITHOUT_LTO = CARGO_PROFILE_RELEASE_LTO=off
 RUST_TESTS = --release --target $(HOST) --package torchfeed-core --package torchfeed-jpeg --lib --tests
 
 test-rust-asan:
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan cargo test $(RUST_TESTS)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan $(WITHOUT_LTO) \
+		cargo test $(RUST_TESTS)
 
 # rustc has its sanitizer as an archive for programs. Python is none of rustc's, so it is preloaded with a library of it; all
 # but the part that starts before a program's own code, which a library cannot have. It looks for C++'s exceptions, which torch
@@ -82,27 +89,42 @@ MEASURED = tests/test_lifecycle.py::test_ctrl_c_returns_within_half_a_second \
 	tests/test_datasets.py::test_memory_of_a_listed_file
 
 test-asan: $(INSTALLED) $(ASAN)
-	$(IN_VENV) RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan \
+	$(IN_VENV) RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan $(WITHOUT_LTO) \
 		cargo build --release --target $(HOST) --package torchfeed-py
 	rm -rf target/asan/python && cp -r python target/asan/python && rm -f target/asan/python/torchfeed/_native*.so
 	cp $(ASAN_NATIVE) target/asan/python/torchfeed/_native.abi3.so
 	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 LD_PRELOAD="$(CURDIR)/$(ASAN)" PYTHONPATH=target/asan/python \
 		PYTHONMALLOC=malloc $(BIN)/python -m pytest -p no:cacheprovider $(MEASURED:%=--deselect %) $(ARGS)
 
-# Data races. The locks of a standard library that is not instrumented make every correct program look racy, so it is built
-# too: `rustup toolchain install nightly --component rust-src`.
-test-tsan:
-	RUSTFLAGS="-Zsanitizer=thread $(CHECKED)" CARGO_TARGET_DIR=target/tsan cargo +nightly test -Zbuild-std \
-		--release --target $(HOST) --package torchfeed-core --lib --test batch
+# The locks of a standard library that is not instrumented make every correct program look racy, and what it writes looks
+# unwritten: for these two it is built as well, from its sources. Left out is what measures memory, of which they take more.
+STD_SOURCES = $(shell rustc +nightly --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/Cargo.lock
+WITH_STD = $(WITHOUT_LTO) cargo +nightly test -Zbuild-std
+TAKES_MEMORY = --skip a_fresh_block_takes_no_memory_before_it_is_filled
+
+need-std-sources:
+	@test -e "$(STD_SOURCES)" || $(call needs,a nightly toolchain with std's sources: rustup toolchain install nightly --component rust-src)
+
+# Data races. Numbers that proptest varies change what is computed, not who waits for whom: few are enough.
+test-tsan: need-std-sources
+	PROPTEST_CASES=16 RUSTFLAGS="-Zsanitizer=thread $(CHECKED)" CARGO_TARGET_DIR=target/tsan TSAN_OPTIONS="allocator_may_return_null=1" \
+		$(WITH_STD) --release --target $(HOST) --package torchfeed-core --lib --test batch -- $(TAKES_MEMORY)
+
+# Reads of what nobody wrote.
+test-msan: need-std-sources
+	PROPTEST_CASES=32 RUSTFLAGS="-Zsanitizer=memory -Zsanitizer-memory-track-origins $(CHECKED)" CARGO_TARGET_DIR=target/msan \
+		MSAN_OPTIONS="allocator_may_return_null=1" $(WITH_STD) $(RUST_TESTS) -- $(TAKES_MEMORY)
 
 # valgrind does not know AVX-512: it tells the program so, which then runs its AVX2 kernels.
 test-memcheck:
+	@command -v valgrind > /dev/null || $(call needs,valgrind: https://valgrind.org or the package of that name)
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --error-exitcode=9" \
 		PROPTEST_CASES=4 CARGO_TARGET_DIR=target/memcheck \
 		cargo test --release --target $(HOST) --package torchfeed-core --lib --test batch
 
-# Needs `rustup +nightly component add miri`. The kernels' portable builds: Miri knows few vector instructions.
-miri:
+# The kernels' portable builds: Miri knows few vector instructions.
+miri: need-std-sources
+	@cargo +nightly miri --version > /dev/null 2>&1 || $(call needs,Miri: rustup toolchain install nightly --component miri)
 	PROPTEST_CASES=4 MIRIFLAGS="-Zmiri-disable-isolation" \
 		cargo +nightly miri test --package torchfeed-core --lib -- batch:: image:: kernel:: rng:: transform:: decode::
 
@@ -114,17 +136,25 @@ COVERAGE = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm
 
 fuzz: $(INSTALLED)
 	@test -n "$(TARGET)" || { echo "name one: make fuzz TARGET=plan" >&2; exit 1; }
+	@test "$(TARGET)" != differential || { command -v cmake && command -v nasm; } > /dev/null || $(call needs,cmake and nasm for libjpeg-turbo)
 	$(BIN)/python rust/core/fuzz/make_seeds.py
 	mkdir -p $(FUZZED)/corpus/$(TARGET) $(FUZZED)/artifacts/$(TARGET)
-	cd $(FUZZED) && RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(COVERAGE) $(CHECKED)" \
-		cargo build --release --target $(HOST) --bin $(TARGET) $(if $(filter differential,$(TARGET)),--features differential)
+	cd $(FUZZED) && RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(COVERAGE) $(CHECKED)" CARGO_TARGET_DIR=target \
+		cargo build --release --locked --target $(HOST) --bin $(TARGET) $(if $(filter differential,$(TARGET)),--features differential)
 	cd $(FUZZED) && target/$(HOST)/release/$(TARGET) corpus/$(TARGET) $(if $(findstring jpeg,$(FUZZED)),../tests/data) \
 		-artifact_prefix=artifacts/$(TARGET)/ -max_len=4096 -len_control=0 -max_total_time=$(SECONDS) $(ARGS)
 
 CHECKS = advisories bans licenses sources
+DENY = cargo deny --locked --config $(CURDIR)/deny.toml
 
+# What fuzzes is given to nobody, so its licences are nobody's condition.
 deny:
-	cargo deny check $(CHECKS)
+	@cargo deny --version > /dev/null 2>&1 || $(call needs,cargo-deny: cargo install cargo-deny --locked)
+	$(DENY) check $(CHECKS)
+ifneq ($(filter-out licenses,$(CHECKS)),)
+	$(DENY) --manifest-path rust/core/fuzz/Cargo.toml check $(filter-out licenses,$(CHECKS))
+	$(DENY) --manifest-path rust/jpeg/fuzz/Cargo.toml check $(filter-out licenses,$(CHECKS))
+endif
 
 bench: build
 	mkdir -p bench-results

@@ -84,7 +84,8 @@ impl Pool {
         let mut free = self.lock();
         let recycled = free.as_mut().and_then(|free| {
             // Newest first: it is the warmest. A block twice as long as asked for would waste memory.
-            let found = free.iter().rposition(|b| (len..=2 * len.max(ALIGNMENT)).contains(&b.capacity()))?;
+            let most = len.max(ALIGNMENT).saturating_mul(2);
+            let found = free.iter().rposition(|b| (len..=most).contains(&b.capacity()))?;
             let block = free.remove(found);
             self.kept.fetch_sub(block.capacity(), Ordering::Relaxed);
             Some(block)

@@ -95,8 +95,8 @@ impl Decoder {
     /// Decodes a JPEG at a fraction of its size, as libjpeg does when it is told to scale: `out.size` is then the size of
     /// the whole image, divided and rounded up. Returns whether that was done.
     ///
-    /// It is not done where the decoder is not [`fast`](Self::fast), for other formats, and for files that anything is
-    /// wrong with: [`Decoder::decode`] then says what. `out` is unspecified.
+    /// It is not done where the decoder is not [`fast`](Self::fast), for other formats, for a region that is not in the
+    /// image, and for files that anything is wrong with: [`Decoder::decode`] then says what. `out` is unspecified.
     #[must_use]
     pub fn decode_reduced(
         &self,
@@ -114,6 +114,10 @@ impl Decoder {
             _ => return false,
         };
         let Some(frame) = header.jpeg.as_ref().filter(|_| self.fast) else { return false };
+        let (height, width) = frame.header.size_at(scale);
+        if !Rect::all(Size::new(height, width)).contains(&reduced.region) {
+            return false;
+        }
         jpeg::decode(bytes, frame, scale, reduced.region, rows, &mut scratch.jpeg, out).is_ok()
     }
 
