@@ -79,6 +79,7 @@ def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., A
         code is not None
         and first.numel() * first.itemsize * len(batch) >= NATIVE_BYTES
         and all(_is_plain(tensor, first.dtype) for tensor in batch)
+        and not _may_be_channels_last(first)
         # In a worker process the batch must lie in shared memory.
         and get_worker_info() is None
     )
@@ -86,6 +87,14 @@ def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., A
         stacked: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
         return stacked
     return from_dlpack(_native.stack([(t.data_ptr(), t.stride()) for t in batch], first.shape, code))
+
+
+def _may_be_channels_last(tensor: Tensor) -> bool:
+    """Whether torch may take a tensor of 4 or 5 axes for images or volumes with the channels last, and stack it so."""
+    if tensor.ndim not in {4, 5} or tensor.is_contiguous():
+        return False
+    strides = [tensor.stride(axis) for axis in (1, *range(tensor.ndim - 1, 1, -1), 0)]
+    return strides == sorted(strides)
 
 
 def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
