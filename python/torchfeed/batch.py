@@ -124,7 +124,7 @@ def one_hot_levels(num_classes: int, smoothing: float, dtype: torch.dtype) -> tu
         raise ValueError(f"smoothing must be between 0 and 1, got {smoothing}")
     if smoothing and not dtype.is_floating_point:
         raise TypeError(f"smoothed rows need a floating point dtype, not {dtype}")
-    levels = torch.tensor([0, 1], dtype=dtype)
+    levels = torch.tensor([0, 1], dtype=dtype, device="cpu")
     if smoothing:
         levels = levels * (1 - smoothing) + smoothing / num_classes
     off, on = levels.view(torch.uint8).view(2, -1)
@@ -163,7 +163,7 @@ def one_hot(
         labels = np.asarray(labels)
         # torch has no arithmetic on the larger unsigned dtypes, no other byte order and no negative strides.
         labels = labels.astype(np.int64, order="C") if labels.dtype.kind in "iu" else labels
-    given = torch.as_tensor(labels)
+    given = labels if isinstance(labels, Tensor) else torch.as_tensor(labels, device="cpu")
     if given.numel() == 0 and not isinstance(labels, (Tensor, np.ndarray)):
         given = given.long()
     if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:

@@ -225,6 +225,8 @@ class DataLoader(TorchDataLoader[T_co]):
                 return NativeEpoch(self, resolved, pin=pin)
             if isinstance(resolved, Gathered):
                 return GatherEpoch(self, resolved.tree, pin=pin)
+            # Tensors that torch's own iterators make in this process may be on a device, and then cannot be pinned.
+            pin = self.pin_memory or (pin and self.num_workers > 0)
             self._view = View(self, resolved.tree if resolved else None, pin=pin)
             try:
                 batches = super().__iter__()

@@ -113,6 +113,7 @@ class Delivery:
             streams = open_streams(self.device)
             self._open = streams, None if self.ring is None else Ring(self.ring, streams)
         streams, ring = self._open
+        streams.check()
         host = getattr(loader, "host_batches", None)
         batches = iter(loader) if host is None else host(self)
         source = Source(loader, batches)
