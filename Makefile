@@ -26,6 +26,7 @@ help:
 	@echo "make bench-peers DATA=DIR  time whole epochs beside all loaders that are installed: torchfeed bench --task all"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
 	@echo "make bench-device [DATA=DIR]  check and time the way to a CUDA device, beside torch's loader"
+	@echo "make sanitize-device   the same batches under NVIDIA's compute-sanitizer"
 	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
 	@echo "make wheel             a wheel in dist/; make check-wheel: install and use it in clean environments"
 	@echo "make lint, make fmt    what CI checks, and what can be put right automatically"
@@ -172,6 +173,12 @@ bench-kernels: $(INSTALLED)
 
 bench-device: build
 	$(BIN)/python -m benches.device $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+# torch looks at what CUDA's calls return, and some of them may fail: what kernels do to memory is what is asked about here.
+.PHONY: sanitize-device
+sanitize-device: build
+	PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --report-api-errors no --error-exitcode 1 \
+		$(BIN)/python -m benches.device --quick $(if $(DATA),--data "$(DATA)")
 
 bench-jpeg:
 	cargo run --release --package side-by-side -- "$(DATA)"

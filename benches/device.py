@@ -3,8 +3,9 @@
 For a small and a large load it prints whether batches are pinned, how fast they are copied beside a bare copy of pinned
 memory, whether their bits are those of the CPU, and the data stall: how much longer a step takes with the loader than
 with one batch that is used again and again; the same for torch's loader with ``pin_memory=True``. What must hold on a
-GPU is held against the figures at the end; the exit status says whether it does. ``--quick`` checks the bits alone, for
-``compute-sanitizer --error-exitcode 1 python -m benches.device --quick``.
+GPU is held against the figures at the end; the exit status says whether it does. The stall is held against its bound
+where the machine can keep up with the step at all: the threads that make the images, and the loop's own thread, which
+has to launch the step and to ask for the next batch. ``--quick`` times nothing, for compute-sanitizer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import torch
@@ -33,7 +34,10 @@ from .conftest import photo
 
 MOST_STALL = 0.02
 LEAST_BANDWIDTH = 0.9
+ENOUGH = 0.9  # of a step's time: what loads its batches, and what the loop's thread does, must not take more of it
 WARM_UP = 3  # steps
+COPIES = 20
+ASLEEP = 50_000_000  # cycles, some 30 ms
 
 Step = Callable[[Tensor, Tensor], None]
 
@@ -96,18 +100,35 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds_per_step(batches: Iterable[Any], step: Step, count: int, device: torch.device) -> float:
-    """Times steps after a few to warm up; the device has done all its work before and after."""
+def seconds_per_step(batches: Iterable[Any], step: Step, count: int, device: torch.device) -> tuple[float, float]:
+    """Times steps after a few to warm up; the device has done all its work before and after.
+
+    Returns:
+        The seconds that one takes, and for how many of them the loop's thread is at work.
+    """
     iterator = iter(batches)
     for images, targets in islice(iterator, WARM_UP):
         step(images, targets)
     synchronize(device)
-    start, done = perf_counter(), 0
+    start, at_work, done = perf_counter(), thread_time(), 0
     for images, targets in islice(iterator, count):
         step(images, targets)
         done += 1
+    at_work = thread_time() - at_work
     synchronize(device)
-    return (perf_counter() - start) / done
+    return (perf_counter() - start) / done, at_work / done
+
+
+def seconds_to_launch(step: Step, batch: Any, device: torch.device) -> float:
+    """Times how long it takes to give a step to a device that has nothing else to do."""
+    times = []
+    for _ in range(WARM_UP):
+        synchronize(device)
+        start = perf_counter()
+        step(*batch)
+        times.append(perf_counter() - start)
+    synchronize(device)
+    return min(times)
 
 
 def moved(loader: Iterable[Any], device: torch.device) -> Iterator[Any]:
@@ -118,22 +139,24 @@ def moved(loader: Iterable[Any], device: torch.device) -> Iterator[Any]:
 
 
 def gigabytes_per_second(copy: Callable[[], Any], nbytes: int, device: torch.device) -> float:
-    """Times copies by the device's own clock, in the stream that they are in."""
+    """Times copies by the device's own clock; all of them are waiting when it starts, so launching is not timed."""
     copy()
     synchronize(device)
-    times: list[float] = []
-    event: Any = torch.cuda.Event
-    for _ in range(10):
-        start, end = (event(enable_timing=True) for _ in range(2))
+    rates: list[float] = []
+    cuda: Any = torch.cuda
+    for _ in range(5):
+        start, end = (cuda.Event(enable_timing=True) for _ in range(2))
+        cuda._sleep(ASLEEP)  # noqa: SLF001  (torch's own tests have nothing else to keep a device busy)
         start.record()
-        copy()
+        for _ in range(COPIES):
+            copy()
         end.record()
         end.synchronize()
-        times.append(start.elapsed_time(end) / 1e3)
-    return nbytes / sorted(times)[len(times) // 2] / 1e9
+        rates.append(COPIES * nbytes / (start.elapsed_time(end) / 1e3) / 1e9)
+    return max(rates)
 
 
-def check_copies(load: Load, device: torch.device, workers: int, report: Report) -> None:
+def check_copies(load: Load, device: torch.device, workers: int, report: Report, *, timed: bool = True) -> None:
     """Looks at where host batches lie, and times their copies beside a bare one (Tensor.copy_, one cudaMemcpyAsync)."""
     inner: Any = torchfeed.DataLoader(load.dataset, load.batch_size, num_workers=workers, drop_last=True)
     wrapped = torchfeed.to_device(inner, device)
@@ -144,12 +167,13 @@ def check_copies(load: Load, device: torch.device, workers: int, report: Report)
         return
     pinned = images.is_pinned() and targets.is_pinned()
     report.line("host batch", f"{size}, {'pinned' if pinned else 'not pinned'}", pinned)
+    if not timed:
+        return
     bare = torch.empty(images.nbytes, dtype=torch.uint8, pin_memory=True)
     there = torch.empty(images.nbytes, dtype=torch.uint8, device=device)
     best = gigabytes_per_second(lambda: there.copy_(bare, non_blocking=True), images.nbytes, device)
     ours = gigabytes_per_second(lambda: images.to(device, non_blocking=True), images.nbytes, device)
-    # Below a megabyte it is the launch that is timed, not the bus.
-    holds = ours >= LEAST_BANDWIDTH * best if images.nbytes >= 1 << 20 else None
+    holds = ours >= LEAST_BANDWIDTH * best
     report.line("copy", f"{ours:.1f} GB/s, bare pinned copy {best:.1f} GB/s: {ours / best:.0%}", holds)
 
 
@@ -191,23 +215,30 @@ def check_stall(load: Load, device: torch.device, workers: int, report: Report) 
     ours: Any = torchfeed.DataLoader(load.dataset, memory_format=torch.channels_last, **options)
     theirs: Any = torch.utils.data.DataLoader(load.dataset, pin_memory=device.type == "cuda", **options)
     batch = next(iter(torchfeed.to_device(ours, device)))
-    alone = seconds_per_step(repeat(batch), step, count, device)
-    report.line("step, one batch reused", f"{alone * 1e3:.2f} ms, {load.batch_size / alone:,.0f} images/s")
-    loading = seconds_per_step(ours, lambda *_: None, max(4, count // 4), torch.device("cpu"))
-    can_feed = loading < 0.9 * alone
-    feeds = f"{load.batch_size / loading:,.0f} images/s, {'can' if can_feed else 'cannot'} feed this step"
-    report.line("our loader alone", feeds)
+    alone, _ = seconds_per_step(repeat(batch), step, count, device)
+    launch = seconds_to_launch(step, batch, device)
+    launched = f", of which {launch * 1e3:.2f} ms to launch it" if device.type == "cuda" else ""
+    report.line("step, one batch reused", f"{alone * 1e3:.2f} ms, {load.batch_size / alone:,.0f} images/s{launched}")
+    loading, asking = seconds_per_step(torchfeed.to_device(ours, device), lambda *_: None, max(4, count // 4), device)
+    can_feed = loading < ENOUGH * alone
+    can_ask = launch + asking < ENOUGH * alone
+    verdict = "feeds this step" if can_feed else "cannot feed this step"
+    if can_feed and not can_ask:
+        verdict = "the loop's thread has no time left to ask for batches"
+    rate = f"{load.batch_size / loading:,.0f} images/s, {asking * 1e3:.2f} ms of the loop's thread"
+    report.line("our loader alone", f"{rate}: {verdict}")
     for name, batches in (
         ("step, torchfeed", torchfeed.to_device(ours, device)),
         ("step, torch", moved(theirs, device)),
     ):
         # Before and after, so that a device that warms up and slows down is not taken for a stall, nor hides one.
-        with_loader = seconds_per_step(batches, step, count, device)
-        again = seconds_per_step(repeat(batch), step, count, device)
+        with_loader, _ = seconds_per_step(batches, step, count, device)
+        again, _ = seconds_per_step(repeat(batch), step, count, device)
         base = (alone + again) / 2
         alone = again
         stall = max(0.0, with_loader - base) / base
-        holds = stall <= MOST_STALL if can_feed and name.endswith("torchfeed") and device.type == "cuda" else None
+        held = can_feed and can_ask and name.endswith("torchfeed") and device.type == "cuda"
+        holds = stall <= MOST_STALL if held else None
         report.line(name, f"{with_loader * 1e3:.2f} ms, data stall {stall:.1%}", holds)
 
 
@@ -237,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for load in loads(data, options.quick):
             load.batch_size = min(load.batch_size, len(load.dataset))
             print(load.name)
-            check_copies(load, device, options.workers, report)
+            check_copies(load, device, options.workers, report, timed=not options.quick)
             check_bits(load, device, options.workers, 2 if options.quick else 8, report)
             if not options.quick:
                 check_stall(load, device, options.workers, report)

@@ -73,6 +73,12 @@ class LazyDevice:
 
     # Streams
 
+    def check(self) -> None:
+        pass
+
+    def receive(self, tensors: Iterable[Tensor]) -> None:
+        pass
+
     def copies(self) -> Any:
         return nullcontext()
 

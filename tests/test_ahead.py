@@ -166,6 +166,38 @@ def test_ctrl_c_loses_nothing_that_is_under_way(monkeypatch: pytest.MonkeyPatch)
     assert [batch["number"] for batch in batches] == list(range(1, N))
 
 
+@pytest.mark.parametrize("ring", [None, 4])
+@pytest.mark.parametrize("where", ["copy", "mark_copies", "hand_over", "is_past"])
+def test_ctrl_c_in_the_middle_loses_nothing_either(where: str, ring: int | None) -> None:
+    for seed in range(20):
+        assert interrupt(LazyDevice(seed), where, ring) == [(number, [number] * LENGTH) for number in range(N)], seed
+
+
+def interrupt(device: LazyDevice, where: str, ring: int | None) -> list[tuple[int, list[float]]]:
+    """A loop that goes on after each Ctrl-C, at the end of a method of the streams; what it read."""
+    _, _, batches = begin(device, ring=ring)
+    method, found = getattr(device, where), list[tuple[int, list[float]]]()
+
+    def interrupted(*arguments: Any) -> Any:
+        done = method(*arguments)
+        if device.rng.random() < 0.3:
+            raise KeyboardInterrupt
+        return done
+
+    def read(number: int, memory: Tensor) -> None:
+        device.run("consumer", lambda: found.append((number, memory.tolist())))
+
+    setattr(device, where, interrupted)
+    while len(found) < N:
+        try:
+            batch = next(batches)
+        except KeyboardInterrupt:
+            continue
+        read(batch["number"], batch["images"].data)
+        device.advance(10_000 if batch["number"] == N - 1 else None)
+    return found
+
+
 @pytest.mark.parametrize("how", ["close", "drop"])
 def test_teardown_waits_for_copies_and_lets_everything_go(how: str) -> None:
     device = LazyDevice(3)
@@ -190,6 +222,22 @@ def test_teardown_waits_for_copies_and_lets_everything_go(how: str) -> None:
     assert len(host.memory.free) == 5
     assert handed.state == {"made": 1}, "the position of a loop that was left stays"
     assert (batch["images"] == 0).all()
+
+
+def test_a_device_that_fails_ends_the_epoch_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = LazyDevice(0)
+    host, _, batches = begin(device)
+    next(batches)
+
+    def fail(_: Any) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(device, "wait", fail)
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        batches.close()
+    assert host.closed
+    assert not batches._sending
+    batches.close()
 
 
 def test_host_memory_is_let_go_of_when_it_is_copied() -> None:

@@ -1,4 +1,4 @@
-"""The device stage: batches arrive where the model is: on the CPU by the same code, on a GPU where there is one."""
+"""The device stage: batches arrive where the model is, here on the CPU; test_cuda.py has the same on a GPU."""
 
 from __future__ import annotations
 
@@ -17,21 +17,15 @@ from torch.utils.data import ConcatDataset, TensorDataset
 from pictures import in_memory, pixels
 from replay import same
 from test_batch import equal
-from torchfeed import DataLoader, explain, one_hot, to_device
+from torchfeed import DataLoader, explain, one_hot, pinned, to_device
+from torchfeed import epoch as host_epoch
 from torchfeed import transforms as T
+from torchfeed.device.streams import memory_of
 
 Point = namedtuple("Point", ["x", "y"])  # noqa: PYI024
 
 N = 30
 TRANSFORM = T.Compose([T.RandomCrop(16, padding=2), T.ToTensor()])
-
-needs_cuda = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
-
-
-def cuda(test: Any) -> Any:
-    for mark in needs_cuda:
-        test = mark(test)
-    return test
 
 
 def loader(**options: Any) -> DataLoader[Any]:
@@ -225,6 +219,9 @@ def test_the_short_form() -> None:
     assert "device     cpu" in explain(short)
     assert short.drawn(3) == plain.drawn(3)
     assert "cuda, 2 batches ahead, pinned, pixels copied as uint8" in explain(loader(device="cuda"))
+    for workers, pinned_too in ((0, False), (2, True)):  # what this process makes may be on the device already
+        split: Any = in_memory([pixels(20, 20)], T.Compose([T.ToTensor(), lambda x: x]))
+        assert (", pinned" in explain(DataLoader(split, device="cuda", num_workers=workers))) == pinned_too
     assert "cuda, 1 batch ahead, in a ring of 3 buffers" in explain(to_device(loader(), "cuda", ahead=1, ring=3))
     equal(list(to_device(loader(device="cuda"), "cpu", ahead=1)), list(loader()))
     rows: Any = DataLoader(TensorDataset(torch.arange(6)), 2, device="cpu")
@@ -354,141 +351,66 @@ def test_one_hot_rows_are_made_where_the_labels_are() -> None:
         one_hot(torch.zeros(4, dtype=torch.int64, device="meta"))
 
 
-# On a GPU
-
-
-@cuda
-@pytest.mark.parametrize("pin_memory", [True, False])
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_batches_arrive_on_cuda(memory_format: torch.memory_format, workers: int, pin_memory: bool) -> None:
-    options = {"num_workers": workers, "memory_format": memory_format}
-    wrapped = to_device(loader(pin_memory=pin_memory, **options), "cuda")
-    for _ in range(3):
-        expected = list(loader(**options))
-        wrapped.loader.generator.manual_seed(2)  # type: ignore[attr-defined]
-        for (images, targets), (image, target) in zip(wrapped, expected, strict=True):
-            assert images.device.type == targets.device.type == "cuda"
-            assert images.is_contiguous(memory_format=memory_format)
-            same(images.cpu(), image)
-            same(targets.cpu(), target)
-
-
-@cuda
-def test_pinned_batches() -> None:
-    held = list(loader(pin_memory=True, num_workers=2))
-    assert all(images.is_pinned() and targets.is_pinned() for images, targets in held)
-    equal(held, list(loader()))
-
-
-@cuda
-def test_pinned_batches_whose_size_depends_on_the_image() -> None:
-    dataset = in_memory([pixels(20, 20)] * 4, T.Compose([T.Resize(7), T.ToTensor()]))
-    ((images, _),) = DataLoader(dataset, 4, pin_memory=True)
-    assert images.is_pinned()
-
-
-@cuda
-def test_a_slow_step_does_not_see_the_next_batch() -> None:
-    """The step's kernels run late; the memory of its batch must not be given to a later one."""
-    expected = [images.double().sum().item() for images, _ in loader()]
-    weight = torch.randn(2000, 2000, device="cuda")
-    sums = []
-    for images, _ in to_device(loader(pin_memory=True, num_workers=2), "cuda"):
-        for _ in range(20):
-            weight = weight @ weight
-            weight /= weight.abs().max()
-        sums.append(images.double().sum())
-        del images
-    assert [total.item() for total in sums] == pytest.approx(expected)
-
-
-@cuda
-def test_nested_structures_on_cuda() -> None:
-    for batch, original in zip(to_device(nested(), "cuda:0"), nested(), strict=True):
-        assert set(places(batch)) <= {"cuda"}
-        assert type(batch) is type(original)
-
-
-@cuda
-def test_position_is_that_of_the_batch_in_use() -> None:
-    wrapped, expected = to_device(loader(num_workers=2), "cuda"), list(loader())
+@pytest.mark.parametrize("options", [{"device_normalize": True}, {"ring": 4}, {"ring": 4, "device_normalize": True}])
+def test_batches_made_in_inference_mode_are_ordinary_ones(options: dict[str, Any]) -> None:
+    """What is made ahead there is trained with later, and a ring is written to again."""
+    wrapped, expected = to_device(loader(), "cpu", ahead=2, **options), list(loader())
     iterator = iter(wrapped)
-    for _ in range(3):
-        next(iterator)
-    resumed = loader(generator=torch.Generator())
-    resumed.load_state_dict(wrapped.state_dict())
-    equal(list(resumed), expected[3:])
+    with torch.inference_mode():
+        validated = next(iterator)[0].clone()
+    same(validated, expected[0][0])
+    weight = torch.ones((), requires_grad=True)
+    for (images, _), (image, _) in zip(iterator, expected[1:], strict=True):
+        assert not images.is_inference()
+        (images * weight).sum().backward()
+        same(images, image)
+    with torch.inference_mode():
+        assert len(list(wrapped)) == len(expected)
+    assert len(list(wrapped)) == len(expected)
 
 
-@cuda
-@pytest.mark.parametrize("options", [{}, {"ring": 4}, {"device_normalize": False}, {"ahead": 0}, {"ahead": 5}])
-def test_no_byte_of_a_batch_changes_on_cuda(options: dict[str, Any]) -> None:
-    hold_drop_and_copy("cuda", 10_000, **options)
+@pytest.mark.parametrize("transform", [None, T.MixUp(num_classes=N), T.CutMix(num_classes=N)])
+def test_a_default_device_makes_no_difference(transform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only torch's own draw of a seed follows it, as in torch; every other tensor is where it has to be."""
+    monkeypatch.setattr(host_epoch, "_draw_base_seed", lambda _: 5)
+    monkeypatch.setattr(host_epoch, "_can_pin", lambda: True)
+    monkeypatch.setattr(pinned, "block", lambda nbytes: torch.empty(nbytes, dtype=torch.uint8, device="cpu"))
+    monkeypatch.setattr(pinned, "pin", lambda batch: batch)
+    rows = TensorDataset(torch.randn(6, 3, 8, 8), torch.arange(6))
+    hot = in_memory([pixels(20, 20, seed=i) for i in range(N)], TRANSFORM)
+    hot.target_transform = T.OneHot(N, dtype=torch.float32)
 
+    def made() -> list[Any]:
+        batches: list[Any] = []
+        for inner in (loader(shuffle=False), loader(shuffle=False, pin_memory=True), DataLoader(rows, 2)):
+            options: dict[str, Any] = {"device_normalize": True} if inner.dataset is not rows else {}
+            batches += to_device(inner, "cpu", ring=3, ahead=1, batch_transform=transform, **options)
+        return [[part.clone() for part in batch] for batch in [*batches, *DataLoader(hot, 4, pin_memory=True)]]
 
-@cuda
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_table_on_cuda(channels: int, dtype: torch.dtype, memory_format: torch.memory_format) -> None:
-    check_normalized("cuda", channels, dtype, batch_size=4, num_workers=2, memory_format=memory_format)
-
-
-@cuda
-def test_the_loop_waits_for_no_copy() -> None:
-    """Iterating gives the device no reason to make the caller wait."""
-    batches = iter(to_device(loader(num_workers=2), "cuda", batch_transform=T.MixUp(num_classes=N)))
-    next(batches)
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
+    expected = made()
+    torch.set_default_device("meta")
     try:
-        for _ in range(4):
-            next(batches)
+        found, labels = made(), one_hot([1, 0], 2)
     finally:
-        torch.cuda.set_sync_debug_mode("default")
+        torch.set_default_device(None)
+    equal(found, expected)
+    assert labels.tolist() == [[0, 1], [1, 0]]
 
 
-@cuda
-@pytest.mark.parametrize("transform", [T.MixUp(num_classes=N), T.CutMix(num_classes=N)], ids=["MixUp", "CutMix"])
-def test_mixed_on_cuda_as_on_the_cpu(transform: Any) -> None:
-    there, here = (to_device(loader(), device, batch_transform=transform) for device in ("cuda", "cpu"))
-    for (images, rows), (image, row) in zip(there, here, strict=True):
-        same(images.cpu(), image)
-        same(rows.cpu(), row)
-
-
-@cuda
-def test_one_hot_on_cuda() -> None:
-    labels = torch.randint(7, (4, 5))
-    for options in ({}, {"dtype": torch.float16, "smoothing": 0.1}, {"dtype": torch.float32}):
-        same(one_hot(labels.cuda(), 7, **options).cpu(), one_hot(labels, 7, **options))
-
-
-@cuda
-def test_a_cuda_graph_for_each_buffer_of_a_ring() -> None:
-    wrapped = to_device(loader(num_workers=2, drop_last=True), "cuda", ring=4)
-    model = torch.nn.Conv2d(3, 5, 3, device="cuda").eval()
-    graphs: dict[int, Any] = {}
-    expected = list(loader(drop_last=True))
-    for epoch in range(2):
-        wrapped.loader.generator.manual_seed(2)  # type: ignore[attr-defined]
-        for number, (images, _) in enumerate(wrapped):
-            if epoch == 0 and number < 4:
-                torch.cuda.synchronize()
-                graph = torch.cuda.CUDAGraph()
-                with torch.no_grad(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                    out = model(images)
-                graphs[images.data_ptr()] = graph, out
-            graph, out = graphs[images.data_ptr()]
-            graph.replay()
-            with torch.no_grad():
-                torch.testing.assert_close(out, model(expected[number][0].cuda()))
-
-
-@cuda
-def test_the_short_form_on_cuda() -> None:
-    for (images, targets), (image, target) in zip(loader(device="cuda", num_workers=2), loader(), strict=True):
-        assert images.device.type == "cuda"
-        same(images.cpu(), image)
-        same(targets.cpu(), target)
+@pytest.mark.filterwarnings("ignore:Sparse")  # in beta state
+def test_packed_sequences_and_sparse_tensors() -> None:
+    packed = torch.nn.utils.rnn.pack_sequence([torch.ones(3), torch.ones(5)], enforce_sorted=False)
+    (moved,) = to_device([packed], "meta")
+    assert (moved.data.device.type, moved.sorted_indices.device.type) == ("meta", "meta")
+    assert moved.batch_sizes is packed.batch_sizes, "torch wants them on the CPU"
+    assert next(iter(to_device([packed], "cpu"))) is packed
+    dense = torch.eye(4)
+    for sparse, parts in (
+        (dense, 1),
+        (dense.to_sparse(), 2),
+        (dense.to_sparse_csr(), 3),
+        (dense.to_sparse_csc(), 3),
+        (dense.to_sparse_bsr((2, 2)), 3),
+    ):
+        assert len(list(memory_of(sparse))) == parts
+        assert all(part.layout == torch.strided for part in memory_of(sparse))

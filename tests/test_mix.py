@@ -17,6 +17,7 @@ from torchfeed import transforms as T
 
 CLASSES = 30
 KINDS = ("MixUp", "CutMix")
+MAKE_PARAMS = "make_params" if hasattr(v2.MixUp, "make_params") else "_get_params"  # before torchvision 0.21
 
 
 def batch(dtype: torch.dtype = torch.float32, memory_format: Any = torch.contiguous_format) -> Any:
@@ -41,7 +42,7 @@ def test_torchvision_s_bits(name: str, alpha: float, dtype: torch.dtype, memory_
         # And by what was drawn.
         drawn = ours.draw(20, 34, torch.Generator().manual_seed(seed))
         parameters = {"lam": drawn["lam"]} if name == "MixUp" else {"box": drawn["box"], "lam_adjusted": drawn["lam"]}
-        with mock.patch.object(type(theirs), "make_params", return_value=parameters):
+        with mock.patch.object(type(theirs), MAKE_PARAMS, return_value=parameters):
             replayed = theirs(images, labels)
         for some in (made, from_global, replayed):
             same(some[0], expected[0])

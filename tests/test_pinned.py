@@ -1,4 +1,4 @@
-"""Pinned memory: what is laid out where. The blocks are plain memory here; on a GPU test_device.py has real ones."""
+"""Pinned memory: what is laid out where. The blocks are plain memory here; on a GPU test_cuda.py has real ones."""
 
 from __future__ import annotations
 
@@ -133,6 +133,11 @@ def test_what_is_not_made_there_is_copied(blocks: Blocks) -> None:
     assert all(blocks.hold(images) for images, _ in held)
     assert [targets for _, targets in blocks.copied] == [targets for _, targets in held]
     equal(held, list(DataLoader(own, 4)))
+
+
+def test_batches_of_no_bytes(blocks: Blocks) -> None:
+    empty = TensorDataset(torch.zeros(6, 0))
+    assert [tuple(rows.shape) for (rows,) in DataLoader(empty, 4, pin_memory=True)] == [(4, 0), (2, 0)]
 
 
 def test_rows_are_gathered_to_pinned_memory(blocks: Blocks) -> None:

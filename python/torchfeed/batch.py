@@ -79,6 +79,7 @@ def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., A
         code is not None
         and first.numel() * first.itemsize * len(batch) >= NATIVE_BYTES
         and all(_is_plain(tensor, first.dtype) for tensor in batch)
+        and not _may_be_channels_last(first)
         # In a worker process the batch must lie in shared memory.
         and get_worker_info() is None
     )
@@ -86,6 +87,14 @@ def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., A
         stacked: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
         return stacked
     return from_dlpack(_native.stack([(t.data_ptr(), t.stride()) for t in batch], first.shape, code))
+
+
+def _may_be_channels_last(tensor: Tensor) -> bool:
+    """Whether torch may take a tensor of 4 or 5 axes for images or volumes with the channels last, and stack it so."""
+    if tensor.ndim not in {4, 5} or tensor.is_contiguous():
+        return False
+    strides = [tensor.stride(axis) for axis in (1, *range(tensor.ndim - 1, 1, -1), 0)]
+    return strides == sorted(strides)
 
 
 def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
@@ -115,7 +124,7 @@ def one_hot_levels(num_classes: int, smoothing: float, dtype: torch.dtype) -> tu
         raise ValueError(f"smoothing must be between 0 and 1, got {smoothing}")
     if smoothing and not dtype.is_floating_point:
         raise TypeError(f"smoothed rows need a floating point dtype, not {dtype}")
-    levels = torch.tensor([0, 1], dtype=dtype)
+    levels = torch.tensor([0, 1], dtype=dtype, device="cpu")
     if smoothing:
         levels = levels * (1 - smoothing) + smoothing / num_classes
     off, on = levels.view(torch.uint8).view(2, -1)
@@ -154,7 +163,7 @@ def one_hot(
         labels = np.asarray(labels)
         # torch has no arithmetic on the larger unsigned dtypes, no other byte order and no negative strides.
         labels = labels.astype(np.int64, order="C") if labels.dtype.kind in "iu" else labels
-    given = torch.as_tensor(labels)
+    given = labels if isinstance(labels, Tensor) else torch.as_tensor(labels, device="cpu")
     if given.numel() == 0 and not isinstance(labels, (Tensor, np.ndarray)):
         given = given.long()
     if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:

@@ -44,7 +44,7 @@ Drawn = list[tuple[str, dict[str, Any]]]
 
 def fresh_seed() -> int:
     """Draws a seed from torch's global generator, so that `torch.manual_seed` governs what comes of it."""
-    return int(torch.empty((), dtype=torch.int64).random_().item())
+    return int(torch.empty((), dtype=torch.int64, device="cpu").random_().item())
 
 
 _labels = Memo(_native.Labels)

@@ -80,11 +80,13 @@ def _indexed(loader: DataLoader[Any]) -> str:
 
 
 def _device(loader: Any, inner: DataLoader[Any], resolved: Resolved) -> str:
+    from .resolve import Split  # noqa: PLC0415
+
     delivery: Delivery | None = loader.delivery
     if delivery is None:
         return f"cpu{', pinned' if inner.pin_memory else ''}"
     said = str(delivery)
-    if inner.pin_memory or delivery.wants_pinned():
+    if inner.pin_memory or (delivery.wants_pinned() and (inner.num_workers or not isinstance(resolved, Split))):
         said += ", pinned"
     try:
         if delivery.leaves_table(resolved):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -29,6 +30,8 @@ from .workers import MultiProcessIterator, SingleProcessIterator, View
 __all__ = ["DataLoader"]
 
 T_co = TypeVar("T_co", covariant=True)
+
+_HAS_IN_ORDER = "in_order" in signature(TorchDataLoader.__init__).parameters  # torch has it since 2.6
 
 
 class DataLoader(TorchDataLoader[T_co]):
@@ -64,7 +67,7 @@ class DataLoader(TorchDataLoader[T_co]):
         prefetch_factor: as in torch: batches in flight are ``prefetch_factor * num_workers``.
         persistent_workers: as in torch; on the native path threads are cheap, and made for each epoch.
         pin_memory_device: as in torch.
-        in_order: as in torch: with False, batches come as they are finished.
+        in_order: as in torch: with False, batches come as they are finished. Before torch 2.6 native ones alone do.
         memory_format: `torch.contiguous_format`, or `torch.channels_last` for native batches that lie in memory as
             convolutions on a GPU like them best.
         decode: ``"exact"``: the pixels of a JPEG are those of torchvision; ``"fast"``: where a crop is resized to half
@@ -187,7 +190,7 @@ class DataLoader(TorchDataLoader[T_co]):
             prefetch_factor=prefetch_factor,
             persistent_workers=persistent_workers,
             pin_memory_device=pin_memory_device,
-            **({} if in_order else {"in_order": False}),  # torch has it since 2.6
+            **({"in_order": in_order} if _HAS_IN_ORDER else {}),
         )
         self.in_order = in_order
         if native == "require":
@@ -222,6 +225,8 @@ class DataLoader(TorchDataLoader[T_co]):
                 return NativeEpoch(self, resolved, pin=pin)
             if isinstance(resolved, Gathered):
                 return GatherEpoch(self, resolved.tree, pin=pin)
+            # Tensors that torch's own iterators make in this process may be on a device, and then cannot be pinned.
+            pin = self.pin_memory or (pin and self.num_workers > 0)
             self._view = View(self, resolved.tree if resolved else None, pin=pin)
             try:
                 batches = super().__iter__()

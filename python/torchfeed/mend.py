@@ -74,7 +74,8 @@ def mend(
             continue
         image, target = made
         if images.numel() == 0:
-            images = torch.empty((len(images), *image.shape), dtype=image.dtype, memory_format=memory_format)
+            shape = (len(images), *image.shape)
+            images = torch.empty(shape, dtype=image.dtype, device="cpu", memory_format=memory_format)
         if image.shape != images.shape[1:]:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(images.shape[1:])} and, of a substitute at "

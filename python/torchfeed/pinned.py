@@ -62,7 +62,7 @@ def batches_per_block(nbytes: int) -> int:
 
 def block(nbytes: int) -> Tensor:
     """Takes a block of pinned bytes from torch's caching host allocator."""
-    return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+    return torch.empty(nbytes, dtype=torch.uint8, device="cpu", pin_memory=True)
 
 
 def pin(batch: Any) -> Any:
@@ -91,14 +91,14 @@ class PinnedMemory:
         Returns:
             A pinned tensor for each.
         """
-        wanted = sum(layout.nbytes for layout in layouts)
+        wanted = max(_ALIGNMENT, sum(layout.nbytes for layout in layouts))  # there is no block of no bytes
         if self._block is None or self._used + wanted > self._block.nbytes:
             self._block, self._used = None, 0  # first let go of the old one
             self._block = block(wanted * batches_per_block(wanted))
         taken = []
         for layout in layouts:
             # Not a view: tensors of different batches have nothing in common for autograd.
-            tensor = torch.empty(0, dtype=layout.dtype)
+            tensor = torch.empty(0, dtype=layout.dtype, device="cpu")
             offset = self._used // layout.dtype.itemsize
             taken.append(tensor.set_(self._block.untyped_storage(), offset, layout.shape, layout.strides))
             self._used += layout.nbytes

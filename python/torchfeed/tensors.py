@@ -60,7 +60,7 @@ def gather(tree: Tree[Columns], places: Sequence[int], out: Sequence[Tensor] | N
         RuntimeError: the tensors of datasets that are concatenated have rows of unequal shapes or dtypes.
     """
     if len(tree.leaves) == 1:
-        rows = torch.tensor(places)
+        rows = torch.tensor(places, device="cpu")
         if out is not None:
             columns = zip(tree.leaves[0].tensors, out, strict=True)
             return [torch.index_select(tensor, 0, rows, out=memory) for tensor, memory in columns]
@@ -107,7 +107,9 @@ class GatherEpoch(Epoch):
         else:
             out = self._pinned_output(len(submitted)) if self._pin else None
             columns = gather(self._tree, submitted, out)
-        return pinned.pin(columns) if self._pin else columns
+        if not self._pin:
+            return columns
+        return [pinned.pin(column) if column.device.type == "cpu" else column for column in columns]
 
     def _pinned_output(self, length: int) -> list[Tensor] | None:
         """Takes pinned memory for a batch of one dataset on the CPU."""

@@ -6,8 +6,11 @@ import atexit
 import os
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
+
+import torch
 
 from .nested import map_tensors, tensors
 from .ring import Ring
@@ -23,7 +26,8 @@ _open: weakref.WeakSet[Ahead] = weakref.WeakSet()
 def _close_all() -> None:
     """Ends all copies while there is still a device to copy to."""
     for iterator in list(_open):
-        iterator.close()
+        with suppress(RuntimeError):  # of a device that no longer works: the loop had that, or would have had
+            iterator.close()
 
 
 class Handed:
@@ -38,6 +42,8 @@ class _Entry(NamedTuple):
     batch: Any
     mark: Any
     state: dict[str, Any] | None
+    number: int = -1
+    """Of those that were put into the ring."""
     error: Exception | None = None
 
 
@@ -72,7 +78,8 @@ class Ahead(Iterator[Any]):
         self._ahead, self._ring, self._handed = ahead, ring, handed
         self._under_way: deque[_Entry] = deque()
         self._sending: deque[tuple[Any, Any]] = deque()
-        self._begun = self._given = 0
+        self._taken: tuple[Any, dict[str, Any] | None] | None = None
+        self._begun, self._last = 0, -1
         handed.state = source.state()
         self._process = os.getpid()
         self._ended = self._closed = False
@@ -84,6 +91,7 @@ class Ahead(Iterator[Any]):
     def __next__(self) -> Any:
         if self._closed:
             raise StopIteration
+        self._streams.check()
         self._release()
         self._let_go()
         self._fill()
@@ -91,12 +99,14 @@ class Ahead(Iterator[Any]):
             self._handed.state = None
             self.close()
             raise StopIteration
-        entry = self._under_way.popleft()
+        entry = self._under_way[0]
+        if entry.error is None:
+            self._streams.hand_over(entry.mark, tensors(entry.batch))
+        self._under_way.popleft()  # only now, as Ctrl-C may come before
         self._handed.state = entry.state
         if entry.error is not None:
             raise entry.error
-        self._streams.hand_over(entry.mark, tensors(entry.batch))
-        self._given += 1
+        self._last = entry.number
         return entry.batch
 
     def _fill(self) -> None:
@@ -106,31 +116,34 @@ class Ahead(Iterator[Any]):
             if self._under_way and (self._under_way[-1].error is not None or not self._source.is_ready()):
                 return
             try:
-                host = next(self._source)
+                if self._taken is None:  # unless Ctrl-C came after it was taken
+                    self._taken = next(self._source), self._source.state()
             except StopIteration:
                 self._ended = True
                 return
             except Exception as error:  # noqa: BLE001  (raised when its turn comes, after the batches before it)
-                self._under_way.append(_Entry(None, None, self._source.state(), error))
+                self._under_way.append(_Entry(None, None, self._source.state(), error=error))
                 continue
-            state = self._source.state()
+            host, state = self._taken
             try:
-                entry = _Entry(*self._begin(host), state)
+                entry = _Entry(*self._begin(host, self._begun), state, self._begun)
+                self._begun += 1
             except Exception as error:  # noqa: BLE001  (as above)
-                entry = _Entry(None, None, state, error)
+                entry = _Entry(None, None, state, error=error)
+            self._taken = None
             self._under_way.append(entry)
 
-    def _begin(self, host: Any) -> tuple[Any, Any]:
+    def _begin(self, host: Any, number: int) -> tuple[Any, Any]:
         """Begins to bring a batch to the device: the batch, and the mark of its being there."""
-        with self._streams.copies():
+        self._streams.receive(tensors(host))
+        with self._streams.copies(), _ordinary_tensors():
             batch = host
             if self._ring is None or self._finish is not None:
                 batch = map_tensors(batch, lambda tensor: self._streams.copy(tensor, None))
             if self._finish is not None:
                 batch = self._finish(batch, self._source.number)
             if self._ring is not None:
-                batch = self._ring.place(batch, self._begun)
-                self._begun += 1
+                batch = self._ring.place(batch, number)
             mark = self._streams.mark_copies()
         self._sending.append((mark, host))
         return batch, mark
@@ -142,8 +155,8 @@ class Ahead(Iterator[Any]):
 
     def _release(self) -> None:
         """Lets the ring have the buffer of the batch that was handed over last."""
-        if self._ring is not None and self._given:
-            self._ring.release(self._given - 1)
+        if self._ring is not None and self._last >= 0:
+            self._ring.release(self._last)
 
     def close(self) -> None:
         """Ends the epoch: waits for the copies under way and ends the loader's iterator."""
@@ -151,14 +164,28 @@ class Ahead(Iterator[Any]):
             return
         self._closed = self._ended = True
         _open.discard(self)
-        if self._process == os.getpid():
-            self._release()
-        self._under_way.clear()
-        while self._sending:
-            mark, _ = self._sending.popleft()
-            if self._process == os.getpid():  # a forked child has no streams to wait for
-                self._streams.wait(mark)
-        self._source.close()
+        try:
+            if self._process == os.getpid():
+                self._release()
+            self._under_way.clear()
+            self._taken = None
+            while self._sending:
+                mark, _ = self._sending.popleft()
+                if self._process == os.getpid():  # a forked child has no streams to wait for
+                    self._streams.wait(mark)
+        finally:  # a device may have failed
+            self._sending.clear()
+            self._source.close()
 
     def __del__(self) -> None:
         self.close()
+
+
+@contextmanager
+def _ordinary_tensors() -> Generator[None]:
+    """Makes no inference tensors: what is made ahead, or in a ring, may be used after inference mode has ended."""
+    if torch.is_inference_mode_enabled():
+        with torch.inference_mode(mode=False), torch.no_grad():
+            yield
+    else:
+        yield

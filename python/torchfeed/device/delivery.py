@@ -43,7 +43,7 @@ def to_device(
 
     Args:
         loader: yields tensors, or mappings, sequences and named tuples of them; other values are left alone.
-        device: where they go.
+        device: where they go; ``"cuda"`` is the device that is current when the first epoch begins.
         ahead: how many batches may be on the device besides the one in use; ``None`` is 2 on CUDA, 0 elsewhere.
         device_normalize: bring pixels as uint8, and apply the table that native transforms end in (`ToTensor`,
             `Normalize`, a cast) on the device: the same bits, and for float32 a quarter of the bytes to copy. ``None``
@@ -113,6 +113,7 @@ class Delivery:
             streams = open_streams(self.device)
             self._open = streams, None if self.ring is None else Ring(self.ring, streams)
         streams, ring = self._open
+        streams.check()
         host = getattr(loader, "host_batches", None)
         batches = iter(loader) if host is None else host(self)
         source = Source(loader, batches)

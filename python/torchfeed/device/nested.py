@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 __all__ = ["map_tensors", "tensors"]
 
 
 def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """Changes every tensor of a structure of mappings, lists, tuples and named tuples; other values are left alone.
+
+    Of a `PackedSequence`, the batch sizes too, which belong on the CPU.
 
     Args:
         batch: the structure.
@@ -28,7 +31,8 @@ def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
         same = all(items[key] is value for key, value in batch.items())
         return batch if same else _mapping(batch, items)
     if isinstance(batch, (list, tuple)):
-        values = [map_tensors(value, change) for value in batch]
+        host = batch.batch_sizes if isinstance(batch, PackedSequence) else None  # torch wants them on the CPU
+        values: list[Any] = [value if value is host else map_tensors(value, change) for value in batch]
         if all(value is old for value, old in zip(values, batch, strict=True)):
             return batch
         return type(batch)(*values) if hasattr(batch, "_fields") else type(batch)(values)

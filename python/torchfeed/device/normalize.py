@@ -33,7 +33,7 @@ class Lookup:
 
     def __init__(self, table: Table, memory_format: torch.memory_format, device: torch.device) -> None:
         values = torch.frombuffer(bytearray(table.values), dtype=table.dtype)
-        rows = torch.arange(table.channels, dtype=torch.int32) * 256
+        rows = torch.arange(table.channels, dtype=torch.int32, device="cpu") * 256
         self._channels_last = memory_format == torch.channels_last
         self._values = values.to(device)
         self._rows = (rows if self._channels_last else rows.view(-1, 1, 1)).to(device)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["CudaStreams", "PlainStreams", "Streams", "open_streams"]
+__all__ = ["CudaStreams", "PlainStreams", "Streams", "memory_of", "open_streams"]
 
 
 class Streams(Protocol):
@@ -17,6 +17,16 @@ class Streams(Protocol):
 
     A mark stands for all that was given to a stream before it; work that is begun after a wait for it comes later.
     """
+
+    def check(self) -> None:
+        """Makes sure that the consumer's stream takes work, and does not record it.
+
+        Raises:
+            RuntimeError: a CUDA graph is being captured.
+        """
+
+    def receive(self, tensors: Iterable[Tensor]) -> None:
+        """Makes the stream of the copies wait for the consumer's, where that may be making the tensors."""
 
     def copies(self) -> AbstractContextManager[Any]:
         """What is done inside is given to the stream of the copies."""
@@ -62,6 +72,22 @@ class CudaStreams:
         self.device = torch.device("cuda", index)
         self.stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
 
+    def check(self) -> None:
+        """Refuses to go on while a graph is captured: neither waits nor memory of the loader's can be a part of it."""
+        if torch.cuda.is_current_stream_capturing():
+            raise RuntimeError(
+                "a CUDA graph is being captured: ask for the batch before, and capture only what is done with it"
+            )
+
+    def receive(self, tensors: Iterable[Tensor]) -> None:
+        """Makes the stream of the copies wait for the current one, if tensors are on a device already."""
+        there = [tensor for tensor in tensors if tensor.device.type == "cuda"]
+        if there:
+            self.stream.wait_stream(torch.cuda.current_stream(self.device))
+        for tensor in there:
+            for memory in memory_of(tensor):
+                memory.record_stream(self.stream)
+
     def copies(self) -> AbstractContextManager[Any]:
         """What is done inside is given to the stream of the copies."""
         return torch.cuda.stream(self.stream)
@@ -96,7 +122,8 @@ class CudaStreams:
         current.wait_event(mark)
         for tensor in tensors:
             if tensor.device.type == "cuda":
-                tensor.record_stream(current)
+                for memory in memory_of(tensor):
+                    memory.record_stream(current)
 
     def is_past(self, mark: torch.cuda.Event) -> bool:
         """Whether the event has come."""
@@ -113,6 +140,12 @@ class PlainStreams:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+
+    def check(self) -> None:
+        """Nothing is recorded."""
+
+    def receive(self, tensors: Iterable[Tensor]) -> None:
+        """Nothing to wait for."""
 
     def copies(self) -> AbstractContextManager[Any]:
         """Nothing to enter."""
@@ -144,6 +177,18 @@ class PlainStreams:
 
     def wait(self, mark: Any) -> None:
         """Nothing to wait for."""
+
+
+def memory_of(tensor: Tensor) -> Iterator[Tensor]:
+    """Yields the tensors that a tensor's memory belongs to: a sparse one has none of its own."""
+    if tensor.layout == torch.sparse_coo:
+        yield from (tensor._indices(), tensor._values())  # noqa: SLF001  (the others want it coalesced)
+    elif tensor.layout in {torch.sparse_csr, torch.sparse_bsr}:
+        yield from (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    elif tensor.layout in {torch.sparse_csc, torch.sparse_bsc}:
+        yield from (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+    else:
+        yield tensor
 
 
 def open_streams(device: torch.device) -> Streams:

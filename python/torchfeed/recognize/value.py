@@ -82,7 +82,7 @@ class Ramp:
         """Finds the pixel that the transforms turn into `value`, in every channel; `None` where there is none."""
         if not self.is_tensor:
             return [int(value)] * self.channels
-        wanted = torch.tensor(value).to(self.made.dtype)
+        wanted = torch.tensor(value, device="cpu").to(self.made.dtype)
         found = [(row == wanted).nonzero().flatten().tolist() for row in self._plain()[:, 0]]
         return [columns[0] for columns in found] if all(found) else None
 

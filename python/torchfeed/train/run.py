@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import islice
 from pathlib import Path
@@ -41,6 +42,8 @@ class Run:
         self.device = _device(options.device)
         self.amp = options.amp and self.device.type == "cuda"
         torch.use_deterministic_algorithms(options.deterministic)
+        if options.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it torch refuses to use cuBLAS
         torch.backends.cudnn.benchmark = not options.deterministic
 
         data = build(options, self.device)

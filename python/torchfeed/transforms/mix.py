@@ -61,7 +61,7 @@ class Mix(ABC):
 
     def _share(self, generator: torch.Generator | None) -> float:
         """Draws from Beta(alpha, alpha), as `torch.distributions.Beta` does."""
-        parameters = torch.tensor([[self.alpha, self.alpha]])
+        parameters = torch.tensor([[self.alpha, self.alpha]], device="cpu")
         return float(torch._sample_dirichlet(parameters, generator)[0, 0])  # noqa: SLF001
 
     @abstractmethod
@@ -137,7 +137,7 @@ class CutMix(Mix):
         """Draws ``box``, as (x1, y1, x2, y2), and ``lam``, the share outside of it."""
         half = 0.5 * math.sqrt(1.0 - self._share(generator))
         # The paper's box, about a uniform centre.
-        x, y = (int(torch.randint(size, (1,), generator=generator)) for size in (width, height))
+        x, y = (int(torch.randint(size, (1,), generator=generator, device="cpu")) for size in (width, height))
         half_width, half_height = int(half * width), int(half * height)
         x1, y1 = max(x - half_width, 0), max(y - half_height, 0)
         x2, y2 = min(x + half_width, width), min(y + half_height, height)

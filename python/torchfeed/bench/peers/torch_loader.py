@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets
-from torchvision.io import ImageReadMode, decode_image
+from torchvision.io import ImageReadMode, decode_image, read_file
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import v2 as their_v2
 
@@ -50,7 +50,7 @@ def dataset(name: str, job: Job) -> Any:
 
 def read_tensor(path: str) -> Any:
     """Decodes a file to uint8 (3, H, W)."""
-    return decode_image(path, mode=ImageReadMode.RGB)
+    return decode_image(read_file(path), mode=ImageReadMode.RGB)  # before torchvision 0.20 it takes no path
 
 
 def read_bytes(path: str) -> bytes:
