@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+
+from torchfeed.turns import Open, Turns
 
 from .nested import map_tensors, tensors
 from .ring import Ring
@@ -16,13 +17,13 @@ from .streams import Streams
 
 __all__ = ["Ahead", "Handed"]
 
-_open: weakref.WeakSet[Ahead] = weakref.WeakSet()
+_open: Open[Ahead] = Open()
 
 
 @atexit.register
 def _close_all() -> None:
     """Ends all copies while there is still a device to copy to."""
-    for iterator in list(_open):
+    for iterator in _open.all():
         iterator.close()
 
 
@@ -73,6 +74,7 @@ class Ahead(Iterator[Any]):
         self._under_way: deque[_Entry] = deque()
         self._sending: deque[tuple[Any, Any]] = deque()
         self._begun = self._given = 0
+        self._turns = Turns()
         handed.state = source.state()
         self._process = os.getpid()
         self._ended = self._closed = False
@@ -82,6 +84,10 @@ class Ahead(Iterator[Any]):
         return len(self._source)
 
     def __next__(self) -> Any:
+        with self._turns:
+            return self._next()
+
+    def _next(self) -> Any:
         if self._closed:
             raise StopIteration
         self._release()
