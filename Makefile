@@ -7,8 +7,8 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-rust soak bad-photos shuttle test-asan test-rust-asan test-tsan test-msan \
-	test-memcheck miri fuzz deny need-std-sources \
+.PHONY: help demo test test-frameworks test-free-threaded test-rust soak bad-photos shuttle test-asan test-rust-asan \
+	test-tsan test-msan test-memcheck miri fuzz deny need-std-sources \
 	bench bench-peers bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
 	@echo "make soak              200 epochs of every kind, and nothing left behind (ARGS=--epochs=N)"
 	@echo "make bad-photos        two ranks over DATA=DIR with one photo in twenty damaged: exact lengths, equal batches"
+	@echo "make test-free-threaded [PYTHON=python3.14t]  the Python tests without the GIL, in .venv-free-threaded"
 	@echo "make shuttle           the engine and the buffer pool, in many orders of what their threads do"
 	@echo "make test-asan, make test-rust-asan, make test-tsan, make test-msan, make test-memcheck, make miri"
 	@echo "                       the tests under sanitizers, valgrind, Miri (Linux; test-tsan, test-msan and miri need nightly)"
@@ -40,6 +41,14 @@ test: build
 
 test-frameworks: build $(FRAMEWORKS)
 	$(BIN)/python -m pytest tests/frameworks $(ARGS)
+
+# The stable ABI is for Pythons with a GIL: here the extension is built for this one. With PYTHON_GIL=0 no other package turns
+# it on, and a test that ours does not asks without.
+test-free-threaded:
+	test -x .venv-free-threaded/bin/python || $(PYTHON) -m venv .venv-free-threaded
+	.venv-free-threaded/bin/python -m pip install --upgrade "pip>=25.1"
+	.venv-free-threaded/bin/python -m pip install --group test-free-threaded .
+	PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest $(ARGS)
 
 test-rust: $(INSTALLED)
 	$(IN_VENV) cargo test --release

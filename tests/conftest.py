@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,10 @@ torch.set_num_threads(1)
 # A shell that starts the tests in the background has them ignore Ctrl-C, and with them every process that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# As before Python 3.14, whose fork server loads torch in every worker process again: seconds for each of hundreds.
+if sys.platform == "linux":
+    multiprocessing.set_start_method("fork", force=True)
 
 
 @pytest.fixture(scope="session")

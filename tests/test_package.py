@@ -53,7 +53,8 @@ def test_import_loads_nothing_else() -> None:
     loaded = (
         "{name for name in sys.modules if name.split('.')[0] in {'torchfeed', 'torch', 'numpy', 'PIL', 'argparse'}}"
     )
-    assert run_python(f"import sys, torchfeed; print(sorted({loaded}))") == "['torchfeed', 'torchfeed.explain']\n"
+    said = run_python(f"import sys, torchfeed; print(sorted({loaded}))")
+    assert said == "['torchfeed', 'torchfeed.explain', 'torchfeed.turns']\n"
 
 
 @pytest.mark.parametrize("name", ["DataLoader", "datasets", "explain", "one_hot", "transforms"])

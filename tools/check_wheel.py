@@ -5,7 +5,7 @@ Before that, the wheel must carry the licences: torchfeed's own, and those of ev
 For this Python, the environment holds the wheel and nothing else; the packages that torchfeed depends on are found
 through a .pth file, since another 5 GB of torch would prove nothing about the wheel. For every other CPython >= 3.10
 of the machine there is no torch to be found, so there the native half alone is loaded, and decodes the same folder:
-that is what its stable ABI promises.
+that is what its stable ABI promises. A wheel for free-threaded CPython has none, and must leave the GIL off.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def main() -> None:
         make_images(folder)
         own = sys.version_info[:2]
         check(args.wheel, Path(sys.executable), folder, own)
-        for version, python in sorted(other_pythons().items()):
+        others = other_pythons() if "-abi3-" in args.wheel.name else {}
+        for version, python in sorted(others.items()):
             if version != own:
                 check(args.wheel, python, folder, version)
 
@@ -90,11 +91,12 @@ def run(*command: object) -> None:
 
 
 def other_pythons() -> dict[tuple[int, ...], Path]:
-    """Finds the CPythons >= 3.10 on the PATH and in pyenv."""
+    """Finds the CPythons >= 3.10 on the PATH and in pyenv that have a GIL."""
     names = [Path(folder, f"python3.{minor}") for folder in os.get_exec_path() for minor in range(10, 20)]
     found = {}
     for python in [*names, *Path.home().glob(".pyenv/versions/3.*/bin/python")]:
-        code = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
+        code = "import sys, sysconfig as c; gil = not c.get_config_var('Py_GIL_DISABLED'); "
+        code += "print(sys.implementation.name if gil else '', *sys.version_info[:2])"
         if not python.is_file():
             continue
         said = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False).stdout.split()
@@ -131,6 +133,9 @@ def load_with_package(photos: Path, expected: Expected) -> None:
     for (images, labels), (path, size, pixels) in zip(loader, expected, strict=True):
         assert (images[0].permute(1, 2, 0).shape, images[0].permute(1, 2, 0).numpy().tobytes()) == (size, pixels), path
         assert labels.item() == dataset.class_to_idx[Path(path).parent.name]
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        is_gil_enabled: Any = getattr(sys, "_is_gil_enabled")  # noqa: B009  (which other Pythons have not)
+        assert not is_gil_enabled(), "something turned the GIL on"
     print(f"Python {sys.version.split()[0]}, torch {torch.__version__}: torchfeed {torchfeed.__version__} loads it")
 
 

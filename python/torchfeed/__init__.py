@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 # A module of the same name, which would take its place whenever it is imported first.
 from .explain import explain
+from .turns import Turns
 
 if TYPE_CHECKING:
     from . import datasets, transforms
@@ -52,14 +53,19 @@ _MODULES = {
     "to_device": "device",
 }
 
+# Modules need each other: of two threads that load some, each could hold what the other waits for.
+_turns = Turns()
+
 if not TYPE_CHECKING:  # for which every name would be there
 
     def __getattr__(name: str) -> Any:
         if name in {"datasets", "transforms"}:
-            return import_module(f".{name}", __name__)
+            with _turns:
+                return import_module(f".{name}", __name__)
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        with _turns:
+            value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
         globals()[name] = value
         return value
 

@@ -63,6 +63,8 @@ def _stack_arrays(batch: Sequence[Any], *, collate_fn_map: dict[Any, Callable[..
 
 
 def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Tensor:
+    # Held until they are copied, whatever another thread does to the list meanwhile.
+    batch = list(batch)
     first = batch[0]
     if any(not isinstance(tensor, Tensor) or tensor.is_nested for tensor in batch):
         # torch says what is wrong with these.

@@ -45,6 +45,10 @@ def image_info(file: bytes, *, is_path: bool) -> dict[Any, Any]:
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise UnidentifiedImageError("the file is empty")
+    # Pillow loads most formats when it finds that it needs one. While another thread does, it can take a format for one
+    # that it has tried; so all are there first, those that it tries first in the first places.
+    Image.preinit()
+    Image.init()
     try:
         return Image.open(io.BytesIO(data))
     except UnidentifiedImageError:

@@ -25,6 +25,7 @@ from .resolve import Gathered, Native, Resolved, Split, resolve
 from .samples import drawn
 from .tensors import GatherEpoch
 from .threads import NativeEpoch
+from .turns import Turns
 from .workers import MultiProcessIterator, SingleProcessIterator, View
 
 __all__ = ["DataLoader"]
@@ -173,6 +174,7 @@ class DataLoader(TorchDataLoader[T_co]):
         self._position: Position | None = None
         self._resume: dict[str, Any] | None = None
         self._view: View
+        self._turns = Turns()
         super().__init__(
             dataset,
             batch_size,
@@ -208,6 +210,11 @@ class DataLoader(TorchDataLoader[T_co]):
         Returns:
             Their iterator. Its attribute `table`, where it has one, is to be applied to images on the device.
         """
+        # The iterator takes what is its own from the loader: its position, its pass, what torch's iterator is to see.
+        with self._turns:
+            return self._begin(delivery)
+
+    def _begin(self, delivery: Delivery | None) -> Iterator[Any]:
         resume, self._resume = self._resume, None
         self.errors.epoch += 1
         with begin(self, resume, self._position) as self._position:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
+from .turns import Turns
+
 __all__ = ["BadSample", "ErrorReport", "Tally"]
 
 LISTED = 1000
@@ -56,6 +58,7 @@ class ErrorReport(Sequence[BadSample]):
         self.total = 0
         self._samples: dict[Any, BadSample] = {}
         self.epoch = -1
+        self._turns = Turns()
 
     @overload
     def __getitem__(self, at: int) -> BadSample: ...
@@ -69,17 +72,19 @@ class ErrorReport(Sequence[BadSample]):
 
     def clear(self) -> None:
         """Forgets all samples and counts."""
-        self.total = 0
-        self._samples.clear()
+        with self._turns:
+            self.total = 0
+            self._samples.clear()
 
     def add(self, sample: BadSample) -> None:
         """Lists a sample, or counts it where it is listed."""
-        self.total += 1
-        before = self._samples.get(sample.index)
-        if before is not None:
-            self._samples[sample.index] = replace(sample, count=before.count + 1)
-        elif len(self) < LISTED:
-            self._samples[sample.index] = sample
+        with self._turns:
+            self.total += 1
+            before = self._samples.get(sample.index)
+            if before is not None:
+                self._samples[sample.index] = replace(sample, count=before.count + 1)
+            elif len(self) < LISTED:
+                self._samples[sample.index] = sample
 
     def __str__(self) -> str:
         listed = sum(sample.count for sample in self)

@@ -13,7 +13,7 @@ from torch.utils.data import default_convert as torch_default_convert
 from . import _native
 from .batch import default_collate
 from .compile import Compiled, compile_leaves
-from .datasets.native import NativeDataset
+from .datasets import NativeDataset
 from .recognize import Unrecognized, describe
 from .recognize.dataset import read_samples
 from .recognize.leaf import Leaf

@@ -6,7 +6,7 @@ import os
 import random
 import warnings
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +21,13 @@ from .given import Given, give
 from .limits import Limits, get_limits, slow_samples
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree
+from .turns import Turns
 
 __all__ = ["Key", "SampleMaker", "drawn", "own_random_state", "sample_seed", "seed_everything"]
+
+
+_turns = Turns()
+"""Of threads that seed the generators, of which the process has one of each."""
 
 
 class Key(NamedTuple):
@@ -50,14 +55,15 @@ def seed_everything(seed: int) -> None:
 
 @contextmanager
 def own_random_state() -> Generator[None]:
-    """Gives the caller's random state back at the end."""
-    states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        random.setstate(states[2])
+    """Gives the caller's random state back at the end, before another thread may borrow it."""
+    with _turns:
+        states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+        try:
+            yield
+        finally:
+            torch.default_generator.set_state(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+            random.setstate(states[2])
 
 
 class SampleMaker:
@@ -67,83 +73,96 @@ class SampleMaker:
         self.tree = tree
         self.fast = fast
         self.limits = limits
-        self._process = 0
-        self._epoch: tuple[int, _native.Epoch] | None = None
-        self._compiled: Compiled | None = None
-        self._compiled_for: Limits | None = None
+        self._compiled: tuple[int, Limits, Compiled] | None = None
+        # Those that no thread uses: as many as were in use at once, at most.
+        self._epochs: list[tuple[int, _native.Pipeline, _native.Epoch]] = []
         self._told: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_process": 0, "_epoch": None, "_compiled": None}
+        return {**self.__dict__, "_compiled": None, "_epochs": []}
 
     @property
     def compiled(self) -> Compiled:
-        """The native part. A forked process makes its own: the parent's may be locked by a thread that is not here."""
+        """The native part."""
+        return self._compile()[2]
+
+    def _compile(self) -> tuple[int, Limits, Compiled]:
+        """Makes the native part, if it is not there, in this process and with these limits.
+
+        A forked process makes its own: the parent's may be locked by a thread that is not here.
+        """
         limits = self.limits or get_limits()
-        if self._compiled is None or self._process != os.getpid() or self._compiled_for != limits:
+        made = self._compiled  # asked for once: another thread may change it
+        if made is None or made[:2] != (os.getpid(), limits):
             leaves = self.tree.leaves
             images = leaves[0].plan.kind is Image.Image
             memory_format = torch.channels_last if images else torch.contiguous_format
-            self._compiled = compile_leaves(leaves, memory_format, fast=self.fast, limits=limits)
-            self._compiled_for = limits
-            self._process, self._epoch = os.getpid(), None
-        return self._compiled
+            made = os.getpid(), limits, compile_leaves(leaves, memory_format, fast=self.fast, limits=limits)
+            self._compiled = made
+        return made
 
-    def make(self, keys: Sequence[Key], *, seeded: bool = True) -> list[Any]:
+    def make(self, keys: Sequence[Key], *, seeded: bool = True, keeps_random_state: bool = False) -> list[Any]:
         """Makes the samples of some keys, each as its dataset returns it: usually (image, target).
 
         With `seeded`, torch's, NumPy's and Python's random states are seeded for each sample before its part in
-        Python runs.
+        Python runs, and threads run these parts one after the other; with `keeps_random_state`, the states are at the
+        end what they were before.
         """
         places = [self.tree.locate(key.sample) for key in keys]
         leaves = [self.tree.leaf(place) for place in places]
-        given, targets = give(leaves)
+        brings = any(leaf.brings for leaf, _ in leaves)
+        with own_random_state() if keeps_random_state and brings else nullcontext():
+            given, targets = give(leaves)
         images = self._native_part(keys, places, given, seeded=seeded)
         samples = []
-        for position, (leaf, index) in enumerate(leaves):
-            image: Any = images[position]
-            if leaf.plan.kind is Image.Image:
-                image = to_pil(image)
-                if leaf.plan.wants_metadata:
-                    image.info = _metadata(leaf, index, given[position] if given else None)
-            elif leaf.plan.kind is not Tensor:
-                image = image.as_subclass(leaf.plan.kind)
-            if seeded and leaf.why:
-                seed_everything(python_seed(keys[position], places[position]))
-            samples.append(leaf.finish(image, targets[position]))
+        with own_random_state() if keeps_random_state else nullcontext():
+            for position, (leaf, index) in enumerate(leaves):
+                image: Any = images[position]
+                if leaf.plan.kind is Image.Image:
+                    image = to_pil(image)
+                    if leaf.plan.wants_metadata:
+                        image.info = _metadata(leaf, index, given[position] if given else None)
+                elif leaf.plan.kind is not Tensor:
+                    image = image.as_subclass(leaf.plan.kind)
+                with _turns if seeded and leaf.why else nullcontext():
+                    if seeded and leaf.why:
+                        seed_everything(python_seed(keys[position], places[position]))
+                    samples.append(leaf.finish(image, targets[position]))
         return samples
 
     def _native_part(
         self, keys: Sequence[Key], places: Sequence[int], given: list[Given] | None, *, seeded: bool
     ) -> list[Tensor]:
         """Runs the native pipeline, for all samples at once if they have one size."""
-        pipeline = self.compiled.pipeline
-        epoch, self._epoch = self._epoch, None  # not kept if anything fails
+        _, limits, compiled = self._compile()
+        pipeline, epoch = compiled.pipeline, None
+        with suppress(IndexError):
+            epoch = self._epochs.pop()  # this thread's alone, and not kept if anything fails
         numbers = range(len(keys))
         one_batch = pipeline.output_size() is not None and len({key.seed for key in keys}) == 1
         images: list[Tensor] = []
         for group in [numbers] if one_batch else [[number] for number in numbers]:
             seed = keys[group[0]].seed
-            if epoch is None or epoch[0] != seed:
-                epoch = seed, _native.Epoch(pipeline, seed, 0)
-            epoch[1].submit(
+            if epoch is None or epoch[0] != seed or epoch[1] is not pipeline:
+                epoch = seed, pipeline, _native.Epoch(pipeline, seed, 0)
+            epoch[2].submit(
                 [places[number] for number in group],
                 occurrences=[keys[number].occurrence for number in group],
                 given=_native.Source.given([given[number] for number in group]) if given else None,
             )
-            images += to_tensors(epoch[1].next())[0].unbind()
-            self._report_slow_samples(epoch[1], seed if seeded else -1)
-        self._epoch = epoch
+            images += to_tensors(epoch[2].next())[0].unbind()
+            self._report_slow_samples(epoch[2], seed if seeded else -1, limits)
+        if epoch is not None:
+            self._epochs.append(epoch)
         return images
 
-    def _report_slow_samples(self, epoch: _native.Epoch, told: int) -> None:
+    def _report_slow_samples(self, epoch: _native.Epoch, told: int, limits: Limits) -> None:
         """Warns of the first of an epoch: this process does not know where the epoch ends. `told` stands for it."""
         if self._told != told:
             count, slowest = epoch.slow()
             if count:
                 self._told = told
-                assert self._compiled_for is not None, "the pipeline that made them"
-                warnings.warn(slow_samples(count, slowest, self._compiled_for.soft_seconds), stacklevel=4)
+                warnings.warn(slow_samples(count, slowest, limits.soft_seconds), stacklevel=4)
 
 
 def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import threading
 import warnings
-import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +24,7 @@ from .on_error import Draw, Windows, settle
 from .recognize.value import Table
 from .report import Tally
 from .resolve import Native
+from .turns import Open
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 __all__ = ["NativeEpoch"]
 
 _exiting = threading.Event()
-_open_epochs: weakref.WeakSet[NativeEpoch] = weakref.WeakSet()
+_open_epochs: Open[NativeEpoch] = Open()
 
 
 @atexit.register
 def _close_all() -> None:
     """Joins all threads while there is still an interpreter that they may call for a fallback decode."""
     _exiting.set()
-    for epoch in list(_open_epochs):
+    for epoch in _open_epochs.all():
         epoch.close()
 
 

@@ -23,6 +23,7 @@ from .report import Tally
 from .resolve import read_datasets
 from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
 from .tolerant import Job, TolerantCollate, TolerantDataset
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -116,8 +117,7 @@ class SplitDataset(Dataset[Any]):
         """Makes the samples of a batch, from the dataset as it is in this process."""
         self._make_maker()
         # A worker process has no use for its random state; in the user's own it is none of our business.
-        with nullcontext() if get_worker_info() else own_random_state():
-            return Samples(self.maker.make(keys), keys)
+        return Samples(self.maker.make(keys, keeps_random_state=get_worker_info() is None), keys)
 
     def _make_maker(self) -> None:
         if self.maker is None:
@@ -171,6 +171,7 @@ class _Counted:
     def __init__(self, view: View) -> None:
         self.tree = view.tree
         self._batched = view.loader.batch_sampler is not None
+        self._turns = Turns()
         self._begin(view.loader)
         super().__init__(view)  # type: ignore[call-arg]  # the iterator that this is mixed into
         if self.tree is not None:
@@ -225,6 +226,10 @@ class _Counted:
         return self._seen[place] - 1
 
     def __next__(self) -> Any:
+        with self._turns:
+            return self._next()
+
+    def _next(self) -> Any:
         while True:
             try:
                 batch = super().__next__()  # type: ignore[misc]

@@ -69,13 +69,14 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
     def _maker(self) -> SampleMaker | None:
         """What makes samples by index, kept while the transforms are the same objects; `None` in Python."""
         transforms = self.transform, self.target_transform
-        if self._made_with is None or self._made_with[0] != transforms:
+        made = self._made_with  # asked for once: another thread may change it
+        if made is None or made[0] != transforms:
             try:
-                maker = SampleMaker(read_tree(self, lambda dataset: dataset.leaf(), len))
+                made = transforms, SampleMaker(read_tree(self, lambda dataset: dataset.leaf(), len))
             except Unrecognized:
                 return None
-            self._made_with = transforms, maker
-        return self._made_with[1]
+            self._made_with = made
+        return made[1]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made_with": None, "_plain": None}
@@ -130,10 +131,11 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
             A PIL image, RGB (or L where the source is gray).
         """
         limits = get_limits()
-        if self._plain is None or self._plain[0] != limits:
+        made = self._plain  # asked for once, as above
+        if made is None or made[0] != limits:
             plan = recognize_geometry([], self.source.channels)
-            self._plain = limits, compile_plan(self.source, self.targets, plan)
-        return to_image(*self._plain[1].image(self._index(index)))
+            made = self._plain = limits, compile_plan(self.source, self.targets, plan)
+        return to_image(*made[1].image(self._index(index)))
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:
         """Says what an epoch of `seed` does to sample `index`.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
-import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
+
+from torchfeed.turns import Open, Turns
 
 from .nested import map_tensors, tensors
 from .ring import Ring
@@ -19,13 +20,13 @@ from .streams import Streams
 
 __all__ = ["Ahead", "Handed"]
 
-_open: weakref.WeakSet[Ahead] = weakref.WeakSet()
+_open: Open[Ahead] = Open()
 
 
 @atexit.register
 def _close_all() -> None:
     """Ends all copies while there is still a device to copy to."""
-    for iterator in list(_open):
+    for iterator in _open.all():
         with suppress(RuntimeError):  # of a device that no longer works: the loop had that, or would have had
             iterator.close()
 
@@ -80,6 +81,7 @@ class Ahead(Iterator[Any]):
         self._sending: deque[tuple[Any, Any]] = deque()
         self._taken: tuple[Any, dict[str, Any] | None] | None = None
         self._begun, self._last = 0, -1
+        self._turns = Turns()
         handed.state = source.state()
         self._process = os.getpid()
         self._ended = self._closed = False
@@ -89,6 +91,10 @@ class Ahead(Iterator[Any]):
         return len(self._source)
 
     def __next__(self) -> Any:
+        with self._turns:
+            return self._next()
+
+    def _next(self) -> Any:
         if self._closed:
             raise StopIteration
         self._streams.check()

@@ -11,6 +11,7 @@ import torch
 from torchfeed.compile import fresh_seed
 from torchfeed.recognize import Unrecognized
 from torchfeed.resolve import Resolved
+from torchfeed.turns import Turns
 
 from .ahead import Ahead, Handed
 from .finish import Finish
@@ -95,6 +96,7 @@ class Delivery:
         if ring is not None and ring <= self.ahead:
             raise ValueError(f"{self.ahead} batches ahead and the one in use do not fit a ring of {ring}")
         self.handed = Handed()
+        self._turns = Turns()
         self._open: tuple[Streams, Ring | None] | None = None
         self._latest: weakref.ref[Ahead] | None = None
 
@@ -106,6 +108,10 @@ class Delivery:
 
     def batches(self, loader: Any) -> Ahead:
         """Begins a pass over a loader."""
+        with self._turns:
+            return self._begin(loader)
+
+    def _begin(self, loader: Any) -> Ahead:
         latest = None if self._latest is None else self._latest()
         if latest is not None and self.ring is not None:
             latest.close()  # whose buffers these are

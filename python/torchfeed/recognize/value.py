@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from torchfeed._dlpack import dtype_code
+from torchfeed.turns import Turns
 
 from .common import Unrecognized, describe
 
@@ -28,6 +29,10 @@ VALUES = {
     "ToImage",
     "ToPureTensor",
 }
+
+
+_turns = Turns()
+"""Before Python 3.14 the filters of warnings are the process's: threads must give them back in turn."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Ramp:
         # An in-place transform must not change what an earlier one made.
         given = self.made.clone() if isinstance(self.made, Tensor) else self.made
         try:
-            with warnings.catch_warnings():
+            with _turns, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the deprecated ones warn where they are made
                 made = step(given)
         except Exception as error:  # noqa: BLE001  (whatever it raises, it is raised again where it really runs)

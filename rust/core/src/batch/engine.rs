@@ -13,7 +13,7 @@ use crate::{
     sync::{
         Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
-        thread::{Builder, JoinHandle},
+        thread::{self, Builder, JoinHandle},
     },
 };
 
@@ -47,7 +47,8 @@ fn be_nice(nice: u8) {
 
 /// A pool of threads. They share the samples of the batches that are submitted, oldest batch first, and park when
 /// there is nothing to do. Dropping the engine joins them: they give up the samples that they are at, as soon as these let
-/// them. Only a fallback decoder and a read from a disk go on to their end.
+/// them. Only a fallback decoder and a read from a disk go on to their end. A thread of its own that drops it, as a fallback
+/// decoder in a language with a garbage collector may, is not joined: it ends after that.
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -165,7 +166,8 @@ impl Drop for Engine {
             self.shared.closing.store(true, Ordering::Relaxed);
         }
         self.shared.submitted.notify_all();
-        for thread in self.threads.drain(..) {
+        let this = thread::current().id();
+        for thread in self.threads.drain(..).filter(|thread| thread.thread().id() != this) {
             // A thread catches the panics of samples; one of its own would be a bug that Drop must not make worse.
             let _ = thread.join();
         }
