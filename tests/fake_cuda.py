@@ -378,7 +378,7 @@ def install() -> None:
         own = {name for name in vars(kind) if not name.startswith("_")}
         assert own <= set(dir(getattr(torch.cuda, kind.__name__))), f"torch.cuda.{kind.__name__} has other methods"
         setattr(torch.cuda, kind.__name__, kind)
-    with suppress(ImportError):  # which torch.compile looks for in older torches
+    with suppress(ImportError, AttributeError):  # older torches, where torch.compile looks at the bases
         bases = import_module("torch._streambase")
         bases._StreamBase.register(Stream)
         bases._EventBase.register(Event)
