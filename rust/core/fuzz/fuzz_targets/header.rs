@@ -26,10 +26,10 @@ fuzz_target!(|input: (u32, &[u8])| {
         }
         Err(error) => assert!(matches!(error, Error::Format(_) | Error::Limit(_)), "{error:?}"),
     }
-    // The limit decides on the size only: without it the same header is found.
+    // The limit decides on the size only: without it the same is found. (A header keeps the limits that it was read with.)
     let free = Decoder { limits: Limits::pixels(u64::MAX), ..Decoder::default() };
     match (free.header(bytes), decoder.header(bytes)) {
-        (Ok(free), Ok(header)) => assert_eq!(free, header),
+        (Ok(free), Ok(header)) => assert_eq!((free.format, free.size), (header.format, header.size)),
         (Ok(_), Err(error)) => assert!(matches!(error, Error::Limit(_)), "{error:?}"),
         (Err(_), Err(error)) => assert!(matches!(error, Error::Format(_)), "{error:?}"),
         (Err(_), Ok(header)) => panic!("{header:?} is found with a limit only"),
