@@ -79,7 +79,7 @@ RUST_TESTS = --release --target $(HOST) --package torchfeed-core --package torch
 
 test-rust-asan:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan $(WITHOUT_LTO) \
-		cargo test $(RUST_TESTS)
+		ASAN_OPTIONS="allocator_may_return_null=1" cargo test $(RUST_TESTS)
 
 # rustc has its sanitizer as an archive for programs. Python is none of rustc's, so it is preloaded with a library of it; all
 # but the part that starts before a program's own code, which a library cannot have. It looks for C++'s exceptions, which torch
@@ -103,7 +103,7 @@ test-asan: $(INSTALLED) $(ASAN)
 		cargo build --release --target $(HOST) --package torchfeed-py
 	rm -rf target/asan/python && cp -r python target/asan/python && rm -f target/asan/python/torchfeed/_native*.so
 	cp $(ASAN_NATIVE) target/asan/python/torchfeed/_native.abi3.so
-	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 LD_PRELOAD="$(CURDIR)/$(ASAN)" PYTHONPATH=target/asan/python \
+	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 LD_PRELOAD="$(CURDIR)/$(ASAN)" PYTHONPATH=target/asan/python \
 		PYTHONMALLOC=malloc $(BIN)/python -m pytest -p no:cacheprovider $(MEASURED:%=--deselect %) $(ARGS)
 
 # The locks of a standard library that is not instrumented make every correct program look racy, and what it writes looks
