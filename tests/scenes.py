@@ -109,7 +109,6 @@ def in_thread(folder: str, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background has switched off
     every = (interrupt, interrupt_crop, interrupt_index, drop, finish, fail, in_thread)
     scenes = {scene.__name__: scene for scene in every}
     for argument in sys.argv[3:]:

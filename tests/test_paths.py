@@ -212,31 +212,6 @@ def test_loaders_in_several_threads(path: Way, workers: int, photos: Path) -> No
         equal(batches, wanted)
 
 
-@WORKERS
-def test_one_iterator_in_several_threads(workers: int, photos: Path) -> None:
-    """Each batch comes once, and whole: the images of one with the targets of the same."""
-    one = loader("native", photos, workers, shuffle=False, sampler=list(range(SAMPLES)) * 20)
-    iterator = iter(one)
-    found: list[Any] = []
-
-    def run() -> None:
-        for batch in iterator:
-            found.append(batch)  # noqa: PERF402  (which other threads do too)
-
-    consumers = [threading.Thread(target=run) for _ in range(4)]
-    for consumer in consumers:
-        consumer.start()
-    for consumer in consumers:
-        consumer.join(60)
-    wanted = list(loader("native", photos, 0, shuffle=False, sampler=list(range(SAMPLES)) * 20))
-    assert len(found) == len(wanted)
-
-    def key(batch: Any) -> bytes:
-        return bytes(batch[0].numpy().tobytes() + batch[1].numpy().tobytes())
-
-    assert sorted(map(key, found)) == sorted(map(key, wanted))
-
-
 @posix
 @WORKERS
 @EVERY_PATH

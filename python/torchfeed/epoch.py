@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.autograd.profiler import record_function
+
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -44,7 +44,7 @@ class Epoch(Iterator[Any], ABC):
         self._workers: list[Any] = []  # of torch's iterators, the processes
         self._depth = max(1, (loader.prefetch_factor or 0) * loader.num_workers)
         self._pin = pin and _can_pin()
-        self._turn, self._process = threading.RLock(), os.getpid()
+        self._turns = Turns()
         # What is under way: submitted batches, and in their places those that cannot be made.
         self._pending: list[Any] = []
         self._index_sampler = loader._index_sampler  # noqa: SLF001  (torch's own name for either sampler)
@@ -109,10 +109,8 @@ class Epoch(Iterator[Any], ABC):
         return len(self._index_sampler)
 
     def __next__(self) -> Any:
-        if self._process != os.getpid():  # a thread of the parent's may hold the lock for ever
-            self._turn, self._process = threading.RLock(), os.getpid()
         # Threads that share the iterator take turns: each gets whole batches, and nobody the same.
-        with self._turn, _recorded(self._name):
+        with self._turns, _recorded(self._name):
             batch = NOTHING
             while batch is NOTHING:
                 if not self._closed and not self._pending:

@@ -20,7 +20,7 @@ MAX_IMAGE_PIXELS = 178_956_970
 """Pillow's own limit: twice `PIL.Image.MAX_IMAGE_PIXELS`, above which `PIL.Image.open` raises."""
 
 _DEFAULT_BYTES = 2 * 2**30
-"""12 for each of so many pixels: 3 of RGB, and 8 of the widest samples that a file may have."""
+"""About 12 for each of so many pixels: 3 of RGB and 8 of the widest samples that a file may have, and some room."""
 
 
 @dataclass(frozen=True)
