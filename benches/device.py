@@ -28,6 +28,7 @@ from torchvision import datasets, models
 from torchvision import transforms as T
 
 import torchfeed
+from torchfeed.internals import begin_for
 from torchfeed.train import cnn
 
 from .conftest import photo
@@ -160,7 +161,7 @@ def check_copies(load: Load, device: torch.device, workers: int, report: Report,
     """Looks at where host batches lie, and times their copies beside a bare one (Tensor.copy_, one cudaMemcpyAsync)."""
     inner: Any = torchfeed.DataLoader(load.dataset, load.batch_size, num_workers=workers, drop_last=True)
     wrapped = torchfeed.to_device(inner, device)
-    images, targets = next(inner.host_batches(wrapped.delivery))
+    images, targets = next(begin_for(inner, wrapped.delivery, lambda: iter(inner), ()))
     size = f"{images.nbytes / 1e6:.1f} MB {images.dtype}"
     if device.type != "cuda":
         report.line("host batch", f"{size}, not pinned: no CUDA device")

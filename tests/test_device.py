@@ -21,6 +21,7 @@ from torchfeed import DataLoader, explain, one_hot, pinned, to_device
 from torchfeed import epoch as host_epoch
 from torchfeed import transforms as T
 from torchfeed.device.streams import memory_of
+from torchfeed.internals import begin_for
 
 Point = namedtuple("Point", ["x", "y"])  # noqa: PYI024
 
@@ -144,7 +145,7 @@ def test_the_table_on_the_device(channels: int, dtype: torch.dtype, memory_forma
 def test_pixels_travel_as_uint8() -> None:
     """What is copied is a quarter of what arrives."""
     inner = loader()
-    epoch: Any = inner.host_batches(to_device(inner, "cpu", device_normalize=True).delivery)
+    epoch: Any = begin_for(inner, to_device(inner, "cpu", device_normalize=True).delivery, lambda: iter(inner), ())
     images, _ = next(epoch)
     assert images.dtype == torch.uint8
     assert epoch.table.dtype == torch.float32

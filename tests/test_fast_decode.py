@@ -20,6 +20,7 @@ from pictures import encode, jpegs, others, picture, pixels, pngs, rgb
 from replay import FLIPS, F, functional, same, theirs
 from torchfeed import DataLoader, DecodeError, datasets, explain
 from torchfeed import transforms as T
+from torchfeed.internals import internals
 
 TAIL: list[Any] = [T.ToTensor(), T.Normalize((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))]
 TRAIN = T.Compose([T.RandomResizedCrop(12, scale=(0.02, 1)), T.RandomHorizontalFlip(), *TAIL])
@@ -93,7 +94,7 @@ def check(data: Sequence[bytes], transform: Any, *, seed: int = 0, epochs: int =
             expected, fraction = oracle(data[index], drawn)
             same(image[0], values(expected), (index, drawn))
             fractions.add(fraction)
-            exact._position = loader._position
+            internals(exact).cursor = internals(loader).cursor
             assert exact.drawn(index) == drawn
     return fractions
 

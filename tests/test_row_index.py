@@ -17,6 +17,7 @@ from pictures import encode, picture
 from replay import functional, same
 from torchfeed import DataLoader, DecodeError, datasets, explain
 from torchfeed import transforms as T
+from torchfeed.internals import internals
 
 CROPS = T.Compose([T.RandomResizedCrop(16, scale=(0.1, 0.6)), T.RandomHorizontalFlip(), T.ToTensor()])
 
@@ -118,8 +119,8 @@ def test_the_budget(photos: Path) -> None:
     for _ in range(3):
         for one, two in zip(epoch(reference), epoch(small), strict=True):
             same(one, two)
-    assert small.row_indexes is not None
-    images, size = small.row_indexes.in_use()
+    assert internals(small).row_indexes is not None
+    images, size = internals(small).row_indexes.in_use()
     assert 0 < images < 11
     assert size <= 700
     with pytest.raises(ValueError, match="row_index_memory must be at least 0 bytes, got -1"):
@@ -129,17 +130,17 @@ def test_the_budget(photos: Path) -> None:
 def test_it_is_not_pickled(photos: Path) -> None:
     ours = DataLoader(datasets.ImageFolder(photos, CROPS), 4, row_index_memory=12345)
     epoch(ours)
-    assert ours.row_indexes is not None
-    assert ours.row_indexes.in_use()[0] > 0
+    assert internals(ours).row_indexes is not None
+    assert internals(ours).row_indexes.in_use()[0] > 0
     for again in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
         assert again.row_index_memory == 12345
-        assert again.row_indexes is not None
-        assert again.row_indexes.in_use() == (0, 0)
+        assert internals(again).row_indexes is not None
+        assert internals(again).row_indexes.in_use() == (0, 0)
         assert len(epoch(again)) == 8
 
 
 def test_pixels_in_memory_have_none() -> None:
     ours = loader(datasets.ImageList(torch.zeros(8, 20, 20, 3, dtype=torch.uint8).numpy(), transform=CROPS))
     epoch(ours)
-    assert ours.row_indexes is not None
-    assert ours.row_indexes.in_use() == (0, 0)
+    assert internals(ours).row_indexes is not None
+    assert internals(ours).row_indexes.in_use() == (0, 0)

@@ -220,7 +220,7 @@ def test_iterators_of_one_loader_have_positions_of_their_own(workers: int, photo
             for images, targets in iterator
             for image, target in zip(images, targets, strict=True)
         ]
-        position = iterator._position
+        position = iterator.cursor
         assert position.over
         assert position.batches == len(shared)
         return position.seed, found

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.autograd.profiler import record_function
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from .cursor import Cursor
 from .turns import Turns
 
-if TYPE_CHECKING:
-    from .loader import DataLoader
-
-__all__ = ["NOTHING", "Epoch"]
+__all__ = ["NOTHING", "Epoch", "View"]
 
 NOTHING: Any = object()
 """What stands for a batch of which no sample is left: it is passed over."""
@@ -25,55 +23,93 @@ _profiler_enabled: Any = torch._C._autograd._profiler_enabled  # noqa: SLF001
 _RecordFunctionFast: Any = getattr(torch._C._profiler, "_RecordFunctionFast", record_function)  # noqa: SLF001
 
 
-class Epoch(Iterator[Any], ABC):
-    """Iterates over a loader's batches.
+class View:
+    """A loader as an iterator of torch's is to see it: some of its attributes are others."""
 
-    It asks the sampler for indices, and draws the epoch's seed from the generator, exactly when and as often as
-    torch's own iterators do: so the order is torch's, and the generator ends up where torch would leave it.
+    def __init__(self, loader: Any, **others: Any) -> None:
+        self.__dict__.update(others, loader=loader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["loader"], name)
+
+
+class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
+    """Iterates over a loader's batches, as torch's own iterators do.
+
+    It is one of torch's iterators for those who look at the class or at the names that torch's have. torch's code asks
+    the sampler for indices and draws the epoch's seed from the generator; so the order is torch's, and the generator
+    ends up where torch would leave it.
+
+    Args:
+        loader: the loader; its `pin_memory` says whether batches are to be in pinned memory.
+        tree: its datasets.
+        cursor: the place in the epoch.
     """
 
-    def __init__(self, loader: DataLoader[Any], tree: Any, *, pin: bool) -> None:
-        if loader.num_workers == 0 and loader.timeout != 0:
+    def __init__(self, loader: Any, tree: Any, cursor: Cursor) -> None:
+        self._cursor = cursor
+        super().__init__(loader)
+        if self._num_workers == 0 and self._timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
-        if loader.num_workers > 0 and loader.prefetch_factor == 0:
+        if self._num_workers > 0 and loader.prefetch_factor == 0:
             raise AssertionError("prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter")
-        self._tree = tree
-        self._position = loader.position
-        self._batched = loader.batch_sampler is not None
-        self._threads = loader.num_workers
+        self._prefetch_factor = loader.prefetch_factor or 0
+        self._depth = max(1, self._prefetch_factor * self._num_workers)
         self._workers: list[Any] = []  # of torch's iterators, the processes
-        self._depth = max(1, (loader.prefetch_factor or 0) * loader.num_workers)
-        self._pin = pin and _can_pin()
         self._turns = Turns()
+        self._start(tree, again=self._num_workers > 0)
+
+    def _start(self, tree: Any, *, again: bool) -> None:
+        """Begins the epoch.
+
+        Args:
+            tree: the datasets, as they are now.
+            again: whether the sampler is to be asked for another iterator, as torch does when it has made its
+                processes; some samplers draw their order when they are asked.
+        """
+        self._tree = tree
         # What is under way: submitted batches, and in their places those that cannot be made.
         self._pending: list[Any] = []
-        self._index_sampler = loader._index_sampler  # noqa: SLF001  (torch's own name for either sampler)
-        self._name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"
-        self._sampler = iter(self._index_sampler)
-        goes_on = self._position.base is not None
-        seed = self._position.draw_seed(lambda: _draw_base_seed(loader))
-        if self._threads and not goes_on:
-            # torch asks twice when it makes its processes; some samplers draw their order when asked.
-            self._sampler = iter(self._index_sampler)
-        self._open(seed)
-        for _ in range(self._position.skip):
-            self._skip(self._places(self._ask()))
-            self._position.advance()
+        self._closed = False
+        if again:
+            self._cursor.begin_order()
+            self._sampler_iter = iter(self._index_sampler)
+        self._open(self._cursor.seed or 0)
+        self._cursor.pass_over(self._next_index, lambda drawn: self._skip(self._places(drawn)))
         # torch's worker processes ask the sampler at once; without them it is asked when a batch is. A resumed epoch
         # asks now, while the random state is the one that it began with.
-        if self._threads or self._position.skip:
+        if self._num_workers or self._cursor.asks_at_once:
             self._fill()
+
+    def _restart(self, tree: Any, cursor: Cursor) -> None:
+        """Begins the next epoch in this iterator."""
+        self.close()
+        self._cursor = cursor
+        self._num_yielded = 0
+        self._start(tree, again=True)
+
+    def _reset(self, loader: Any, first_iter: bool = False) -> None:  # noqa: ARG002  (torch's arguments)
+        """Begins the next epoch in this iterator, as torch's loader asks of one with persistent workers."""
+        from .iterators import restart_iterator  # noqa: PLC0415  (that module needs this one)
+
+        restart_iterator(loader, self)
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place in the epoch."""
+        return self._cursor
+
+    @property
+    def _base_seed(self) -> int:
+        return self._cursor.take_base_seed(0)
+
+    @_base_seed.setter
+    def _base_seed(self, drawn: int) -> None:
+        self._cursor.take_base_seed(drawn)
 
     @abstractmethod
     def _open(self, seed: int) -> None:
         """Begins an epoch of this seed."""
-
-    def _ask(self) -> Any:
-        """Asks the sampler for a batch's indices, or for one."""
-        return next(self._sampler)
-
-    def _over(self) -> None:
-        """Has the last word on an epoch that came to its end."""
 
     @abstractmethod
     def _skip(self, places: list[int]) -> None:
@@ -103,44 +139,51 @@ class Epoch(Iterator[Any], ABC):
     def close(self) -> None:
         """Ends the epoch."""
 
-    _closed = False
-
-    def __len__(self) -> int:
-        return len(self._index_sampler)
+    def _shutdown_workers(self) -> None:
+        self.close()
 
     def __next__(self) -> Any:
         # Threads that share the iterator take turns: each gets whole batches, and nobody the same.
-        with self._turns, _recorded(self._name):
-            batch = NOTHING
-            while batch is NOTHING:
-                if not self._closed and not self._pending:
-                    self._fill()
-                if self._closed or not self._pending:
-                    if not self._closed:
-                        self._position.finish()
-                        self.close()
-                        self._over()
-                    raise StopIteration
-                batch = self._next()
-                if self._threads:
-                    self._fill()
+        with self._turns, _recorded(self._profile_name):
+            batch = self._next_data()
+            self._num_yielded += 1
             return batch
 
-    def _next(self) -> Any:
+    def _next_data(self) -> Any:
+        batch = NOTHING
+        while batch is NOTHING:
+            if not self._closed and not self._pending:
+                self._fill()
+            if self._closed or not self._pending:
+                self._end()
+                raise StopIteration
+            batch = self._next_batch()
+            if self._num_workers:
+                self._fill()
+        self._cursor.handed = True
+        return batch
+
+    def _end(self) -> None:
+        if not self._closed:
+            self._cursor.over = True
+            self.close()
+            self._cursor.finish()
+
+    def _next_batch(self) -> Any:
         if isinstance(self._pending[0], Exception):
-            self._position.advance()
+            self._cursor.advance()
             raise self._pending.pop(0)
         # Not passed, nor counted, on Ctrl-C: the batch is still there for whoever asks again or saves the position.
         ready = number = self._ready()
         if ready:
             number = [at for at, entry in enumerate(self._pending) if not isinstance(entry, Exception)][ready]
         entry = self._pending.pop(number)
-        self._position.advance()
+        self._cursor.advance()
         return self._take(ready, entry)
 
     def _places(self, drawn: Any) -> list[int]:
         """Finds what the sampler drew in the datasets that hold the samples."""
-        places: list[int] = self._tree.locate_all(drawn if self._batched else [drawn])
+        places: list[int] = self._tree.locate_all(drawn if self._auto_collation else [drawn])
         if not places:
             raise IndexError("a batch of no samples")
         return places
@@ -149,7 +192,7 @@ class Epoch(Iterator[Any], ABC):
         """Submits batches until as many are in flight as torch would have, or the sampler ends."""
         while not self._closed and len(self._pending) < self._depth:
             try:
-                drawn = self._ask()
+                drawn = self._cursor.ask(self._next_index)
             except StopIteration:
                 return
             try:
@@ -164,19 +207,3 @@ def _recorded(name: str) -> AbstractContextManager[Any]:
     Where no profiler of this thread runs, that is by a class of torch's for which it takes a thirtieth of the time.
     """
     return record_function(name) if _profiler_enabled() else _RecordFunctionFast(name)
-
-
-def _draw_base_seed(loader: DataLoader[Any]) -> int:
-    """Draws what torch's iterators draw from the loader's generator when they are made."""
-    return int(torch.empty((), dtype=torch.int64).random_(generator=loader.generator).item())
-
-
-def _can_pin() -> bool:
-    """Whether there is a device that copies from pinned memory; warns as torch does."""
-    if torch.cuda.is_available():
-        return True
-    warnings.warn(
-        "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't be used.",
-        stacklevel=4,
-    )
-    return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .device import Delivery
+    from .internals import Internals
     from .loader import DataLoader
     from .recognize.leaf import Leaf
     from .resolve import Resolved
@@ -36,24 +37,23 @@ def explain(loader: Any) -> str:
         device     cpu
     """
     from .compile import compile_leaves  # noqa: PLC0415  (this module is loaded with the package, those need not be)
+    from .device import DeviceLoader  # noqa: PLC0415
+    from .internals import internals  # noqa: PLC0415
     from .loader import DataLoader  # noqa: PLC0415
     from .recognize import Unrecognized  # noqa: PLC0415
-    from .resolve import Gathered, Split  # noqa: PLC0415
+    from .resolve import Gathered, Split, find_way  # noqa: PLC0415
 
-    inner = getattr(loader, "loader", loader)
+    inner = loader.loader if isinstance(loader, DeviceLoader) else loader
     if not isinstance(inner, DataLoader):
         raise TypeError(f"explain() takes a torchfeed.DataLoader, not {type(inner).__name__}")
     processes = f"{inner.num_workers} processes" if inner.num_workers else "the caller's process"
     threads = f"{inner.num_workers} threads" if inner.num_workers else "the caller's thread"
-    # A loader that requires what it has not got is explained all the same.
-    native, inner.native = inner.native, "off" if inner.native == "off" else "auto"
+    own = internals(inner)
     try:
-        resolved = inner.resolve()
+        resolved = find_way(inner, own)
     except Unrecognized as why:
         return f"torch's own path, {processes}\nbecause    {why}"
-    finally:
-        inner.native = native
-    device = f"device     {_device(loader, inner, resolved)}"
+    device = f"device     {_device(loader, own, resolved)}"
     if isinstance(resolved, Gathered):
         sources = [f"TensorDataset, {len(columns)} samples" for columns in resolved.tree.leaves]
         return "\n".join(["native, the caller's thread", *_rows("source", sources), "batch      rows gathered", device])
@@ -61,7 +61,7 @@ def explain(loader: Any) -> str:
     lines = [f"native in part, {processes}" if isinstance(resolved, Split) else f"native, {threads}"]
     lines += _rows("source", [f"{type(leaf.dataset).__name__}, {len(leaf)} samples" for leaf in leaves])
     decodes = any(leaf.source.is_encoded for leaf in leaves)
-    lines += _rows("decode", [_decode(inner) if decodes else "nothing to decode"])
+    lines += _rows("decode", [_decode(own) if decodes else "nothing to decode"])
     lines += _rows("transform", [_transform(leaf) for leaf in leaves])
     lines += _rows("note", [note for leaf in leaves for note in leaf.plan.notes])
     if isinstance(resolved, Split):
@@ -74,15 +74,17 @@ def explain(loader: Any) -> str:
     return "\n".join([*lines, device])
 
 
-def _indexed(loader: DataLoader[Any]) -> str:
-    images, size = loader.row_indexes.in_use() if loader.row_indexes else (0, 0)
+def _indexed(own: Internals) -> str:
+    images, size = own.row_indexes.in_use() if own.row_indexes else (0, 0)
     return f"; rows of {images} JPEGs indexed, in {size / 2**20:.1f} MiB" if images else ""
 
 
-def _device(loader: Any, inner: DataLoader[Any], resolved: Resolved) -> str:
+def _device(loader: Any, own: Internals, resolved: Resolved) -> str:
+    from .device import DeviceLoader  # noqa: PLC0415
     from .resolve import Split  # noqa: PLC0415
 
-    delivery: Delivery | None = loader.delivery
+    inner: Any = loader.loader if isinstance(loader, DeviceLoader) else loader
+    delivery: Delivery | None = loader.delivery if isinstance(loader, DeviceLoader) else own.delivery
     if delivery is None:
         return f"cpu{', pinned' if inner.pin_memory else ''}"
     said = str(delivery)
@@ -101,10 +103,10 @@ def _rows(stage: str, texts: Sequence[str]) -> list[str]:
     return [f"{stage:10} {text}" for text in dict.fromkeys(texts)]
 
 
-def _decode(loader: DataLoader[Any]) -> str:
+def _decode(own: Internals) -> str:
     natively = "JPEG and PNG natively, other formats by Pillow"
     fast = "; fast: JPEGs at 1/2, 1/4 or 1/8 of their size, where a resize shrinks them as much"
-    return f"{natively}{fast if loader.decode == 'fast' else ''}{_indexed(loader)}"
+    return f"{natively}{fast if own.settings.decodes_fast else ''}{_indexed(own)}"
 
 
 def _transform(leaf: Leaf) -> str:

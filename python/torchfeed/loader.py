@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from inspect import signature
 from typing import Any, Literal, TypeVar
 
@@ -11,22 +11,18 @@ import torch
 from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data import Dataset, IterableDataset, Sampler
 
-from . import _native
 from .compile import Drawn, compile_leaves
 from .cores import auto_workers
-from .device import Delivery
-from .device.normalize import leave_table, shared_table
+from .cursor import State, check_state, state_between_epochs
+from .internals import Internals, Option, accept_options, internals, show_options, shown
+from .iterators import can_restart, open_iterator
 from .limits import Limits
-from .on_error import OnError, check_arguments
-from .position import Position, begin, state_dict
+from .on_error import OnError
 from .recognize import Unrecognized
 from .report import ErrorReport
-from .resolve import Gathered, Native, Resolved, Split, resolve
+from .resolve import Gathered, Native, resolve
 from .samples import drawn
-from .tensors import GatherEpoch
-from .threads import NativeEpoch
-from .turns import Turns
-from .workers import MultiProcessIterator, SingleProcessIterator, View
+from .settings import OPTIONS, Settings
 
 __all__ = ["DataLoader"]
 
@@ -97,6 +93,8 @@ class DataLoader(TorchDataLoader[T_co]):
             of which there count at least 100. More end the epoch with a RuntimeError that says which.
         limits: what a sample may cost where it is made natively, in part or in whole; ``None`` is
             `torchfeed.get_limits()` at each ``iter()``.
+        snapshot_every_n_steps: taken for the sake of torchdata's `StatefulDataLoader`, and without effect: a state is
+            exact at every step, and costs nothing before `state_dict` is called.
 
     Raises:
         TypeError: with ``native="require"``, when the loader is made or iterated: a part is not native.
@@ -112,6 +110,26 @@ class DataLoader(TorchDataLoader[T_co]):
         >>> for images, targets in loader:
         ...     ...
     """
+
+    memory_format, decode, nice, native, row_index_memory = Option(), Option(), Option(), Option(), Option()
+    device, on_error, max_errors, limits, snapshot_every_n_steps = Option(), Option(), Option(), Option(), Option()
+    errors: ErrorReport = shown("The samples that could not be made.", lambda own: own.errors)
+    seed: int | None = shown(
+        "The seed of the current epoch, as torch's loader draws it from `generator`; `None` before the first.",
+        lambda own: None if own.cursor is None else own.cursor.seed,
+    )
+
+    _given_options: list[str]
+
+    def __new__(cls, *_: Any, **options: Any) -> DataLoader[T_co]:
+        """Makes a loader, and notes which options its caller gives; a subclass may set others."""
+        loader = super().__new__(cls)
+        loader._given_options = [name for name in OPTIONS if name in options]
+        return loader
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        accept_options(cls)
 
     def __init__(
         self,
@@ -142,39 +160,24 @@ class DataLoader(TorchDataLoader[T_co]):
         on_error: OnError = "raise",
         max_errors: float | None = None,
         limits: Limits | None = None,
+        snapshot_every_n_steps: int | None = 1,
     ) -> None:
-        if memory_format not in {torch.contiguous_format, torch.channels_last}:
-            raise ValueError(f"memory_format should be contiguous_format or channels_last, got {memory_format}")
-        if decode not in {"exact", "fast"}:
-            raise ValueError(f'decode should be "exact" or "fast", got {decode!r}')
-        if native not in {"auto", "require", "off"}:
-            raise ValueError(f'native should be "auto", "require" or "off", got {native!r}')
-        if limits is not None and not isinstance(limits, Limits):
-            raise TypeError(f"limits must be torchfeed.Limits, got {type(limits).__name__}")
-        if row_index_memory < 0:
-            raise ValueError(f"row_index_memory must be at least 0 bytes, got {row_index_memory}")
-        if not 0 <= operator.index(nice) <= 19:
-            raise ValueError(f"nice should be from 0 to 19, got {nice}")
-        check_arguments(on_error, max_errors)
-        if on_error != "raise" and isinstance(dataset, IterableDataset):
+        settings = Settings(
+            memory_format=memory_format,
+            decode=decode,
+            nice=nice,
+            native=native,
+            row_index_memory=row_index_memory,
+            device=device if device is None else torch.device(device),
+            on_error=on_error,
+            max_errors=max_errors,
+            limits=limits,
+            snapshot_every_n_steps=snapshot_every_n_steps,
+        )
+        if settings.tolerant and isinstance(dataset, IterableDataset):
             raise ValueError("an IterableDataset's samples have no index: handle bad ones in its __iter__")
-        self.on_error = on_error
-        self.max_errors = max_errors
-        self.errors = ErrorReport()
-        self.memory_format = memory_format
-        self.row_index_memory = row_index_memory
-        self.row_indexes = _native.RowIndexes(row_index_memory) if row_index_memory else None
-        self.batch_memory = _native.BatchMemory()
-        self.decode = decode
-        self.nice = nice
-        self.native = native
-        self.limits = limits
-        self.device = None if device is None else torch.device(device)
-        self.delivery = None if self.device is None else Delivery(self.device)
-        self._position: Position | None = None
-        self._resume: dict[str, Any] | None = None
-        self._view: View
-        self._turns = Turns()
+        self._torchfeed = Internals(settings, DataLoader)
+        show_options(self, self._given_options)
         super().__init__(
             dataset,
             batch_size,
@@ -196,82 +199,25 @@ class DataLoader(TorchDataLoader[T_co]):
         )
         self.in_order = in_order
         if native == "require":
-            self.resolve()
+            resolve(self, self._torchfeed)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class here
-        return self.host_batches() if self.delivery is None else self.delivery.batches(self)
+        own = self._torchfeed
+        if own.delivery is not None and own.wish is None:
+            return own.delivery.batches(self, self._iterate, ("_get_iterator",))
+        return self._iterate()
 
-    def host_batches(self, delivery: Delivery | None = None) -> Iterator[Any]:
-        """Begins an epoch of batches in host memory, whatever `device` is.
-
-        Args:
-            delivery: what takes them to a device, which may have wishes.
-
-        Returns:
-            Their iterator. Its attribute `table`, where it has one, is to be applied to images on the device.
-        """
-        # The iterator takes what is its own from the loader: its position, its pass, what torch's iterator is to see.
-        with self._turns:
-            return self._begin(delivery)
-
-    def _begin(self, delivery: Delivery | None) -> Iterator[Any]:
-        resume, self._resume = self._resume, None
-        self.errors.epoch += 1
-        with begin(self, resume, self._position) as self._position:
-            try:
-                resolved = self.resolve()
-            except Unrecognized:
-                resolved = None
-            pin = self.pin_memory or (delivery is not None and delivery.wants_pinned())
-            leaves_table = delivery is not None and delivery.leaves_table(resolved)
-            if isinstance(resolved, Native) and leaves_table:
-                epoch = NativeEpoch(self, leave_table(resolved, self), pin=pin)
-                epoch.table = shared_table(resolved)
-                return epoch
-            if isinstance(resolved, Native):
-                return NativeEpoch(self, resolved, pin=pin)
-            if isinstance(resolved, Gathered):
-                return GatherEpoch(self, resolved.tree, pin=pin)
-            # Tensors that torch's own iterators make in this process may be on a device, and then cannot be pinned.
-            pin = self.pin_memory or (pin and self.num_workers > 0)
-            self._view = View(self, resolved.tree if resolved else None, pin=pin)
-            try:
-                batches = super().__iter__()
-            finally:
-                del self._view  # which holds this loader, and would keep it from going when nobody needs it any more
-            # A split dataset's samples are passed over by the sampler; others may depend on those before them.
-            while not resolved and self._position.batches < self._position.skip:
-                next(batches)
-            return batches
+    def _iterate(self) -> Iterator[Any]:
+        with self._torchfeed.turns:
+            if self._iterator is not None and not can_restart(self, self._iterator):
+                self._iterator = None
+            return super().__iter__()
 
     def _get_iterator(self) -> Any:
-        if self.num_workers == 0:
-            return SingleProcessIterator(self._view)
-        self.check_worker_number_rationality()
-        return MultiProcessIterator(self._view)
-
-    @property
-    def position(self) -> Position:
-        """Where the latest iterator is."""
-        assert self._position is not None, "iter() makes a position first"
-        return self._position
-
-    def resolve(self) -> Resolved:
-        """Finds out what makes the batches of the dataset, its transforms and the collate_fn, as they are now.
-
-        Raises:
-            Unrecognized: torch alone; the message says why.
-            TypeError: that, or a part in Python, with ``native="require"``.
-        """
-        try:
-            resolved = resolve(self)
-        except Unrecognized as why:
-            if self.native == "require":
-                raise TypeError(f'native="require", but torch alone makes the batches: {why}') from None
-            raise
-        if self.native == "require" and isinstance(resolved, Split):
-            raise TypeError(f'native="require", but a part runs in Python: {resolved.why}')
-        return resolved
+        own = self._torchfeed
+        if own.delivery is not None and own.wish is None:  # asked by a subclass
+            return own.delivery.batches(self, partial(open_iterator, self), ())
+        return open_iterator(self)
 
     def drawn(self, index: int, occurrence: int = 0) -> Drawn:
         """Says what this epoch does, did or will do to a sample.
@@ -292,10 +238,12 @@ class DataLoader(TorchDataLoader[T_co]):
             >>> loader.drawn(17)
             [('RandomCrop', {'top': 3, 'left': 5, ...}), ('RandomHorizontalFlip', {})]
         """
-        if self.seed is None:
+        own = internals(self)
+        seed = None if own.cursor is None else own.cursor.seed
+        if seed is None:
             raise RuntimeError("nothing is drawn before the first iter(loader)")
         try:
-            resolved = self.resolve()
+            resolved = resolve(self, own)
         except Unrecognized as why:
             raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
         if isinstance(resolved, Gathered):
@@ -303,32 +251,40 @@ class DataLoader(TorchDataLoader[T_co]):
         compiled = (
             resolved.compiled
             if isinstance(resolved, Native)
-            else compile_leaves(resolved.tree.leaves, limits=self.limits)
+            else compile_leaves(resolved.tree.leaves, limits=own.settings.limits)
         )
-        return drawn(compiled, resolved.tree.locate(index), self.seed, occurrence)
+        return drawn(compiled, resolved.tree.locate(index), seed, occurrence)
 
-    @property
-    def seed(self) -> int | None:
-        """The seed of the current epoch, as torch's loader draws it from `generator`; `None` before the first."""
-        return self._position.seed if self._position else None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Says where the current epoch is: how many batches were handed out, and the generator at its beginning.
+    def state_dict(self) -> State:
+        """Says where the current epoch is: how many batches were handed out, its seed, and the state of generators.
 
         Returns:
-            A small dict of plain values and tensors, for `torch.save`.
+            A small dict of plain values, for `torch.save` or JSON: states of the same place are equal.
         """
-        handed = self.delivery.handed.state if self.delivery is not None else None
-        return self._resume or handed or state_dict(self, self._position)
+        own = self._torchfeed
+        handed = own.delivery.handed.state if own.delivery is not None else None
+        state = own.resume or handed
+        if state is None:
+            state = state_between_epochs(self) if own.cursor is None else own.cursor.state()
+        return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         """Makes the next `iter()` go on where `state_dict()` was called, with the same batches as without the break.
 
         On the native path nothing is decoded again; in torch's own path the batches up to there are made and dropped.
+        Persistent workers end, and the next `iter()` makes others.
 
         Args:
-            state: what `state_dict()` returned, of a loader with the same dataset, sampler and batch size.
+            state_dict: what `state_dict()` returned, of a loader with the same dataset, sampler and batch size. An
+                empty one is the beginning.
+
+        Raises:
+            TypeError: it is no dict.
+            ValueError: it is the state of something else. When the loader is iterated: the state is of a loader with
+                more batches, or with other generators.
         """
-        self._resume = dict(state)
-        if self.delivery is not None:
-            self.delivery.forget()
+        own = self._torchfeed
+        own.resume = check_state(state_dict) if state_dict != {} else None
+        self._iterator = None
+        if own.delivery is not None:
+            own.delivery.forget()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch.utils.data import IterableDataset, TensorDataset
 from torch.utils.data import default_collate as torch_default_collate
@@ -14,16 +14,14 @@ from . import _native
 from .batch import default_collate
 from .compile import Compiled, compile_leaves
 from .datasets import NativeDataset
+from .internals import Internals
 from .recognize import Unrecognized, describe
 from .recognize.dataset import read_samples
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree, first_leaf, read_tree
 from .tensors import Columns, read_columns
 
-if TYPE_CHECKING:
-    from .loader import DataLoader
-
-__all__ = ["Gathered", "Native", "Resolved", "Split", "compile_tree", "read_datasets", "resolve"]
+__all__ = ["Gathered", "Native", "Resolved", "Split", "compile_tree", "find_way", "read_datasets", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -52,15 +50,37 @@ class Gathered:
 Resolved = Native | Split | Gathered
 
 
-def resolve(loader: DataLoader[Any]) -> Resolved:
-    """Finds out what makes a loader's batches.
+def resolve(loader: Any, own: Internals) -> Resolved:
+    """Finds out what makes the batches of a loader, of its dataset, transforms and collate_fn as they are now.
+
+    Args:
+        loader: the loader.
+        own: its internals.
+
+    Raises:
+        Unrecognized: torch alone; the message says why.
+        TypeError: that, or a part in Python, with ``native="require"``.
+    """
+    if own.settings.native != "require":
+        return find_way(loader, own)
+    try:
+        resolved = find_way(loader, own)
+    except Unrecognized as why:
+        raise TypeError(f'native="require", but torch alone makes the batches: {why}') from None
+    if isinstance(resolved, Split):
+        raise TypeError(f'native="require", but a part runs in Python: {resolved.why}')
+    return resolved
+
+
+def find_way(loader: Any, own: Internals) -> Resolved:
+    """As `resolve`, whatever is required.
 
     Raises:
         Unrecognized: torch alone; the message says why.
     """
-    if loader.native == "off":
+    if own.settings.native == "off":
         raise Unrecognized('native="off"')
-    batched = loader.batch_sampler is not None
+    batched: bool = loader._auto_collation  # noqa: SLF001  (torch's own name)
     native_collate = {torch_default_collate, default_collate} if batched else {torch_default_convert}
     why = ""
     if loader.collate_fn not in native_collate:
@@ -80,13 +100,14 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
         why = "the datasets that are concatenated have different target_transforms"
     if why:
         return Split(tree, why)
-    return compile_tree(tree, loader)
+    return compile_tree(tree, own)
 
 
-def compile_tree(tree: Tree[Leaf], loader: DataLoader[Any]) -> Native:
+def compile_tree(tree: Tree[Leaf], own: Internals) -> Native:
     """Makes the pipeline of datasets that are native from beginning to end, as the loader wants it."""
-    kept, fast = (loader.row_indexes, loader.batch_memory), loader.decode == "fast"
-    return Native(tree, compile_leaves(tree.leaves, loader.memory_format, *kept, fast=fast, limits=loader.limits))
+    settings, kept = own.settings, (own.row_indexes, own.batch_memory)
+    fast, limits = settings.decodes_fast, settings.limits
+    return Native(tree, compile_leaves(tree.leaves, settings.memory_format, *kept, fast=fast, limits=limits))
 
 
 def read_datasets(dataset: Any) -> Tree[Leaf]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +13,10 @@ from torch.utils.data import TensorDataset
 
 from . import pinned
 from .batch import default_collate
+from .cursor import Cursor
 from .epoch import Epoch
 from .recognize import Unrecognized, describe
-from .recognize.tree import Tree
-
-if TYPE_CHECKING:
-    from .loader import DataLoader
+from .recognize.tree import Tree, fetch
 
 __all__ = ["Columns", "GatherEpoch", "gather", "read_columns"]
 
@@ -79,10 +77,13 @@ class _Indices(list[Any]):
 class GatherEpoch(Epoch):
     """Batches of rows of tensors; the caller's thread gathers them, which is faster than to hand them over."""
 
-    def __init__(self, loader: DataLoader[Any], tree: Tree[Columns], *, pin: bool) -> None:
-        self._dataset: Any = loader.dataset
+    def __init__(self, loader: Any, tree: Tree[Columns], cursor: Cursor) -> None:
         self._memory = pinned.PinnedMemory()
-        super().__init__(loader, tree, pin=pin)
+        super().__init__(loader, tree, cursor)
+
+    def restart(self, tree: Tree[Columns], cursor: Cursor) -> None:
+        """Begins the next epoch in this iterator."""
+        self._restart(tree, cursor)
 
     def _places(self, drawn: Any) -> list[int]:
         indices = _Indices(drawn)
@@ -103,11 +104,11 @@ class GatherEpoch(Epoch):
 
     def _take(self, position: int, submitted: Any) -> Any:  # noqa: ARG002  (nothing waits)
         if isinstance(submitted, _Indices):
-            columns: list[Tensor] = default_collate([self._dataset[index] for index in submitted])
+            columns: list[Tensor] = default_collate(fetch(self._tree.dataset, submitted))
         else:
-            out = self._pinned_output(len(submitted)) if self._pin else None
+            out = self._pinned_output(len(submitted)) if self._pin_memory else None
             columns = gather(self._tree, submitted, out)
-        if not self._pin:
+        if not self._pin_memory:
             return columns
         return [pinned.pin(column) if column.device.type == "cpu" else column for column in columns]
 

@@ -6,7 +6,7 @@ import atexit
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,18 +16,16 @@ from . import _native, pinned
 from ._dlpack import dtype_of
 from .batch import default_collate, one_hot
 from .compile import to_tensors
+from .cursor import Cursor
 from .epoch import NOTHING, Epoch
 from .given import give
 from .limits import get_limits, slow_samples
 from .mend import check_target, give_each, mend
-from .on_error import Draw, Windows, settle
+from .on_error import Draw, settle
 from .recognize.value import Table
-from .report import Tally
 from .resolve import Native
+from .settings import Settings
 from .turns import Open
-
-if TYPE_CHECKING:
-    from .loader import DataLoader
 
 __all__ = ["NativeEpoch"]
 
@@ -63,39 +61,41 @@ class _Submitted(NamedTuple):
 
 
 class NativeEpoch(Epoch):
-    """Batches that native threads make."""
+    """Batches that native threads make.
 
-    table: Table | None = None
-    """What is left to be applied to the images, where they are handed out as pixels."""
+    Args:
+        loader: the loader, as an `Epoch` takes it.
+        settings: its options.
+        resolved: its datasets, compiled.
+        cursor: the place in the epoch.
+        table: what is left to be applied to the images, if they are to be handed out as pixels.
+    """
 
-    def __init__(self, loader: DataLoader[Any], resolved: Native, *, pin: bool) -> None:
+    def __init__(
+        self, loader: Any, settings: Settings, resolved: Native, cursor: Cursor, table: Table | None = None
+    ) -> None:
+        self._settings = settings
+        self._in_order = loader.in_order or loader.num_workers == 0
+        self._memory = pinned.PinnedMemory()
+        self._take_way(resolved, table)
+        super().__init__(loader, resolved.tree, cursor)
+
+    def _take_way(self, resolved: Native, table: Table | None) -> None:
+        self.table = table
         self._compiled = resolved.compiled
         self._brings = any(leaf.brings for leaf in resolved.tree.leaves)
-        self._timeout = loader.timeout or None
-        self._in_order = loader.in_order or loader.num_workers == 0
-        self._memory_format = loader.memory_format
-        self._nice = loader.nice
-        self._soft_seconds = (loader.limits or get_limits()).soft_seconds
-        self._memory = pinned.PinnedMemory()
-        self._on_error = loader.on_error
-        self._windows: Windows | None = None
-        self._tally: Tally | None = None
-        if loader.on_error != "raise":
-            self._windows = Windows(batched=loader.batch_sampler is not None, keeps=loader.on_error == "replace")
-            self._tally = Tally(loader.errors, loader.max_errors)
-        self._handed = bool(loader.position.skip)
-        super().__init__(loader, resolved.tree, pin=pin)
+
+    def restart(self, settings: Settings, resolved: Native, cursor: Cursor, table: Table | None = None) -> None:
+        """Begins the next epoch in this iterator."""
+        self.close()
+        self._settings = settings
+        self._take_way(resolved, table)
+        self._restart(resolved.tree, cursor)
 
     def _open(self, seed: int) -> None:
-        self._native = _native.Epoch(self._compiled.pipeline, seed, self._threads, nice=self._nice)
+        self._limits = self._settings.limits or get_limits()
+        self._native = _native.Epoch(self._compiled.pipeline, seed, self._num_workers, nice=self._settings.nice)
         _open_epochs.add(self)
-
-    def _ask(self) -> Any:
-        return next(self._sampler) if self._windows is None else self._windows.draw(lambda: next(self._sampler))
-
-    def _over(self) -> None:
-        if self._tally is not None:
-            self._tally.finish(handed=self._handed)
 
     def _skip(self, places: list[int]) -> None:
         self._native.skip(places)
@@ -105,15 +105,16 @@ class NativeEpoch(Epoch):
         errors: dict[int, Exception] = {}
         if self._brings:
             leaves = [self._tree.leaf(place) for place in places]
-            if self._windows is None:
+            if not self._settings.tolerant:
                 items, targets = give(leaves)
             else:
                 items, targets, errors = give_each(leaves)
             given = _native.Source.given(items or [])
-        out = self._pinned_output(len(places)) if self._pin else []
+        out = self._pinned_output(len(places)) if self._pin_memory else []
         memory = ((tensor.data_ptr(), tensor.nbytes, tensor) for tensor in out)
-        self._native.submit(places, *memory, given=given, tolerant=self._windows is not None)
-        return _Submitted(out, targets, errors, None if self._windows is None else self._windows.latest)
+        self._native.submit(places, *memory, given=given, tolerant=self._settings.tolerant)
+        windows = self._cursor.windows
+        return _Submitted(out, targets, errors, None if windows is None else windows.latest)
 
     def _pinned_output(self, length: int) -> list[Tensor]:
         """Takes pinned memory for a batch, if its shape is known.
@@ -125,7 +126,7 @@ class NativeEpoch(Epoch):
         if size is None:
             return []
         table = leaf.plan.table
-        layouts = [pinned.Layout((length, table.channels, *size), table.dtype, self._memory_format)]
+        layouts = [pinned.Layout((length, table.channels, *size), table.dtype, self._settings.memory_format)]
         if not self._brings and leaf.one_hot is not None:
             classes, _, _, code = leaf.one_hot
             layouts.append(pinned.Layout((length, classes), dtype_of(code)))
@@ -134,7 +135,7 @@ class NativeEpoch(Epoch):
         return self._memory.take(layouts)
 
     def _is_done(self) -> bool:
-        if not self._threads:
+        if not self._num_workers:
             return True
         try:
             return self._native.wait(0, in_order=self._in_order) is not None
@@ -144,7 +145,7 @@ class NativeEpoch(Epoch):
 
     def _ready(self) -> int:
         try:
-            position = self._native.wait(self._timeout, in_order=self._in_order)
+            position = self._native.wait(self._timeout or None, in_order=self._in_order)
         except Exception:
             _hold_at_exit()
             raise
@@ -171,13 +172,12 @@ class NativeEpoch(Epoch):
             mended = self._mend(images, targets if brought is None else brought, errors, submitted.draw)
             if mended is None:
                 return NOTHING
-            self._handed = True
             images, targets = mended
             brought = None if brought is None else targets
         collated: Any = targets if brought is None else self._collate_targets(brought)
-        if self._pin and len(submitted.out) < 2:
+        if self._pin_memory and len(submitted.out) < 2:
             images, collated = pinned.pin((images, collated))  # what is pinned stays where it is
-        if self._batched:
+        if self._auto_collation:
             return [images, collated]
         # As torch's default_convert: class indices stay numbers.
         if brought is not None:
@@ -188,22 +188,21 @@ class NativeEpoch(Epoch):
         self, images: Tensor, targets: Any, errors: dict[int, Exception], draw: Draw
     ) -> tuple[Tensor, Any] | None:
         """Does about the failed samples of a batch what the user wants, and notes it."""
-        assert self._tally is not None, "what is tolerated is counted"
         if not errors:
             return images, targets
-        seed = self._position.seed or 0
+        seed = self._cursor.seed or 0
         found = []
 
         def settled(position: int) -> Any:
             leaf, at = self._tree.leaf(self._tree.locate(draw.indices[position]))
             path: Any = leaf.source.path(at)
-            made, bad = settle(self._on_error, errors[position], (draw, position), seed, path, self._make)
+            made, bad = settle(self._settings.on_error, errors[position], (draw, position), seed, path, self._make)
             found.append(bad)
             return made
 
-        mended = mend(images, targets, [*errors], settled, self._memory_format)
+        mended = mend(images, targets, [*errors], settled, self._settings.memory_format)
         try:
-            self._tally.note(found, draw.end)
+            self._cursor.note_bad(found, draw.end)
         except RuntimeError:
             self.close()
             raise
@@ -231,7 +230,7 @@ class NativeEpoch(Epoch):
         count, slowest = self._native.slow()
         if count == 0:
             return
-        warnings.warn(slow_samples(count, slowest, self._soft_seconds), stacklevel=4)
+        warnings.warn(slow_samples(count, slowest, self._limits.soft_seconds), stacklevel=4)
 
     def close(self) -> None:
         """Stops the epoch's threads, and reports samples that took long."""

@@ -4,70 +4,56 @@ from __future__ import annotations
 
 import multiprocessing.queues
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext, suppress
+from typing import Any
 
-import torch
 from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import _utils as torch_utils
 from torch.utils.data import dataloader as torch_dataloader
 from torch.utils.data import default_collate as torch_default_collate
 
 from .batch import default_collate
+from .cursor import Cursor
+from .epoch import View
 from .limits import Limits, get_limits
-from .on_error import Windows
 from .recognize.leaf import Leaf
-from .recognize.tree import Tree
-from .report import Tally
+from .recognize.tree import Tree, plain_index
 from .resolve import read_datasets
 from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
+from .settings import Settings
 from .tolerant import Job, TolerantCollate, TolerantDataset
 from .turns import Turns
 
-if TYPE_CHECKING:
-    from .loader import DataLoader
-
-__all__ = ["MultiProcessIterator", "SingleProcessIterator", "View"]
+__all__ = ["MultiProcessIterator", "SingleProcessIterator", "worker_view"]
 
 
-class View:
-    """A loader, as one of torch's iterators is to see it: some of its attributes are others.
+def worker_view(loader: Any, settings: Settings, tree: Tree[Leaf] | None, cursor: Cursor, *, pin: bool) -> View:
+    """Makes what one of torch's iterators is to see of a loader.
 
     Args:
         loader: the loader.
+        settings: its options.
         tree: its datasets, if their samples are made natively in part.
+        cursor: the place in the epoch.
         pin: whether batches are to be copied to pinned memory.
     """
-
-    def __init__(self, loader: DataLoader[Any], tree: Tree[Leaf] | None, *, pin: bool) -> None:
-        self.loader = loader
-        self.tree = tree
-        self.pin_memory = pin
-        if loader.nice and hasattr(os, "nice"):  # Windows has no such thing
-            self.worker_init_fn: Any = NiceInit(loader.nice, loader.worker_init_fn)
-        self.collate_fn: Any = loader.collate_fn
-        self.dataset: Any = loader.dataset
-        if loader.native != "off":
-            self._take_part(loader)
-        if loader.on_error != "raise":
-            self.dataset = TolerantDataset(self.dataset, loader.on_error, split=tree is not None)
-            self.collate_fn = TolerantCollate(self.collate_fn, batched=loader.batch_sampler is not None)
-
-    def _take_part(self, loader: DataLoader[Any]) -> None:
+    batched: bool = loader._auto_collation  # noqa: SLF001  (torch's own name)
+    seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": loader.collate_fn, "pin_memory": pin}
+    if settings.nice and hasattr(os, "nice"):  # Windows has no such thing
+        seen["worker_init_fn"] = NiceInit(settings.nice, loader.worker_init_fn)
+    if settings.native != "off":
         if loader.collate_fn is torch_default_collate:
-            self.collate_fn = default_collate
-        elif self.tree is not None and loader.batch_sampler is not None:
-            self.collate_fn = SeededCollate(loader.collate_fn)
-        if self.tree is not None:
-            fast, limits = loader.decode == "fast", loader.limits or get_limits()
-            self.dataset = SplitDataset(loader.dataset, fast=fast, limits=limits)
-        if loader.position.base is not None:
-            # The base seed is known: torch's iterator is not to draw one.
-            self.generator = torch.Generator()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["loader"], name)
+            seen["collate_fn"] = default_collate
+        elif tree is not None and batched:
+            seen["collate_fn"] = SeededCollate(loader.collate_fn)
+        if tree is not None:
+            limits = settings.limits or get_limits()
+            seen["dataset"] = SplitDataset(loader.dataset, fast=settings.decodes_fast, limits=limits)
+    if settings.tolerant:
+        seen["dataset"] = TolerantDataset(seen["dataset"], settings.on_error, split=tree is not None)
+        seen["collate_fn"] = TolerantCollate(seen["collate_fn"], batched=batched)
+    return View(loader, **seen, tree=tree, cursor=cursor)
 
 
 class NiceInit:
@@ -149,7 +135,7 @@ class Samples(list[Any]):
     def __init__(self, samples: Sequence[Any], keys: Sequence[Key]) -> None:
         super().__init__(samples)
         # One number more than a sample's seed is made of, so that it is none of theirs.
-        self.seed = sample_seed((*keys[0], len(keys))) if keys else 0
+        self.seed = sample_seed((*(part % 2**64 for part in keys[0]), len(keys))) if keys else 0
 
 
 class SeededCollate:
@@ -166,64 +152,96 @@ class SeededCollate:
 
 
 class _Counted:
-    """Makes torch's iterators count the batches that they hand out, and tells a split dataset what to draw from."""
+    """Makes torch's iterators move a cursor, and tells a split dataset what to draw from."""
 
     def __init__(self, view: View) -> None:
-        self.tree = view.tree
-        self._batched = view.loader.batch_sampler is not None
+        self.tree: Tree[Leaf] | None = view.tree
+        self._cursor: Cursor = view.cursor
         self._turns = Turns()
-        self._begin(view.loader)
         super().__init__(view)  # type: ignore[call-arg]  # the iterator that this is mixed into
-        if self.tree is not None:
-            self._position.draw_seed(self._own_base_seed)
 
-    def _own_base_seed(self) -> int:
-        return int(self._base_seed)  # type: ignore[attr-defined]  # torch's iterators have it
+    @property
+    def cursor(self) -> Cursor:
+        """The place in the epoch."""
+        return self._cursor
 
-    def _begin(self, loader: Any) -> None:
-        self._position = loader.position
-        self._to_skip = self._position.skip
-        self._seen: Counter[int] = Counter()
-        self._windows: Windows | None = None
-        self._tally: Tally | None = None
-        self._handed = bool(self._to_skip)
-        if loader.on_error != "raise":
-            self._windows = Windows(batched=loader.batch_sampler is not None, keeps=loader.on_error == "replace")
-            self._tally = Tally(loader.errors, loader.max_errors)
+    @property
+    def _base_seed(self) -> int:
+        return self._cursor.take_base_seed(0)
 
-    def _drawn(self) -> Any:
-        ask = super()._next_index  # type: ignore[misc]
-        return ask() if self._windows is None else self._windows.draw(ask)
+    @_base_seed.setter
+    def _base_seed(self, drawn: int) -> None:
+        self._cursor.take_base_seed(drawn)
 
     def _reset(self, loader: Any, first_iter: bool = False) -> None:
-        self._begin(loader)
+        if first_iter:
+            self._begin(loader, first_iter=True)
+            return
+        from .iterators import restart_iterator  # noqa: PLC0415  (that module needs this one)
+
+        restart_iterator(loader, self)
+
+    def restart(self, loader: Any, tree: Tree[Leaf] | None, cursor: Cursor) -> None:
+        """Begins the next epoch with the same workers."""
+        self.tree, self._cursor = tree, cursor
+        self._begin(loader, first_iter=False)
+
+    def _begin(self, loader: Any, *, first_iter: bool) -> None:
+        self._cursor.begin_order()
         super()._reset(loader, first_iter)  # type: ignore[misc]
 
+    def go_on(self) -> None:
+        """Passes over the batches that a resumed epoch has had, and asks the sampler for those that come next.
+
+        The samples of a split dataset depend on nothing but their keys. Others may depend on those before them, so
+        these are made and dropped.
+
+        Raises:
+            ValueError: there are fewer batches than the state says.
+        """
+        draw = super()._next_index  # type: ignore[misc]
+        if self.tree is not None:
+            self._cursor.pass_over(draw, self._keys)
+        self._cursor.ask_ahead(draw)
+        with suppress(StopIteration):
+            while self._cursor.batches < self._cursor.skip:
+                next(self)
+        if self._cursor.batches < self._cursor.skip:
+            raise self._cursor.too_few()
+
     def _next_index(self) -> Any:
-        drawn = self._drawn()
-        while self.tree is not None and self._to_skip:
-            self._keys(drawn)
-            self._to_skip -= 1
-            drawn = self._drawn()
+        draw = super()._next_index  # type: ignore[misc]
+        if self.tree is not None:
+            self._cursor.pass_over(draw, self._keys)
+        drawn = self._cursor.ask(draw)
         keys = drawn if self.tree is None else self._keys(drawn)
-        if self._windows is None:
+        if self._cursor.windows is None:
             return keys
-        seed = self._position.draw_seed(self._own_base_seed)
-        return Job(self._windows.latest, keys if self._batched else [keys], seed)
+        return Job(self._cursor.windows.latest, keys if self._batched else [keys], self._seed)
+
+    @property
+    def _batched(self) -> bool:
+        return bool(self._auto_collation)  # type: ignore[attr-defined]  # torch's iterators have it
+
+    @property
+    def _seed(self) -> int:
+        seed = self._cursor.seed
+        assert seed is not None, "torch's iterators draw a seed before they ask the sampler"
+        return seed
 
     def _keys(self, drawn: Any) -> Any:
-        seed = self._position.draw_seed(self._own_base_seed)
-        keys = [Key(index, seed, self._occurrence(index)) for index in (drawn if self._batched else [drawn])]
+        keys = [Key(plain_index(index), self._seed, self._occurrence(index)) for index in self._indices(drawn)]
         return keys if self._batched else keys[0]
+
+    def _indices(self, drawn: Any) -> Any:
+        return drawn if self._batched else [drawn]
 
     def _occurrence(self, index: Any) -> int:
         assert self.tree is not None, "only a split dataset's samples are counted"
         try:
-            place = self.tree.locate(index)
-        except (IndexError, TypeError, ValueError):
-            return 0  # raised again where the sample is made, after the batches before it
-        self._seen[place] += 1
-        return self._seen[place] - 1
+            return self._cursor.occurrence(self.tree.find(index))
+        except Exception:  # noqa: BLE001  (raised where the sample is made, after the batches before it)
+            return 0
 
     def __next__(self) -> Any:
         with self._turns:
@@ -234,24 +252,23 @@ class _Counted:
             try:
                 batch = super().__next__()  # type: ignore[misc]
             except StopIteration:
-                self._position.finish()
-                if self._tally is not None:
-                    self._tally.finish(handed=self._handed)
+                self._cursor.finish()
                 raise
-            self._position.advance()
-            if self._tally is None:
+            self._cursor.advance()
+            if self._cursor.windows is None:
+                self._cursor.handed = True
                 return batch
-            self._tally.note(batch.found.samples, batch.found.end)
+            self._cursor.note_bad(batch.found.samples, batch.found.end)
             if not batch.found.empty:
-                self._handed = True
+                self._cursor.handed = True
                 return batch.batch
 
 
-class SingleProcessIterator(_Counted, torch_dataloader._SingleProcessDataLoaderIter):  # noqa: SLF001
+class SingleProcessIterator(_Counted, torch_dataloader._SingleProcessDataLoaderIter):  # type: ignore[misc]  # noqa: SLF001
     """torch's iterator for ``num_workers=0``."""
 
 
-class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoaderIter):  # noqa: SLF001
+class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoaderIter):  # type: ignore[misc]  # noqa: SLF001
     """torch's iterator for worker processes."""
 
     def _shutdown_workers(self) -> None:
@@ -260,6 +277,8 @@ class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoader
         Where the iterator is part of a reference cycle, Python closes its queues before this is called, and torch waits
         five seconds for each worker before it terminates it.
         """
+        if getattr(torch_utils, "python_exit_status", True) in {True, None}:
+            return  # the interpreter ends, and with it the workers: torch leaves them alone then
         for queue, worker in zip(getattr(self, "_index_queues", ()), getattr(self, "_workers", ()), strict=False):
             if _is_closed(queue) and worker.is_alive():
                 worker.terminate()

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from PIL import Image
 
+from torchfeed.internals import internals
 from torchfeed.recognize import Unrecognized
 from torchfeed.replay import GEOMETRY, functional, same, steps
-from torchfeed.resolve import Gathered
+from torchfeed.resolve import Gathered, resolve
 from torchfeed.samples import own_random_state, seed_everything
 
 __all__ = ["assert_same_bits", "level_difference", "pil_image"]
@@ -41,7 +42,7 @@ def assert_same_bits(loader: Any, order: Iterable[int], dataset: Any = None) -> 
     """
     dataset = loader.dataset if dataset is None else dataset
     try:
-        resolved = loader.resolve()
+        resolved = resolve(loader, internals(loader))
     except Unrecognized as why:
         return f"torch's own path: {why}"
     assert not isinstance(resolved, Gathered), "tensors need no transforms"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from torchfeed.compile import fresh_seed
+from torchfeed.internals import begin_for, internals, latest_cursor
 from torchfeed.recognize import Unrecognized
 from torchfeed.resolve import Resolved
 from torchfeed.turns import Turns
@@ -106,12 +108,23 @@ class Delivery:
     def __deepcopy__(self, memo: dict[int, Any]) -> Delivery:
         return Delivery(self.device, self.ahead, self.device_normalize, self.batch_transform, self.ring)
 
-    def batches(self, loader: Any) -> Ahead:
-        """Begins a pass over a loader."""
-        with self._turns:
-            return self._begin(loader)
+    def batches(
+        self,
+        loader: Any,
+        begin: Callable[[], Iterator[Any]] | None = None,
+        hands: Sequence[str] = ("__iter__", "_get_iterator"),
+    ) -> Ahead:
+        """Begins a pass over a loader.
 
-    def _begin(self, loader: Any) -> Ahead:
+        Args:
+            loader: the loader.
+            begin: makes the loader's iterator of batches in host memory; ``iter(loader)`` does.
+            hands: the methods of the loader through which that iterator goes.
+        """
+        with self._turns:
+            return self._begin(loader, begin or partial(iter, loader), hands)
+
+    def _begin(self, loader: Any, begin: Callable[[], Iterator[Any]], hands: Sequence[str]) -> Ahead:
         latest = None if self._latest is None else self._latest()
         if latest is not None and self.ring is not None:
             latest.close()  # whose buffers these are
@@ -120,8 +133,7 @@ class Delivery:
             self._open = streams, None if self.ring is None else Ring(self.ring, streams)
         streams, ring = self._open
         streams.check()
-        host = getattr(loader, "host_batches", None)
-        batches = iter(loader) if host is None else host(self)
+        batches = begin_for(loader, self, begin, hands)
         source = Source(loader, batches)
         self.forget()
         with streams.copies():
@@ -159,14 +171,14 @@ class Delivery:
         table = getattr(batches, "table", None)
         if self.device_normalize and table is None:
             self.leaves_table(None)
-        lookup = None if table is None else Lookup(table, loader.memory_format, self.device)
+        lookup = None if table is None else Lookup(table, internals(loader).settings.memory_format, self.device)
         if lookup is None and self.batch_transform is None:
             return None
         seed = 0
         if self.batch_transform is not None:
             # torchfeed's loaders have a seed; torch's iterators draw one, from the same generator.
-            drawn = getattr(loader, "seed", None)
-            drawn = getattr(batches, "_base_seed", None) if drawn is None else drawn
+            cursor = latest_cursor(loader)
+            drawn = getattr(batches, "_base_seed", None) if cursor is None else cursor.seed
             seed = fresh_seed() if drawn is None else int(drawn)
         return Finish(lookup, self.batch_transform, seed % 2**64)
 

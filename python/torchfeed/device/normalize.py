@@ -13,7 +13,7 @@ from torchfeed.recognize.value import Table
 from torchfeed.resolve import Native, Resolved, compile_tree
 
 if TYPE_CHECKING:
-    from torchfeed.loader import DataLoader
+    from torchfeed.internals import Internals
 
 __all__ = ["Lookup", "leave_table", "shared_table"]
 
@@ -63,9 +63,9 @@ def shared_table(resolved: Resolved | None) -> Table:
     return table
 
 
-def leave_table(resolved: Native, loader: DataLoader[Any]) -> Native:
+def leave_table(resolved: Native, own: Internals) -> Native:
     """Gives the loader's batches with their pixels as they are, without the table."""
     channels = resolved.tree.leaves[0].plan.table.channels
     pixels = Table(bytes(range(256)) * channels, torch.uint8, channels)
     leaves: Any = tuple(replace(leaf, plan=replace(leaf.plan, table=pixels)) for leaf in resolved.tree.leaves)
-    return compile_tree(replace(resolved.tree, leaves=leaves), loader)
+    return compile_tree(replace(resolved.tree, leaves=leaves), own)

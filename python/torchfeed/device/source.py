@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
-from torchfeed.position import Position, state_dict
+from torchfeed.internals import latest_cursor
 
 __all__ = ["Source"]
 
@@ -15,17 +14,16 @@ class Source(Iterator[Any]):
     """One pass over a loader.
 
     Args:
-        loader: whose batches they are; with a `state_dict` it has a position.
+        loader: whose batches they are; with a `state_dict` it has a place in its epoch.
         batches: its iterator.
     """
 
     def __init__(self, loader: Iterable[Any], batches: Iterator[Any]) -> None:
-        position = getattr(loader, "position", None)
-        self._position = position if isinstance(position, Position) else None
+        self._cursor = latest_cursor(loader)
         self._state = getattr(loader, "state_dict", None)
-        if self._position is not None:
+        if self._cursor is not None:
             # The loader's own method may be about what was handed over.
-            self._state = partial(state_dict, loader, self._position)  # type: ignore[arg-type]
+            self._state = self._cursor.state
         self._ready = getattr(batches, "is_ready", None)
         self._batches: Iterator[Any] | None = batches
         self._count = 0
@@ -42,14 +40,14 @@ class Source(Iterator[Any]):
     @property
     def number(self) -> int:
         """The number of the last batch in its epoch, from 0."""
-        return (self._position.batches if self._position is not None else self._count) - 1
+        return (self._cursor.batches if self._cursor is not None else self._count) - 1
 
     def is_ready(self) -> bool:
         """Whether the next batch, or the end, is there without waiting; true where it cannot be known."""
         return self._ready is None or self._ready()
 
     def state(self) -> dict[str, Any] | None:
-        """The loader's position, if it has one."""
+        """The state of the loader, if it has one."""
         return None if self._state is None else self._state()
 
     def close(self) -> None:

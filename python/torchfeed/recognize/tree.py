@@ -6,6 +6,7 @@ import operator
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
@@ -14,7 +15,7 @@ from torch.utils.data import ConcatDataset, Subset
 
 from torchfeed import _native
 
-__all__ = ["Tree", "first_leaf", "read_tree"]
+__all__ = ["Tree", "fetch", "first_leaf", "plain_index", "read_tree"]
 
 T = TypeVar("T")
 
@@ -26,22 +27,36 @@ class Tree(Generic[T]):
     leaves: tuple[T, ...]
     starts: tuple[int, ...]
     root: Node
+    dataset: Any
+    """The outermost dataset."""
 
-    def locate(self, index: Any) -> int:
+    def find(self, index: Any) -> int:
         """Finds a sample of the outermost dataset: its place in the leaves, laid end to end.
 
         Raises:
-            IndexError: there is no such sample.
-            TypeError: not an integer.
+            Exception: there is no such sample.
         """
-        return self.root.locate(operator.index(index))
+        return self.root.locate(index)
+
+    def locate(self, index: Any) -> int:
+        """As `find`, but what the dataset makes of an index that is no plain integer in its range, it says itself.
+
+        A dataset of files takes `True` for 1, and one of arrays does not; errors differ in type and message.
+
+        Raises:
+            Exception: what the dataset raises.
+        """
+        with suppress(Exception):  # whatever it is, the dataset's own is raised
+            if type(index) is not bool:
+                return self.find(index)
+        fetch(self.dataset, [index])
+        return self.find(index)
 
     def locate_all(self, indices: Iterable[Any]) -> list[int]:
         """Finds several samples, which takes a fraction of the time where the indices are plain.
 
         Raises:
-            IndexError: there is no such sample.
-            TypeError: not an integer.
+            Exception: what the dataset raises of an index.
         """
         indices, root = list(indices), self.root
         if type(root) is LeafNode and root.start == 0 and _native.are_indices(indices, root.length):
@@ -60,7 +75,7 @@ class Node(ABC):
     length: int
 
     @abstractmethod
-    def locate(self, index: int) -> int:
+    def locate(self, index: Any) -> int:
         """Finds a sample of this dataset in the leaves."""
 
 
@@ -71,11 +86,12 @@ class LeafNode(Node):
     start: int
     length: int
 
-    def locate(self, index: int) -> int:
+    def locate(self, index: Any) -> int:
         """Counts negative indices from the end, as the sequences do that such a dataset reads from."""
-        if not -self.length <= index < self.length:
-            raise IndexError(f"index {index} is out of range for {self.length} samples")
-        return self.start + index % self.length
+        number = operator.index(index)
+        if not -self.length <= number < self.length:
+            raise IndexError(f"index {number} is out of range for {self.length} samples")
+        return self.start + number % self.length
 
 
 class SubsetNode(Node):
@@ -84,9 +100,9 @@ class SubsetNode(Node):
     def __init__(self, inner: Node, indices: Sequence[int]) -> None:
         self.inner, self.indices, self.length = inner, indices, len(indices)
 
-    def locate(self, index: int) -> int:
-        """Looks the index up."""
-        return self.inner.locate(operator.index(self.indices[index]))
+    def locate(self, index: Any) -> int:
+        """Looks the index up, whatever it is: `indices` may be a dict."""
+        return self.inner.locate(self.indices[index])
 
 
 class ConcatNode(Node):
@@ -96,7 +112,7 @@ class ConcatNode(Node):
         self.children, self.ends = children, list(accumulate(lengths))
         self.length = self.ends[-1]
 
-    def locate(self, index: int) -> int:
+    def locate(self, index: Any) -> int:
         """Finds the child, with torch's own rules and messages for what lies outside."""
         if index < 0:
             if -index > self.length:
@@ -129,7 +145,23 @@ def read_tree(dataset: Any, read: Callable[[Any], T], length: Callable[[T], int]
         return LeafNode(starts[-2], length(leaves[-1]))
 
     root = node(dataset)
-    return Tree(tuple(leaves), tuple(starts[:-1]), root)
+    return Tree(tuple(leaves), tuple(starts[:-1]), root, dataset)
+
+
+def fetch(dataset: Any, indices: Any) -> list[Any]:
+    """Makes the samples of a batch as torch's own loader does."""
+    together = getattr(dataset, "__getitems__", None)
+    return list(together(indices)) if together else [dataset[index] for index in indices]
+
+
+def plain_index(index: Any) -> Any:
+    """Makes an int of whatever counts as one, such as a tensor of one number; leaves other indices as they are."""
+    if type(index) in {int, bool}:
+        return index
+    try:
+        return operator.index(index)
+    except TypeError:
+        return index
 
 
 def first_leaf(dataset: Any) -> Any:

@@ -1,0 +1,337 @@
+"""Where an epoch is, and how to get there again."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .on_error import Windows
+from .report import ErrorReport, Tally
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader as TorchDataLoader
+
+__all__ = ["Cursor", "State", "check_state", "state_between_epochs"]
+
+State = dict[str, Any]
+"""A position as plain values: the same keys and types at any point of any epoch. It goes through JSON."""
+
+_SEED_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: far apart, and no two epochs alike
+_NO_BASE = -1  # torch's base seeds are not negative
+_KEYS = {"batches", "base_seed", "epoch", "begun", "drawn", "generators", "order"}
+
+
+class Cursor:
+    """The place in one epoch of a loader, from its seed and order to the number of batches that were handed out.
+
+    An epoch follows from three things: its base seed, the state of the random generators when the sampler is asked for
+    an iterator, and their state when that iterator is asked for its first indices. A state holds all three, so it does
+    not matter what the training loop draws in between. Each iterator of a loader has a cursor of its own.
+
+    Args:
+        loader: the loader, whose sampler and generators count.
+        settings: its options.
+        errors: where bad samples are listed.
+        previous: the cursor of the epoch before, of which persistent workers go on.
+        resume: the state to go on from.
+    """
+
+    def __init__(
+        self,
+        loader: TorchDataLoader[Any],
+        settings: Settings,
+        errors: ErrorReport,
+        previous: Cursor | None = None,
+        resume: State | None = None,
+    ) -> None:
+        self.skip = int(resume["batches"]) if resume else 0
+        """How many batches a resumed epoch passes over."""
+        self.batches = 0
+        """How many batches were handed out or passed over."""
+        self.over = False
+        self.handed = self.skip > 0
+        """Whether the epoch has had a batch."""
+        self._generators = _generators(loader)
+        self._persistent = loader.persistent_workers and loader.num_workers > 0
+        self._resume = resume
+        self._base = previous.following if previous is not None else None
+        if resume:
+            self._base = None if resume["base_seed"] == _NO_BASE else (int(resume["base_seed"]), int(resume["epoch"]))
+        self._seed_is_known = self._base is not None
+        # The states of the generators at the two moments that count.
+        self._at_iter = _read_states(resume["generators"], self._generators) if resume else _states(self._generators)
+        self._at_order = self._at_iter
+        if resume and resume["begun"]:
+            self._at_order = [
+                known if state is None else state
+                for known, state in zip(self._at_iter, _read_states(resume["order"], self._generators), strict=True)
+            ]
+        self._has_order = False
+        self._flows = False  # whether the generators stand where the resumed epoch goes on without being set
+        self._asked_ahead: deque[Any] = deque()
+        self._seen: Counter[int] = Counter()
+        self.windows: Windows | None = None
+        self._tally: Tally | None = None
+        if settings.tolerant:
+            self.windows = Windows(
+                batched=loader._auto_collation,  # noqa: SLF001  (torch's own name)
+                keeps=settings.on_error == "replace",
+            )
+            self._tally = Tally(errors, settings.max_errors)
+
+    # Seeds
+
+    def take_base_seed(self, drawn: int) -> int:
+        """Notes the base seed that torch's iterator drew; returns the one of this epoch.
+
+        With ``persistent_workers`` torch draws once for all epochs; later ones then count up from there, so that each
+        has augmentations of its own.
+        """
+        if self._base is None:
+            self._base = drawn, 0
+        return self._base[0]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of all that is random in the epoch's samples; `None` before the iterator has drawn it."""
+        if self._base is None:
+            return None
+        base, epoch = self._base
+        return (base + epoch * _SEED_STEP) % 2**64
+
+    @property
+    def following(self) -> tuple[int, int] | None:
+        """The base seed and the number of the next epoch, if persistent workers go on."""
+        return (self._base[0], self._base[1] + 1) if self._base and self._persistent else None
+
+    # The order
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the epoch goes on from a state."""
+        return self._resume is not None
+
+    @property
+    def asks_at_once(self) -> bool:
+        """Whether the sampler must be asked while the epoch begins, since the generators are borrowed."""
+        return self._resume is not None and not self._flows
+
+    @contextmanager
+    def borrowed_generators(self) -> Generator[None]:
+        """Sets the generators to where a state has them, while a resumed epoch begins.
+
+        The generators of the loader and of its samplers go on from there. The global generator belongs to the caller,
+        who may have restored it from a checkpoint: it is given back. But where it stands just where the state was
+        taken, before the order was drawn, it is left alone, and the epoch begins as it would have done.
+        """
+        if self._resume is None:
+            yield
+            return
+        before = torch.default_generator.get_state()
+        next_draw = self._at_order if self._resume["begun"] else self._at_iter
+        self._flows = not self._resume["drawn"] and torch.equal(before, next_draw[0])
+        _set_states(self._generators, self._at_iter)
+        try:
+            yield
+        finally:
+            if not self._flows:
+                torch.default_generator.set_state(before)
+            elif self._resume["begun"]:
+                _set_states(self._generators, self._at_order)
+
+    def begin_order(self) -> None:
+        """Notes the generators before the sampler is asked for the iterator that counts."""
+        if self._resume is not None and self._seed_is_known:
+            # torch has drawn a base seed meanwhile, which the epoch did not where it began.
+            _set_states(self._generators, self._at_iter)
+        else:
+            self._at_iter = _states(self._generators)
+
+    def ask(self, draw: Callable[[], Any]) -> Any:
+        """Gives what the sampler gives next.
+
+        Args:
+            draw: asks the sampler.
+
+        Raises:
+            StopIteration: there is no more.
+        """
+        if self._asked_ahead:
+            drawn = self._asked_ahead.popleft()
+            if isinstance(drawn, Exception):
+                raise drawn
+            return drawn
+        if not self._has_order:
+            self._note_order()
+        return draw() if self.windows is None else self.windows.draw(draw)
+
+    def ask_ahead(self, draw: Callable[[], Any]) -> None:
+        """Asks the sampler now, while the generators are where the state has them, for what `ask` gives later."""
+        if self._has_order or not self.asks_at_once:
+            return
+        try:
+            drawn = self.ask(draw)
+        except StopIteration:  # a new one, as the traceback of this one leads back to the iterator
+            drawn = StopIteration()
+        except Exception as error:  # noqa: BLE001  (raised when its turn comes)
+            drawn = error
+        self._asked_ahead.append(drawn)
+
+    def _note_order(self) -> None:
+        self._has_order = True
+        if self.asks_at_once and self._resume is not None and self._resume["begun"]:
+            _set_states(self._generators, self._at_order)
+        else:
+            self._at_order = _states(self._generators)
+
+    def pass_over(self, draw: Callable[[], Any], skip: Callable[[Any], object]) -> None:
+        """Passes over the batches that a resumed epoch has had.
+
+        Args:
+            draw: asks the sampler.
+            skip: is told of the indices of each batch.
+
+        Raises:
+            ValueError: there are fewer batches than the state says.
+        """
+        while self.batches < self.skip:
+            try:
+                drawn = self.ask(draw)
+            except StopIteration:
+                raise self.too_few() from None
+            skip(drawn)
+            self.advance()
+
+    def too_few(self) -> ValueError:
+        """Says that the epoch has fewer batches than the state."""
+        return ValueError(
+            f"the state is {self.skip} batches into its epoch, which has {self.batches} batches here: load it into a "
+            "loader of the same dataset, sampler and batch size"
+        )
+
+    def occurrence(self, place: int) -> int:
+        """Counts a sample; returns how often it came up before in the epoch."""
+        self._seen[place] += 1
+        return self._seen[place] - 1
+
+    # Hand-out
+
+    def advance(self) -> None:
+        """Counts a batch that was handed out or passed over."""
+        self.batches += 1
+
+    def note_bad(self, found: Sequence[Any], end: int) -> None:
+        """Notes the bad samples of a batch; `end` is the number in the epoch of the sample behind it.
+
+        Raises:
+            RuntimeError: there are more than `max_errors`.
+        """
+        if self._tally is not None:
+            self._tally.note(found, end)
+
+    def finish(self) -> None:
+        """Ends the epoch.
+
+        Raises:
+            RuntimeError: all its samples were bad.
+        """
+        self.over = True
+        if self._tally is not None:
+            self._tally.finish(handed=self.handed)
+
+    def state(self) -> State:
+        """Writes the place as plain values."""
+        if self.over:
+            return _between(self.following, self._generators)
+        # Where the order is still to be drawn, it will follow from the generators as they are then.
+        at_order = self._at_order if self._has_order else _states(self._generators)
+        return {
+            "batches": max(self.batches, self.skip),
+            **_write_base(self._base),
+            "begun": True,
+            "drawn": self._has_order,
+            "generators": [_encode(state) for state in self._at_iter],
+            # Most have not changed between the two moments.
+            "order": ["" if torch.equal(a, b) else _encode(b) for a, b in zip(self._at_iter, at_order, strict=True)],
+        }
+
+
+def state_between_epochs(loader: TorchDataLoader[Any]) -> State:
+    """The state of a loader whose first epoch has not begun."""
+    return _between(None, _generators(loader))
+
+
+def check_state(state: Any) -> State:
+    """Checks that a state is one of torchfeed's loader; returns a copy.
+
+    Raises:
+        TypeError: it is no dict.
+        ValueError: it is another dict.
+    """
+    if not isinstance(state, dict):
+        raise TypeError(f"a state is a dict, as state_dict() returns it, not {type(state).__name__}")
+    missing = sorted(_KEYS.difference(state))
+    if missing:
+        raise ValueError(
+            f"not a state of torchfeed.DataLoader: {', '.join(missing)} is missing, and there is "
+            f"{', '.join(map(str, state)) or 'nothing'}"
+        )
+    return dict(state)
+
+
+def _generators(loader: TorchDataLoader[Any]) -> list[torch.Generator]:
+    """Finds the generators that the order may follow from: the global one, the loader's, those of its samplers."""
+    found = [torch.default_generator]
+    for owner in (loader, loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)):
+        generator = getattr(owner, "generator", None)
+        if isinstance(generator, torch.Generator) and generator.device.type == "cpu":
+            found += [generator] if all(generator is not other for other in found) else []
+    return found
+
+
+def _states(generators: Sequence[torch.Generator]) -> list[Tensor]:
+    return [generator.get_state() for generator in generators]
+
+
+def _set_states(generators: Sequence[torch.Generator], states: Sequence[Tensor]) -> None:
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)
+
+
+def _between(base: tuple[int, int] | None, generators: Sequence[torch.Generator]) -> State:
+    states = [_encode(state) for state in _states(generators)]
+    nothing = {"begun": False, "drawn": False, "generators": states, "order": [""] * len(states)}
+    return {"batches": 0, **_write_base(base), **nothing}
+
+
+def _write_base(base: tuple[int, int] | None) -> State:
+    return {"base_seed": base[0] if base else _NO_BASE, "epoch": base[1] if base else 0}
+
+
+def _encode(state: Tensor) -> str:
+    """Writes the state of a generator, 5056 bytes of which half are zero, in some 3400 characters."""
+    return base64.b85encode(zlib.compress(state.numpy().tobytes(), 1)).decode()
+
+
+def _read_states(texts: Sequence[str], generators: Sequence[torch.Generator]) -> list[Any]:
+    if len(texts) != len(generators):
+        raise ValueError(
+            f"the state holds {len(texts)} random generators, and this loader has {len(generators)}, the global one "
+            "included: give it and its samplers a `generator` as the loader had that the state is of"
+        )
+    return [_decode(text) for text in texts]
+
+
+def _decode(text: str) -> Tensor | None:
+    if not text:
+        return None
+    return torch.from_numpy(np.frombuffer(bytearray(zlib.decompress(base64.b85decode(text))), np.uint8))

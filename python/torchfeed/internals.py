@@ -1,0 +1,215 @@
+"""What a loader keeps for itself, out of the way of a subclass's attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import fields, replace
+from inspect import Parameter, Signature, signature
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from . import _native
+from .cursor import Cursor, State
+from .report import ErrorReport
+from .settings import OPTIONS, Settings, speaks_for_itself
+from .turns import Turns
+
+if TYPE_CHECKING:
+    from .device import Delivery
+    from .resolve import Resolved
+
+__all__ = [
+    "Internals",
+    "Option",
+    "Wish",
+    "accept_options",
+    "begin_for",
+    "internals",
+    "latest_cursor",
+    "show_options",
+    "shown",
+]
+
+ATTRIBUTE = "_torchfeed"
+"""The one attribute of a loader that a subclass must leave alone."""
+
+
+class Wish(NamedTuple):
+    """What a delivery to a device wants of the epoch that begins."""
+
+    delivery: Delivery
+    is_direct: bool
+    """Whether the delivery gets the loader's own iterator, and not what a subclass makes of it."""
+
+    def leaves_table(self, resolved: Resolved | None) -> bool:
+        """Whether images are to arrive as pixels, because the device applies the table."""
+        return self.is_direct and self.delivery.leaves_table(resolved)
+
+
+class Internals:
+    """The options of a loader, its memory between epochs, and its latest epoch."""
+
+    def __init__(self, settings: Settings, base: type) -> None:
+        self.base = base
+        """The class of which a loader's may be a subclass."""
+        self.settings = settings
+        self.errors = ErrorReport()
+        size = settings.row_index_memory
+        self.row_indexes = _native.RowIndexes(size) if size else None
+        self.batch_memory = _native.BatchMemory()
+        self.delivery = _delivery(settings)
+        self.cursor: Cursor | None = None
+        self.resume: State | None = None
+        self.wish: Wish | None = None
+        self.turns = Turns()
+
+    def begin(self, loader: Any, previous: Cursor | None = None) -> Cursor:
+        """Begins an epoch, at the state that was loaded if there is one.
+
+        Args:
+            loader: the loader.
+            previous: the epoch that persistent workers go on from.
+        """
+        resume, self.resume = self.resume, None
+        self.errors.epoch += 1
+        self.cursor = Cursor(loader, self.settings, self.errors, previous, resume)
+        return self.cursor
+
+    def set_option(self, name: str, value: Any) -> None:
+        """Changes an option.
+
+        Raises:
+            TypeError: a value of another type.
+            ValueError: a value out of range.
+        """
+        self.settings = replace(self.settings, **{name: value})
+        if name == "row_index_memory":
+            self.row_indexes = _native.RowIndexes(value) if value else None
+        if name == "device":
+            self.delivery = _delivery(self.settings)
+
+
+def internals(loader: Any) -> Internals:
+    """The internals of a loader of torchfeed's."""
+    found: Internals = loader.__dict__[ATTRIBUTE]
+    return found
+
+
+def latest_cursor(loader: Any) -> Cursor | None:
+    """The place in the latest epoch of a loader, if it is one of torchfeed's."""
+    found = getattr(loader, "__dict__", {}).get(ATTRIBUTE)
+    return found.cursor if isinstance(found, Internals) else None
+
+
+def begin_for(
+    loader: Any, delivery: Delivery, begin: Callable[[], Iterator[Any]], hands: Sequence[str]
+) -> Iterator[Any]:
+    """Begins an epoch of a loader for a delivery.
+
+    Args:
+        loader: any loader; torchfeed's are told what the delivery wants.
+        delivery: what takes the batches to a device.
+        begin: makes the iterator.
+        hands: the methods through which the iterator goes. Where a subclass has one of its own, the delivery may get
+            something else than the loader's iterator.
+    """
+    own = getattr(loader, "__dict__", {}).get(ATTRIBUTE)
+    if not isinstance(own, Internals):
+        return begin()
+    cls = type(loader)
+    is_direct = all(getattr(cls, name) is getattr(own.base, name) and name not in loader.__dict__ for name in hands)
+    with own.turns:
+        own.wish = Wish(delivery, is_direct)
+        try:
+            return begin()
+        finally:
+            own.wish = None
+
+
+def _delivery(settings: Settings) -> Delivery | None:
+    if settings.device is None:
+        return None
+    from .device import Delivery  # noqa: PLC0415  (which needs this module)
+
+    return Delivery(torch.device(settings.device))
+
+
+class Option:
+    """An option as an attribute of the loader.
+
+    An assignment sets the option. A subclass may have an attribute of the same name: there, only a value that can
+    hardly be meant for anything else sets the option, and every other one is the subclass's own.
+    """
+
+    owner: type
+    name: str
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.owner, self.name = owner, name
+
+    def __get__(self, loader: Any, cls: type | None = None) -> Any:
+        if loader is None:
+            return self
+        if self.name in loader.__dict__ or ATTRIBUTE not in loader.__dict__:
+            return loader.__dict__[self.name]
+        return getattr(internals(loader).settings, self.name)
+
+    def __set__(self, loader: Any, value: Any) -> None:
+        if ATTRIBUTE in loader.__dict__ and (type(loader) is self.owner or speaks_for_itself(self.name, value)):
+            internals(loader).set_option(self.name, value)
+        loader.__dict__[self.name] = value
+
+    def __delete__(self, loader: Any) -> None:
+        del loader.__dict__[self.name]
+
+
+class _Shown:
+    """A value of the internals as an attribute of the loader, which another attribute may hide."""
+
+    def __init__(self, doc: str, read: Callable[[Internals], Any]) -> None:
+        self.__doc__ = doc
+        self._read = read
+
+    def __get__(self, loader: Any, cls: type | None = None) -> Any:
+        return self if loader is None else self._read(internals(loader))
+
+
+def shown(doc: str, read: Callable[[Internals], Any]) -> Any:
+    """Makes a value of the internals an attribute of the loader; `Any`, as what is read has a type of its own."""
+    return _Shown(doc, read)
+
+
+def show_options(loader: Any, given: Collection[str]) -> None:
+    """Makes options attributes of a loader that `vars` lists, but for names that its class uses otherwise.
+
+    Frameworks make a loader again from these attributes: Lightning does, for several devices. It hands a subclass with
+    ``**kwargs`` each one that is named like an argument. So a subclass has those options there that its caller gave,
+    and not those that its own ``__init__`` sets: it would get them twice.
+
+    Args:
+        loader: the loader.
+        given: the options that its caller gave.
+    """
+    own, cls = internals(loader), type(loader)
+    for name in OPTIONS if cls is own.base else given:
+        if getattr(cls, name, None) is own.base.__dict__[name]:
+            loader.__dict__.setdefault(name, getattr(own.settings, name))
+
+
+def accept_options(cls: type) -> None:
+    """Shows in the signature of a subclass with ``**kwargs`` that it takes the options, for those who look them up."""
+    init = cls.__dict__.get("__init__")
+    if not isinstance(init, FunctionType):
+        return
+    parameters = list(signature(init).parameters.values())
+    if not parameters or parameters[-1].kind is not Parameter.VAR_KEYWORD:
+        return
+    known = {parameter.name for parameter in parameters}
+    options = [
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default)
+        for field in fields(Settings)
+        if field.name not in known
+    ]
+    init.__signature__ = Signature([*parameters[:-1], *options, parameters[-1]])  # type: ignore[attr-defined]
