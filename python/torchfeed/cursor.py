@@ -41,7 +41,7 @@ class Cursor:
         loader: the loader, whose sampler and generators count.
         settings: its options.
         errors: where bad samples are listed.
-        previous: the cursor of the epoch before, of which persistent workers go on.
+        previous: the cursor of the epoch before, where the same iterator goes on, as with persistent workers.
         resume: the state to go on from.
     """
 
@@ -63,7 +63,7 @@ class Cursor:
         self._generators = _generators(loader)
         self._persistent = loader.persistent_workers and loader.num_workers > 0
         self._resume = resume
-        self._base = previous.following if previous is not None else None
+        self._base = previous.next_base if previous is not None else None
         if resume:
             self._base = None if resume["base_seed"] == _NO_BASE else (int(resume["base_seed"]), int(resume["epoch"]))
         self._seed_is_known = self._base is not None
@@ -109,9 +109,9 @@ class Cursor:
         return (base + epoch * _SEED_STEP) % 2**64
 
     @property
-    def following(self) -> tuple[int, int] | None:
-        """The base seed and the number of the next epoch, if persistent workers go on."""
-        return (self._base[0], self._base[1] + 1) if self._base and self._persistent else None
+    def next_base(self) -> tuple[int, int] | None:
+        """The base seed and the number of the next epoch, where the same iterator has it."""
+        return (self._base[0], self._base[1] + 1) if self._base else None
 
     # The order
 
@@ -251,7 +251,7 @@ class Cursor:
     def state(self) -> State:
         """Writes the place as plain values."""
         if self.over:
-            return _between(self.following, self._generators)
+            return _between(self.next_base if self._persistent else None, self._generators)
         # Where the order is still to be drawn, it will follow from the generators as they are then.
         at_order = self._at_order if self._has_order else _states(self._generators)
         return {

@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from torch.autograd.profiler import record_function
-from torch.utils.data.dataloader import _BaseDataLoaderIter
+from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 
 from .cursor import Cursor
 from .turns import Turns
 
 __all__ = ["NOTHING", "Epoch", "View"]
+
+_torchs_next = _BaseDataLoaderIter.__next__
 
 NOTHING: Any = object()
 """What stands for a batch of which no sample is left: it is passed over."""
@@ -85,6 +87,7 @@ class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
         """Begins the next epoch in this iterator."""
         self.close()
         self._cursor = cursor
+        self._was_shut_down = False
         self._num_yielded = 0
         self._start(tree, again=True)
 
@@ -139,10 +142,28 @@ class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
     def close(self) -> None:
         """Ends the epoch."""
 
+    # Names of torch's iterators that programs use.
+
+    _was_shut_down = False
+
     def _shutdown_workers(self) -> None:
+        self._was_shut_down = True
         self.close()
 
+    @property
+    def _shutdown(self) -> bool:
+        return self._was_shut_down or (self._closed and not self._persistent_workers)
+
+    @property
+    def _dataset_fetcher(self) -> Any:
+        return _DatasetKind.create_fetcher(
+            self._dataset_kind, self._dataset, self._auto_collation, self._collate_fn, self._drop_last
+        )
+
     def __next__(self) -> Any:
+        if _BaseDataLoaderIter.__next__ is not _torchs_next:  # somebody put a function of theirs there
+            with self._turns:
+                return super().__next__()
         # Threads that share the iterator take turns: each gets whole batches, and nobody the same.
         with self._turns, _recorded(self._profile_name):
             batch = self._next_data()

@@ -113,7 +113,7 @@ def _splits(resolved: Resolved | None) -> bool:
 
 
 def _is_split(iterator: Any) -> bool:
-    return isinstance(iterator, MultiProcessIterator) and iterator.tree is not None
+    return isinstance(iterator, (MultiProcessIterator, SingleProcessIterator)) and iterator.tree is not None
 
 
 def _tree(resolved: Resolved | None) -> Any:

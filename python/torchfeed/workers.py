@@ -159,6 +159,8 @@ class _Counted:
         self._cursor: Cursor = view.cursor
         self._turns = Turns()
         super().__init__(view)  # type: ignore[call-arg]  # the iterator that this is mixed into
+        # By now the workers have what is for them; programs that look here want the loader's own.
+        self._dataset, self._collate_fn = view.loader.dataset, view.loader.collate_fn
 
     @property
     def cursor(self) -> Cursor:

@@ -1,0 +1,336 @@
+"""Names of torch's loader and iterators that are not public, and that classes in the wild use all the same.
+
+Each case is a small class as a well-known project writes it, run with torch's loader and with ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import DataLoader as TorchDataLoader
+from torch.utils.data import TensorDataset
+from torch.utils.data import dataloader as torch_dataloader
+
+import torchfeed
+from replay import theirs
+from torchfeed import datasets
+
+N, BATCH = 6, 2
+_Base = torch_dataloader._BaseDataLoaderIter
+
+
+class Invert:
+    """A step that is not native."""
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        return 255 - image
+
+
+class Numbers:
+    """A dataset that only torch makes samples of."""
+
+    def __len__(self) -> int:
+        return N
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    from PIL import Image  # noqa: PLC0415
+
+    root: Path = tmp_path_factory.mktemp("six")
+    (root / "all").mkdir()
+    for number in range(N):
+        Image.new("RGB", (9, 9), (number, 0, 0)).save(root / "all" / f"{number}.png")
+    crop = [theirs.CenterCrop(8), theirs.PILToTensor()]
+    return {
+        "native": datasets.ImageFolder(root, theirs.Compose(crop)),
+        "in part": datasets.ImageFolder(root, theirs.Compose([*crop, Invert()])),
+        "gathered": TensorDataset(torch.arange(N), torch.arange(N)),
+        "torch's": Numbers(),
+    }
+
+
+def plain(batches: Any) -> list[Any]:
+    """Batches as lists; of images, the first pixel tells which they are."""
+    found = []
+    for batch in batches:
+        parts = batch if isinstance(batch, (list, tuple)) else [batch]
+        found.append([part.reshape(len(part), -1)[:, 0].tolist() for part in parts])
+    return found
+
+
+class Endless:
+    """A batch sampler that begins again for ever: ultralytics, YOLOv5, timm."""
+
+    def __init__(self, sampler: Any) -> None:
+        self.sampler = sampler
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            yield from iter(self.sampler)
+
+
+def ultralytics(base: Any, dataset: Any, **options: Any) -> Any:
+    class InfiniteDataLoader(base):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            object.__setattr__(self, "batch_sampler", Endless(self.batch_sampler))
+            self.iterator = super().__iter__()
+
+        def __len__(self) -> int:
+            return len(self.batch_sampler.sampler)
+
+        def __iter__(self) -> Iterator[Any]:
+            for _ in range(len(self)):
+                yield next(self.iterator)
+
+        def reset(self) -> None:
+            self.iterator = self._get_iterator()
+
+    loader = InfiniteDataLoader(dataset, BATCH, **options)
+    found = [plain(loader) for _ in range(2)]
+    loader.reset()
+    found.append(plain(loader))
+    if hasattr(loader.iterator, "_workers"):
+        for worker in loader.iterator._workers:
+            worker.terminate()
+        loader.iterator._shutdown_workers()
+    return found
+
+
+def timm(base: Any, dataset: Any, **options: Any) -> Any:
+    class MultiEpochsDataLoader(base):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._DataLoader__initialized = False
+            self.batch_sampler = Endless(self.batch_sampler)
+            self._DataLoader__initialized = True
+            self.iterator = super().__iter__()
+
+        def __len__(self) -> int:
+            return len(self.batch_sampler.sampler)
+
+        def __iter__(self) -> Iterator[Any]:
+            for _ in range(len(self)):
+                yield next(self.iterator)
+
+    loader = MultiEpochsDataLoader(dataset, BATCH, **options)
+    return [plain(loader) for _ in range(2)]
+
+
+class Wrapped:
+    """PyG's iterator over an iterator."""
+
+    def __init__(self, iterator: Any) -> None:
+        self.iterator = iterator
+
+    def __iter__(self) -> Wrapped:
+        return self
+
+    def _reset(self, loader: Any, first_iter: bool = False) -> None:
+        self.iterator._reset(loader, first_iter)
+
+    def __len__(self) -> int:
+        return len(self.iterator)
+
+    def __next__(self) -> Any:
+        return next(self.iterator)
+
+
+def geometric(base: Any, dataset: Any, **options: Any) -> Any:
+    made = []
+
+    class NodeLoader(base):
+        def _get_iterator(self) -> Any:
+            made.append(Wrapped(super()._get_iterator()))
+            return made[-1]
+
+    loader = NodeLoader(dataset, BATCH, **options)
+    return [(type(iter(loader)).__name__, len(iter(loader)), plain(loader)) for _ in range(2)], len(made)
+
+
+def own_iterator(base: Any, dataset: Any, **options: Any) -> Any:
+    class Loader(base):
+        def _get_iterator(self) -> Any:
+            return iter(["mine"])
+
+    options.pop("persistent_workers", None)
+    return list(Loader(dataset, BATCH, **options))
+
+
+def lightning(base: Any, dataset: Any, **options: Any) -> Any:
+    loader = base(dataset, BATCH, **options)
+    iterator = iter(loader)
+    next(iterator)
+    assert isinstance(iterator, _Base)
+    if loader._iterator is not None:
+        loader._iterator._shutdown_workers()
+        loader._iterator = None
+    return plain(loader)
+
+
+def persistent(base: Any, dataset: Any, **options: Any) -> Any:
+    if not options["num_workers"]:
+        return None
+    loader = base(dataset, BATCH, **{**options, "persistent_workers": True})
+    same = iter(loader) is iter(loader) is loader._iterator
+    found = [plain(loader) for _ in range(2)]
+    shut = loader._iterator._shutdown
+    loader._iterator._shutdown_workers()
+    again = loader._iterator._shutdown
+    loader._iterator = loader._get_iterator()
+    return same, found, shut, again, plain(loader._iterator)
+
+
+def direct(base: Any, dataset: Any, **options: Any) -> Any:
+    loader = base(dataset, BATCH, **options)
+    iterator = loader._get_iterator()
+    names = ("_num_workers", "_timeout", "_drop_last", "_auto_collation", "_num_yielded", "_persistent_workers")
+    before = [getattr(iterator, name) for name in names]
+    torch.manual_seed(8)
+    seed = loader._get_iterator()._base_seed
+    first = plain([iterator._next_data()])
+    next(iterator)
+    same = iterator._dataset is dataset, iterator._collate_fn is loader.collate_fn
+    return before, seed, first, iterator._num_yielded, same, isinstance(iterator, _Base), len(iterator)
+
+
+def fetcher(base: Any, dataset: Any, **options: Any) -> Any:
+    if options["num_workers"]:
+        return None
+    fetcher = iter(base(dataset, BATCH, **options))._dataset_fetcher
+    return len(fetcher.dataset), type(fetcher).__name__
+
+
+def begun_again(base: Any, dataset: Any, **options: Any) -> Any:
+    if options["num_workers"] and not options["persistent_workers"]:
+        return None
+    loader = base(dataset, BATCH, **options)
+    iterator = iter(loader)
+    next(iterator)
+    iterator._reset(loader)
+    return plain(iterator)
+
+
+def unbatched(base: Any, dataset: Any, **options: Any) -> Any:
+    class Loader(base):
+        @property
+        def _auto_collation(self) -> bool:
+            return False
+
+    loader = Loader(dataset, BATCH, sampler=[3, 1], collate_fn=lambda sample: sample, **options)
+    return [torch.as_tensor(sample[1] if isinstance(sample, (list, tuple)) else sample).item() for sample in loader]
+
+
+def own_order(base: Any, dataset: Any, **options: Any) -> Any:
+    class Loader(base):
+        @property
+        def _index_sampler(self) -> Any:
+            return [[5, 0], [3]]
+
+    return plain(Loader(dataset, BATCH, **options))
+
+
+def torchs_own_method(base: Any, dataset: Any, **options: Any) -> Any:
+    loader = base(dataset, BATCH, **options)
+    return plain(TorchDataLoader.__iter__(loader))
+
+
+def one_instance(base: Any, dataset: Any, **options: Any) -> Any:
+    loader = base(dataset, BATCH, **{**options, "persistent_workers": False})
+    loader._get_iterator = lambda: iter(["of this loader"])
+    return list(loader)
+
+
+def copied(base: Any, dataset: Any, **options: Any) -> Any:
+    loader = base(dataset, BATCH, **options)
+    iterator = iter(loader)
+    next(iterator)
+    said = []
+    for function in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(NotImplementedError, match="cannot be pickled") as refused:
+            function(iterator)
+        said.append(refused.type)
+    return said
+
+
+def own_attributes(base: Any, dataset: Any, **options: Any) -> Any:
+    class Loader(base):
+        nice = "of the class"
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.decode = print  # before torch's own are there
+            super().__init__(*args, **kwargs)
+            for name in ("seed", "errors", "limits", "device", "native", "max_errors", "position", "delivery"):
+                setattr(self, name, f"my {name}")
+            self.on_error = self.tell
+
+        def tell(self, error: Exception) -> None:
+            raise AssertionError(error)
+
+        @property
+        def memory_format(self) -> str:
+            return "of the class"
+
+        def resolve(self) -> None:
+            raise AssertionError
+
+        drawn = host_batches = resolve
+
+    loader = Loader(dataset, BATCH, **options)
+    batches = [plain(loader) for _ in range(2)]
+    mine = [getattr(loader, name) for name in ("seed", "errors", "limits", "device", "native", "max_errors", "nice")]
+    return batches, mine, loader.decode is print, loader.memory_format, loader.on_error == loader.tell
+
+
+CASES: list[Callable[..., Any]] = [
+    ultralytics,
+    timm,
+    geometric,
+    own_iterator,
+    lightning,
+    persistent,
+    direct,
+    fetcher,
+    begun_again,
+    unbatched,
+    own_order,
+    torchs_own_method,
+    one_instance,
+    copied,
+    own_attributes,
+]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("way", ["native", "in part", "gathered", "torch's"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_what_torchs_loader_does(case: Callable[..., Any], way: str, workers: int, ways: dict[str, Any]) -> None:
+    options = {"num_workers": workers, "persistent_workers": workers > 0 and case in {geometric, begun_again}}
+    expected = case(TorchDataLoader, ways[way], **options)
+    assert case(torchfeed.DataLoader, ways[way], **options) == expected
+
+
+def test_a_function_in_the_place_of_torchs_next(ways: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As profilers put one there."""
+    counted = []
+    theirs_next = _Base.__next__
+
+    def counting(self: Any) -> Any:
+        counted.append(type(self))
+        return theirs_next(self)
+
+    monkeypatch.setattr(_Base, "__next__", counting)
+    for way, dataset in ways.items():
+        counted.clear()
+        list(torchfeed.DataLoader(dataset, BATCH))
+        assert len(counted) == N // BATCH + 1, way
