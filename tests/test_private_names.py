@@ -112,7 +112,7 @@ def timm(base: Any, dataset: Any, **options: Any) -> Any:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._DataLoader__initialized = False
-            self.batch_sampler = Endless(self.batch_sampler)
+            self.batch_sampler: Any = Endless(self.batch_sampler)
             self._DataLoader__initialized = True
             self.iterator = super().__iter__()
 

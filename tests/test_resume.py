@@ -110,7 +110,7 @@ def make(way: str, workers: str, kind: str, seed: int) -> DataLoader[Any]:
     torch.manual_seed(seed)
     count, persistent = WORKERS[workers]
     options = order(kind, seed)
-    size = {} if "batch_sampler" in options else {"batch_size": BATCH}
+    size: Any = {} if "batch_sampler" in options else {"batch_size": BATCH}
     return DataLoader(WAYS[way](), **size, num_workers=count, persistent_workers=persistent, **options)
 
 

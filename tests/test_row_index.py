@@ -111,6 +111,13 @@ def test_files_that_change_between_epochs(photos: Path) -> None:
     assert len(epoch(ours)) == 8
 
 
+def in_use(ours: DataLoader[Any]) -> tuple[int, int]:
+    """The images whose rows a loader remembers, and the bytes that this takes."""
+    row_indexes = internals(ours).row_indexes
+    assert row_indexes is not None
+    return row_indexes.in_use()
+
+
 def test_the_budget(photos: Path) -> None:
     dataset = datasets.ImageFolder(photos, CROPS)
     assert loader(dataset).row_index_memory == 256 * 2**20
@@ -119,8 +126,7 @@ def test_the_budget(photos: Path) -> None:
     for _ in range(3):
         for one, two in zip(epoch(reference), epoch(small), strict=True):
             same(one, two)
-    assert internals(small).row_indexes is not None
-    images, size = internals(small).row_indexes.in_use()
+    images, size = in_use(small)
     assert 0 < images < 11
     assert size <= 700
     with pytest.raises(ValueError, match="row_index_memory must be at least 0 bytes, got -1"):
@@ -130,17 +136,14 @@ def test_the_budget(photos: Path) -> None:
 def test_it_is_not_pickled(photos: Path) -> None:
     ours = DataLoader(datasets.ImageFolder(photos, CROPS), 4, row_index_memory=12345)
     epoch(ours)
-    assert internals(ours).row_indexes is not None
-    assert internals(ours).row_indexes.in_use()[0] > 0
+    assert in_use(ours)[0] > 0
     for again in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
         assert again.row_index_memory == 12345
-        assert internals(again).row_indexes is not None
-        assert internals(again).row_indexes.in_use() == (0, 0)
+            assert in_use(again) == (0, 0)
         assert len(epoch(again)) == 8
 
 
 def test_pixels_in_memory_have_none() -> None:
     ours = loader(datasets.ImageList(torch.zeros(8, 20, 20, 3, dtype=torch.uint8).numpy(), transform=CROPS))
     epoch(ours)
-    assert internals(ours).row_indexes is not None
-    assert internals(ours).row_indexes.in_use() == (0, 0)
+    assert in_use(ours) == (0, 0)

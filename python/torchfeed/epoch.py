@@ -204,7 +204,9 @@ class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
 
     def _places(self, drawn: Any) -> list[int]:
         """Finds what the sampler drew in the datasets that hold the samples."""
-        places: list[int] = self._tree.locate_all(drawn if self._auto_collation else [drawn])
+        places: list[int] = self._tree.locate_all(
+            drawn if self._auto_collation else [drawn], batched=self._auto_collation
+        )
         if not places:
             raise IndexError("a batch of no samples")
         return places

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from . import _native
+from .recognize.tree import plain_index
 from .report import BadSample
 
 __all__ = ["LEFT_OUT", "Draw", "OnError", "Windows", "check_arguments", "is_bad_sample", "settle"]
@@ -153,7 +154,7 @@ def settle(
     if not is_bad_sample(error):
         raise error
     draw, position = sample
-    index, number = draw.indices[position], draw.start + position
+    index, number = plain_index(draw.indices[position]), draw.start + position
     path = getattr(error, "path", None) or getattr(error, "filename", None) or path
     path = None if path is None else os.fsdecode(path)
     bad = BadSample(index, path, f"{type(error).__name__}: {error}", "left out", None, 0)

@@ -69,8 +69,11 @@ def own_random_state() -> Generator[None]:
 class SampleMaker:
     """Makes samples of recognised datasets one by one, as (image, target), whatever part of them runs in Python."""
 
-    def __init__(self, tree: Tree[Leaf], *, fast: bool = False, limits: Limits | None = None) -> None:
+    def __init__(
+        self, tree: Tree[Leaf], *, fast: bool = False, limits: Limits | None = None, batched: bool = True
+    ) -> None:
         self.tree = tree
+        self.batched = batched
         self.fast = fast
         self.limits = limits
         self._compiled: tuple[int, Limits, Compiled] | None = None
@@ -108,7 +111,7 @@ class SampleMaker:
         Python runs, and threads run these parts one after the other; with `keeps_random_state`, the states are at the
         end what they were before.
         """
-        places = [self.tree.locate(key.sample) for key in keys]
+        places = [self.tree.locate(key.sample, batched=self.batched) for key in keys]
         leaves = [self.tree.leaf(place) for place in places]
         brings = any(leaf.brings for leaf, _ in leaves)
         with own_random_state() if keeps_random_state and brings else nullcontext():

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch.utils.data import Dataset
 
 from .on_error import LEFT_OUT, Draw, OnError, is_bad_sample, settle
+from .recognize.tree import fetch
 from .report import BadSample
 
 __all__ = ["Job", "TolerantCollate", "TolerantDataset"]
@@ -58,13 +59,14 @@ class TolerantDataset(Dataset[Any]):
         dataset: the dataset.
         on_error: what is done about them.
         split: whether it is a `SplitDataset`, whose indices are keys.
+        batched: whether torch's loader would ask it for a batch of samples.
     """
 
-    def __init__(self, dataset: Any, on_error: OnError, *, split: bool) -> None:
-        self.__dict__.update(dataset=dataset, wanted=on_error, split=split)
+    def __init__(self, dataset: Any, on_error: OnError, *, split: bool, batched: bool) -> None:
+        self.__dict__.update(dataset=dataset, wanted=on_error, split=split, batched=batched)
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"dataset", "wanted", "split"}:  # not there yet: while it is unpickled
+        if name in {"dataset", "wanted", "split", "batched"}:  # not there yet: while it is unpickled
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -72,7 +74,7 @@ class TolerantDataset(Dataset[Any]):
         setattr(self.dataset, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"dataset": self.dataset, "wanted": self.wanted, "split": self.split}
+        return dict(self.__dict__)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -108,10 +110,9 @@ class TolerantDataset(Dataset[Any]):
 
     def _outcomes(self, keys: list[Any]) -> list[Any]:
         """The samples, and in their places why they failed."""
-        together = getattr(self.dataset, "__getitems__", None)
-        if together:
+        if self.batched:
             try:
-                return list(together(keys))
+                return fetch(self.dataset, keys)
             except Exception as error:
                 # Which of them it was, each of them says.
                 if not is_bad_sample(error):
@@ -127,8 +128,7 @@ class TolerantDataset(Dataset[Any]):
             return _Failed(error)
 
     def _one(self, key: Any) -> Any:
-        together = getattr(self.dataset, "__getitems__", None)
-        return together([key])[0] if together else self.dataset[key]
+        return fetch(self.dataset, [key], batched=self.batched or self.split)[0]
 
 
 class _Failed(NamedTuple):

@@ -49,9 +49,9 @@ def worker_view(loader: Any, settings: Settings, tree: Tree[Leaf] | None, cursor
             seen["collate_fn"] = SeededCollate(loader.collate_fn)
         if tree is not None:
             limits = settings.limits or get_limits()
-            seen["dataset"] = SplitDataset(loader.dataset, fast=settings.decodes_fast, limits=limits)
+            seen["dataset"] = SplitDataset(loader.dataset, fast=settings.decodes_fast, limits=limits, batched=batched)
     if settings.tolerant:
-        seen["dataset"] = TolerantDataset(seen["dataset"], settings.on_error, split=tree is not None)
+        seen["dataset"] = TolerantDataset(seen["dataset"], settings.on_error, split=tree is not None, batched=batched)
         seen["collate_fn"] = TolerantCollate(seen["collate_fn"], batched=batched)
     return View(loader, **seen, tree=tree, cursor=cursor)
 
@@ -76,11 +76,17 @@ class SplitDataset(Dataset[Any]):
     Indices are `Key`s. Other attributes are those of the dataset, for what a ``worker_init_fn`` may do.
     """
 
-    def __init__(self, dataset: Any, *, fast: bool, limits: Limits) -> None:
-        self.__dict__.update(dataset=dataset, decodes_fast=fast, limits_of_loader=limits, maker=None)
+    def __init__(self, dataset: Any, *, fast: bool, limits: Limits, batched: bool) -> None:
+        self.__dict__.update(dataset=dataset, decodes_fast=fast, limits_of_loader=limits, by_batch=batched, maker=None)
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"dataset", "decodes_fast", "limits_of_loader", "maker"}:  # not there yet: while it is unpickled
+        if name in {
+            "dataset",
+            "decodes_fast",
+            "limits_of_loader",
+            "by_batch",
+            "maker",
+        }:  # not there yet: while it is unpickled
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -108,7 +114,9 @@ class SplitDataset(Dataset[Any]):
     def _make_maker(self) -> None:
         if self.maker is None:
             tree = read_datasets(self.dataset)
-            self.__dict__["maker"] = SampleMaker(tree, fast=self.decodes_fast, limits=self.limits_of_loader)
+            self.__dict__["maker"] = SampleMaker(
+                tree, fast=self.decodes_fast, limits=self.limits_of_loader, batched=self.by_batch
+            )
 
     def path_of(self, key: Key) -> Any:
         """The file of a sample, if it is listed.
@@ -135,7 +143,12 @@ class Samples(list[Any]):
     def __init__(self, samples: Sequence[Any], keys: Sequence[Key]) -> None:
         super().__init__(samples)
         # One number more than a sample's seed is made of, so that it is none of theirs.
-        self.seed = sample_seed((*(part % 2**64 for part in keys[0]), len(keys))) if keys else 0
+        self.seed = 0
+        if keys:
+            first, seed, occurrence = keys[0]
+            number = plain_index(first)
+            number = number % 2**64 if isinstance(number, int) else 0
+            self.seed = sample_seed((number, seed, occurrence, len(keys)))
 
 
 class SeededCollate:
@@ -232,7 +245,7 @@ class _Counted:
         return seed
 
     def _keys(self, drawn: Any) -> Any:
-        keys = [Key(plain_index(index), self._seed, self._occurrence(index)) for index in self._indices(drawn)]
+        keys = [Key(index, self._seed, self._occurrence(index)) for index in self._indices(drawn)]
         return keys if self._batched else keys[0]
 
     def _indices(self, drawn: Any) -> Any:

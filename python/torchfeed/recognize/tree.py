@@ -38,22 +38,30 @@ class Tree(Generic[T]):
         """
         return self.root.locate(index)
 
-    def locate(self, index: Any) -> int:
+    def locate(self, index: Any, *, batched: bool = True) -> int:
         """As `find`, but what the dataset makes of an index that is no plain integer in its range, it says itself.
 
         A dataset of files takes `True` for 1, and one of arrays does not; errors differ in type and message.
+
+        Args:
+            index: the index.
+            batched: whether torch's loader would ask the dataset for a batch of samples.
 
         Raises:
             Exception: what the dataset raises.
         """
         with suppress(Exception):  # whatever it is, the dataset's own is raised
-            if type(index) is not bool:
+            if not _is_mask(index):
                 return self.find(index)
-        fetch(self.dataset, [index])
+        fetch(self.dataset, [index], batched=batched)
         return self.find(index)
 
-    def locate_all(self, indices: Iterable[Any]) -> list[int]:
+    def locate_all(self, indices: Iterable[Any], *, batched: bool = True) -> list[int]:
         """Finds several samples, which takes a fraction of the time where the indices are plain.
+
+        Args:
+            indices: the indices.
+            batched: as for `locate`.
 
         Raises:
             Exception: what the dataset raises of an index.
@@ -61,7 +69,7 @@ class Tree(Generic[T]):
         indices, root = list(indices), self.root
         if type(root) is LeafNode and root.start == 0 and _native.are_indices(indices, root.length):
             return indices
-        return [self.locate(index) for index in indices]
+        return [self.locate(index, batched=batched) for index in indices]
 
     def leaf(self, place: int) -> tuple[T, int]:
         """Says which leaf a place is in, and which of its samples it is."""
@@ -121,7 +129,7 @@ class ConcatNode(Node):
         number = bisect_right(self.ends, index)
         if number == len(self.ends):
             raise IndexError(f"index {index} is out of range for {self.length} samples")
-        return self.children[number].locate(index - (self.ends[number - 1] if number else 0))
+        return self.children[number].locate(index - self.ends[number - 1] if number else index)
 
 
 def read_tree(dataset: Any, read: Callable[[Any], T], length: Callable[[T], int]) -> Tree[T]:
@@ -148,10 +156,18 @@ def read_tree(dataset: Any, read: Callable[[Any], T], length: Callable[[T], int]
     return Tree(tuple(leaves), tuple(starts[:-1]), root, dataset)
 
 
-def fetch(dataset: Any, indices: Any) -> list[Any]:
-    """Makes the samples of a batch as torch's own loader does."""
-    together = getattr(dataset, "__getitems__", None)
+def fetch(dataset: Any, indices: Any, *, batched: bool = True) -> list[Any]:
+    """Makes samples as torch's own loader does."""
+    together = getattr(dataset, "__getitems__", None) if batched else None
     return list(together(indices)) if together else [dataset[index] for index in indices]
+
+
+def _is_mask(index: Any) -> bool:
+    """Whether an index counts as an integer, but chooses several samples, or none, from an array."""
+    if type(index) is int:
+        return False
+    dtype = getattr(index, "dtype", None)
+    return isinstance(index, bool) or (dtype is not None and (str(dtype).endswith("bool") or index.ndim > 0))
 
 
 def plain_index(index: Any) -> Any:
