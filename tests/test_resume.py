@@ -19,7 +19,7 @@ from torchfeed import DataLoader, explain
 from torchfeed import transforms as T
 
 N, BATCH = 7, 2
-CROP = [T.RandomCrop(6, padding=2), T.RandomHorizontalFlip(), T.ToTensor()]
+CROP: list[Any] = [T.RandomCrop(6, padding=2), T.RandomHorizontalFlip(), T.ToTensor()]
 
 
 class Plain(Dataset[int]):

@@ -139,7 +139,7 @@ def test_it_is_not_pickled(photos: Path) -> None:
     assert in_use(ours)[0] > 0
     for again in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
         assert again.row_index_memory == 12345
-            assert in_use(again) == (0, 0)
+        assert in_use(again) == (0, 0)
         assert len(epoch(again)) == 8
 
 

@@ -156,7 +156,7 @@ class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
 
     @property
     def _dataset_fetcher(self) -> Any:
-        return _DatasetKind.create_fetcher(
+        return _DatasetKind.create_fetcher(  # type: ignore[no-untyped-call]
             self._dataset_kind, self._dataset, self._auto_collation, self._collate_fn, self._drop_last
         )
 
