@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from torch.utils.data import _utils as torch_utils
+
+from torchfeed import DataLoader, workers
+
 # One process loads torch, and a fork of it ends for each case as a program of its own would.
 PROGRAM = """
 import json, os, sys, torch, torchfeed
@@ -78,3 +83,21 @@ def test_nothing_is_said_at_exit(photos: Path) -> None:
     assert len(found) == 24
     for way, how, said, status in found:
         assert (said, status) == ("", 3 if "raise" in how else 0), (way, how)
+
+
+@pytest.mark.parametrize("status", [True, None])
+def test_worker_processes_are_left_alone_once_the_interpreter_ends(
+    status: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then the names of a module may be gone; torch has noted the end, and does nothing either."""
+    loader = DataLoader(range(4), num_workers=1, persistent_workers=True)  # type: ignore[arg-type]
+    iterator = iter(loader)
+    list(iterator)
+    with monkeypatch.context() as ending:
+        ending.setattr(torch_utils, "python_exit_status", status)
+        for name in ("_is_closed", "multiprocessing"):
+            ending.setattr(workers, name, None)
+        iterator.__del__()  # type: ignore[attr-defined]
+        assert iterator._workers[0].is_alive()  # type: ignore[attr-defined]
+    iterator._shutdown_workers()  # type: ignore[attr-defined]
+    assert not iterator._workers[0].is_alive()  # type: ignore[attr-defined]
