@@ -90,7 +90,7 @@ def test_worker_processes_are_left_alone_once_the_interpreter_ends(
     status: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By then the names of a module may be gone; torch has noted the end, and does nothing either."""
-    loader = DataLoader(range(4), num_workers=1, persistent_workers=True)  # type: ignore[arg-type]
+    loader: DataLoader[int] = DataLoader(range(4), num_workers=1, persistent_workers=True)  # type: ignore[arg-type]
     iterator = iter(loader)
     list(iterator)
     with monkeypatch.context() as ending:
