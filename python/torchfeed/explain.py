@@ -84,7 +84,7 @@ def _device(loader: Any, inner: DataLoader[Any], resolved: Resolved) -> str:
 
     delivery: Delivery | None = loader.delivery
     if delivery is None:
-        return f"cpu{', pinned' if inner.pin_memory else ''}"
+        return f"cpu{', pinned' if inner.pin_memory else ''}{_elsewhere(inner, resolved)}"
     said = str(delivery)
     if inner.pin_memory or (delivery.wants_pinned() and (inner.num_workers or not isinstance(resolved, Split))):
         said += ", pinned"
@@ -94,6 +94,18 @@ def _device(loader: Any, inner: DataLoader[Any], resolved: Resolved) -> str:
     except TypeError as why:
         said += f"; error: {why}"
     return said
+
+
+def _elsewhere(loader: DataLoader[Any], resolved: Resolved) -> str:
+    from .default_device import CPU, default_device, workers_default_device  # noqa: PLC0415
+    from .resolve import Gathered, Split  # noqa: PLC0415
+
+    device = workers_default_device(loader) if loader.num_workers else default_device()
+    if device == CPU or isinstance(resolved, Gathered):
+        return ""
+    if not isinstance(resolved, Split) and resolved.tree.leaves[0].one_hot is not None:
+        return ""
+    return f"; what torch makes of numbers, such as class indices, on {device}, the default device"
 
 
 def _rows(stage: str, texts: Sequence[str]) -> list[str]:

@@ -224,12 +224,13 @@ class DataLoader(TorchDataLoader[T_co]):
                 resolved = None
             pin = self.pin_memory or (delivery is not None and delivery.wants_pinned())
             leaves_table = delivery is not None and delivery.leaves_table(resolved)
+            delivered = delivery is not None
             if isinstance(resolved, Native) and leaves_table:
-                epoch = NativeEpoch(self, leave_table(resolved, self), pin=pin)
+                epoch = NativeEpoch(self, leave_table(resolved, self), pin=pin, delivered=delivered)
                 epoch.table = shared_table(resolved)
                 return epoch
             if isinstance(resolved, Native):
-                return NativeEpoch(self, resolved, pin=pin)
+                return NativeEpoch(self, resolved, pin=pin, delivered=delivered)
             if isinstance(resolved, Gathered):
                 return GatherEpoch(self, resolved.tree, pin=pin)
             # Tensors that torch's own iterators make in this process may be on a device, and then cannot be pinned.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset
 from torch.utils.data import default_collate as torch_default_collate
 from torch.utils.data import default_convert as torch_default_convert
@@ -18,6 +19,7 @@ from .recognize import Unrecognized, describe
 from .recognize.dataset import read_samples
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree, first_leaf, read_tree
+from .registered import registered_for
 from .tensors import Columns, read_columns
 
 if TYPE_CHECKING:
@@ -66,21 +68,43 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
     if loader.collate_fn not in native_collate:
         why = f"the collate_fn {describe(loader.collate_fn)} runs in Python: apply it to the batch, in your loop"
     if type(first_leaf(loader.dataset)) is TensorDataset:
-        if loader.num_workers and loader.worker_init_fn is not None:
-            why = why or "the worker_init_fn sets worker processes up: leave it out, and rows are gathered natively"
-        if why or not batched:
-            raise Unrecognized(why or "without batches, a TensorDataset is indexed by torch itself")
-        columns = read_tree(loader.dataset, read_columns, len)
-        if len({len(leaf.tensors) for leaf in columns.leaves}) > 1:
-            raise Unrecognized("the TensorDatasets that are concatenated have different numbers of tensors")
-        return Gathered(columns)
+        return _gathered(loader, why)
     tree = read_datasets(loader.dataset)
     why = next((leaf.why for leaf in tree.leaves if leaf.why), why)
     if not why and any(leaf.one_hot != tree.leaves[0].one_hot for leaf in tree.leaves):
         why = "the datasets that are concatenated have different target_transforms"
+    if not why and batched:
+        why = registered_for(*_collated(tree))
     if why:
         return Split(tree, why)
     return compile_tree(tree, loader)
+
+
+def _gathered(loader: DataLoader[Any], why: str) -> Gathered:
+    """Reads datasets of tensors, unless there is a reason against it.
+
+    Raises:
+        Unrecognized: torch alone; the message says why.
+    """
+    if loader.num_workers and loader.worker_init_fn is not None:
+        why = why or "the worker_init_fn sets worker processes up: leave it out, and rows are gathered natively"
+    if not why and loader.batch_sampler is None:
+        why = "without batches, a TensorDataset is indexed by torch itself"
+    if why := why or registered_for(Tensor):
+        raise Unrecognized(why)
+    columns = read_tree(loader.dataset, read_columns, len)
+    if len({len(leaf.tensors) for leaf in columns.leaves}) > 1:
+        raise Unrecognized("the TensorDatasets that are concatenated have different numbers of tensors")
+    return Gathered(columns)
+
+
+def _collated(tree: Tree[Leaf]) -> list[type]:
+    """The types that are collated natively."""
+    first = tree.leaves[0]
+    if first.one_hot is not None:
+        return [first.plan.kind, Tensor]
+    # Targets that datasets bring are collated by Python anyway.
+    return [first.plan.kind] if any(leaf.brings for leaf in tree.leaves) else [first.plan.kind, int]
 
 
 def compile_tree(tree: Tree[Leaf], loader: DataLoader[Any]) -> Native:

@@ -16,11 +16,13 @@ from . import _native, pinned
 from ._dlpack import dtype_of
 from .batch import default_collate, one_hot
 from .compile import to_tensors
+from .default_device import CPU, default_device, placed_on, workers_default_device
 from .epoch import NOTHING, Epoch
 from .given import give
 from .limits import get_limits, slow_samples
 from .mend import check_target, give_each, mend
 from .on_error import Draw, Windows, settle
+from .recognize import recognize
 from .recognize.value import Table
 from .report import Tally
 from .resolve import Native
@@ -68,9 +70,14 @@ class NativeEpoch(Epoch):
     table: Table | None = None
     """What is left to be applied to the images, where they are handed out as pixels."""
 
-    def __init__(self, loader: DataLoader[Any], resolved: Native, *, pin: bool) -> None:
+    def __init__(self, loader: DataLoader[Any], resolved: Native, *, pin: bool, delivered: bool = False) -> None:
         self._compiled = resolved.compiled
         self._brings = any(leaf.brings for leaf in resolved.tree.leaves)
+        # Where targets are put: where worker processes would, or, with None, where the loop's thread would.
+        self._default_device = workers_default_device(loader) if loader.num_workers else None
+        if delivered:  # from host memory, and to wherever it is wanted
+            self._default_device = CPU
+        self._began_with = default_device()
         self._timeout = loader.timeout or None
         self._in_order = loader.in_order or loader.num_workers == 0
         self._memory_format = loader.memory_format
@@ -174,15 +181,32 @@ class NativeEpoch(Epoch):
             self._handed = True
             images, targets = mended
             brought = None if brought is None else targets
-        collated: Any = targets if brought is None else self._collate_targets(brought)
+        collated = targets if brought is None else self._collate(brought)
         if self._pin and len(submitted.out) < 2:
             images, collated = pinned.pin((images, collated))  # what is pinned stays where it is
-        if self._batched:
-            return [images, collated]
-        # As torch's default_convert: class indices stay numbers.
-        if brought is not None:
-            return [images[0], default_convert(brought[0])]  # type: ignore[no-untyped-call]
-        return [images[0], targets.item() if targets.ndim == 1 else targets[0]]
+        device = self._device()
+        if device != CPU:
+            images = images.to(self._device_of_images(device))
+        if brought is None:
+            collated = self._placed(collated, device)
+        return [images, collated] if self._batched else [images[0], collated]
+
+    def _device(self) -> torch.device:
+        """Finds where torch's loader would put what it makes of numbers now."""
+        return default_device() if self._default_device is None else self._default_device
+
+    def _placed(self, targets: Tensor, device: torch.device) -> Any:
+        """Gives class indices as torch's loader does, and where; rows are on the CPU, where they were made."""
+        if not self._batched:  # torch's default_convert leaves a number a number
+            return targets.item() if targets.ndim == 1 else targets[0]
+        return targets if device == CPU or targets.ndim > 1 else targets.to(device)
+
+    def _device_of_images(self, device: torch.device) -> torch.device:
+        """Finds where torchvision would put images, if a default device was set after the epoch began."""
+        if device == self._began_with or self._default_device is not None:
+            return CPU
+        plans = [recognize(leaf.transform, leaf.source.channels) for leaf in self._compiled.leaves]
+        return device if any(plan.why for plan in plans) else CPU
 
     def _mend(
         self, images: Tensor, targets: Any, errors: dict[int, Exception], draw: Draw
@@ -220,12 +244,18 @@ class NativeEpoch(Epoch):
             check_target(leaf, brought[0])
         return images[0], brought[0] if self._brings else targets[0]
 
-    def _collate_targets(self, targets: Sequence[Any]) -> Any:
-        leaf: Any = self._compiled.leaves[0]
-        if leaf.target_transform is not None:
-            levels = leaf.target_transform
-            return one_hot(targets, levels.num_classes, dtype=levels.dtype, smoothing=levels.smoothing)
-        return default_collate(targets)
+    def _collate(self, targets: Sequence[Any]) -> Any:
+        """Does to targets that datasets bring what torch's loader does."""
+        transform: Any = self._compiled.leaves[0].target_transform
+        with placed_on(self._device()):
+            if transform is None:
+                # A tuple, as torch makes of each part of the samples: some types come out as they came in.
+                return default_collate(tuple(targets)) if self._batched else default_convert(targets[0])  # type: ignore[no-untyped-call]
+            if not self._batched:
+                return transform(targets[0])
+            if {*map(type, targets)} != {int}:
+                return default_collate([transform(target) for target in targets])
+            return one_hot(targets, transform.num_classes, dtype=transform.dtype, smoothing=transform.smoothing)
 
     def _report_slow_samples(self) -> None:
         count, slowest = self._native.slow()

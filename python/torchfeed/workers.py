@@ -56,7 +56,7 @@ class View:
 
     def _take_part(self, loader: DataLoader[Any]) -> None:
         if loader.collate_fn is torch_default_collate:
-            self.collate_fn = default_collate
+            self.collate_fn = default_collate if self.tree is None else _collate
         elif self.tree is not None and loader.batch_sampler is not None:
             self.collate_fn = SeededCollate(loader.collate_fn)
         if self.tree is not None:
@@ -150,6 +150,11 @@ class Samples(list[Any]):
         super().__init__(samples)
         # One number more than a sample's seed is made of, so that it is none of theirs.
         self.seed = sample_seed((*keys[0], len(keys))) if keys else 0
+
+
+def _collate(samples: Samples) -> Any:
+    """Collates a batch as torch does, where a function that somebody has registered is given a list."""
+    return default_collate(list(samples))
 
 
 class SeededCollate:
