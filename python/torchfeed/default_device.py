@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -41,6 +43,20 @@ def workers_default_device(loader: DataLoader[Any]) -> torch.device:
     return device if method == "fork" else CPU
 
 
-def placed_on(device: torch.device) -> AbstractContextManager[Any]:
-    """Makes a device the default one; nothing is done where it is already."""
-    return nullcontext() if default_device() == device else device
+def placed_on(device: torch.device | None) -> AbstractContextManager[Any]:
+    """Makes a device the default one; nothing is done where it is already, or with `None`."""
+    return nullcontext() if device is None or default_device() == device else _First(device)
+
+
+class _First(TorchFunctionMode):
+    """Names a device before any other mode can: ``with torch.device(...)`` is asked last."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in _device_constructors() and kwargs.get("device") is None:
+            kwargs["device"] = self.device
+        return func(*args, **kwargs)

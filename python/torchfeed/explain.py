@@ -48,7 +48,7 @@ def explain(loader: Any) -> str:
     # A loader that requires what it has not got is explained all the same.
     native, inner.native = inner.native, "off" if inner.native == "off" else "auto"
     try:
-        resolved = inner.resolve()
+        resolved = inner.resolve(loader.delivery)
     except Unrecognized as why:
         return f"torch's own path, {processes}\nbecause    {why}"
     finally:

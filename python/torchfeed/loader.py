@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, IterableDataset, Sampler
 from . import _native
 from .compile import Drawn, compile_leaves
 from .cores import auto_workers
+from .default_device import CPU, placed_on
 from .device import Delivery
 from .device.normalize import leave_table, shared_table
 from .limits import Limits
@@ -219,7 +220,7 @@ class DataLoader(TorchDataLoader[T_co]):
         self.errors.epoch += 1
         with begin(self, resume, self._position) as self._position:
             try:
-                resolved = self.resolve()
+                resolved = self.resolve(delivery)
             except Unrecognized:
                 resolved = None
             pin = self.pin_memory or (delivery is not None and delivery.wants_pinned())
@@ -257,15 +258,21 @@ class DataLoader(TorchDataLoader[T_co]):
         assert self._position is not None, "iter() makes a position first"
         return self._position
 
-    def resolve(self) -> Resolved:
+    def resolve(self, delivery: Delivery | None = None) -> Resolved:
         """Finds out what makes the batches of the dataset, its transforms and the collate_fn, as they are now.
+
+        Args:
+            delivery: what takes them to a device, if that is not the loader's own.
 
         Raises:
             Unrecognized: torch alone; the message says why.
             TypeError: that, or a part in Python, with ``native="require"``.
         """
+        # What is taken from host memory to a device need not follow the default one.
+        delivered = delivery is not None or self.delivery is not None
         try:
-            resolved = resolve(self)
+            with placed_on(CPU if delivered else None):
+                resolved = resolve(self)
         except Unrecognized as why:
             if self.native == "require":
                 raise TypeError(f'native="require", but torch alone makes the batches: {why}') from None

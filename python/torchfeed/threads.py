@@ -18,7 +18,7 @@ from .batch import default_collate, one_hot
 from .compile import to_tensors
 from .default_device import CPU, default_device, placed_on, workers_default_device
 from .epoch import NOTHING, Epoch
-from .given import give
+from .given import Given, give
 from .limits import get_limits, slow_samples
 from .mend import check_target, give_each, mend
 from .on_error import Draw, Windows, settle
@@ -112,11 +112,13 @@ class NativeEpoch(Epoch):
         errors: dict[int, Exception] = {}
         if self._brings:
             leaves = [self._tree.leaf(place) for place in places]
+            items: list[Given] | None
             if self._windows is None:
                 items, targets = give(leaves)
             else:
                 items, targets, errors = give_each(leaves)
-            given = _native.Source.given(items or [])
+            # In a batch, all of the samples may be of those datasets that list theirs.
+            given = None if items is None else _native.Source.given(items)
         out = self._pinned_output(len(places)) if self._pin else []
         memory = ((tensor.data_ptr(), tensor.nbytes, tensor) for tensor in out)
         self._native.submit(places, *memory, given=given, tolerant=self._windows is not None)
@@ -189,7 +191,12 @@ class NativeEpoch(Epoch):
             images = images.to(self._device_of_images(device))
         if brought is None:
             collated = self._placed(collated, device)
-        return [images, collated] if self._batched else [images[0], collated]
+        return [images, collated] if self._batched else [self._alone(images), collated]
+
+    def _alone(self, images: Tensor) -> Tensor:
+        """Takes the image out of a batch of one: only those side by side are plain tensors."""
+        kind = self._compiled.leaves[0].plan.kind
+        return images[0] if kind is Tensor or self.table is not None else images[0].as_subclass(kind)
 
     def _device(self) -> torch.device:
         """Finds where torch's loader would put what it makes of numbers now."""
