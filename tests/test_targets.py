@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import ConcatDataset, Dataset
 from torch.utils.data import DataLoader as TorchDataLoader
-from torch.utils.data import Dataset
 from torch.utils.data import default_collate as torch_collate
 from torch.utils.data._utils.pin_memory import pin_memory
 
 import torchfeed
-from pictures import pixels
+from pictures import in_memory, pixels
 from replay import theirs
 from target_values import VALUES, alike, message, of, outcome
 from torchfeed import DataLoader, epoch, explain, pinned
@@ -114,6 +114,61 @@ def test_with_workers(way: str, batch_size: int | None) -> None:
         batches(DataLoader(samples, **options)), batches(TorchDataLoader(samples, **options)), strict=True
     ):
         alike(ours, expected)
+
+
+# What torch makes of class indices is what native threads make of them, with and without batches.
+INDICES = {"int", "int64's least"}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("batch_size", [2, None])
+@pytest.mark.parametrize("name", VALUES)
+def test_listed_targets(name: str, batch_size: int | None) -> None:
+    """Our own datasets list class indices; where they list anything else, that is what they give."""
+    samples = in_memory([pixels(4, 5, seed=index) for index in range(N)], theirs.ToTensor(), of(name, N))
+    loader = DataLoader(samples, batch_size)
+    native = name in INDICES or (batch_size and name in {"numpy's int", "int, then numpy's int"})
+    assert explain(loader).startswith("native, " if native else "native in part"), explain(loader)
+    for ours, expected in zip(batches(loader), batches(TorchDataLoader(samples, batch_size)), strict=True):
+        alike(ours, expected)
+    assert samples.image(1).size == (5, 4)
+
+
+def test_listed_targets_that_become_others() -> None:
+    samples = in_memory([pixels(4, 5, seed=index) for index in range(2)], theirs.ToTensor(), [0, 1])
+    loader = DataLoader(samples, 2)
+    for targets in ([False, True], [0, 1], [0.0, 1.0], [np.ones(2), np.ones(2)], [np.ones(2), np.ones(2)], [1, 0]):
+        samples.targets = targets
+        alike(batches(loader), batches(TorchDataLoader(Plain(targets), 2)))
+
+
+def test_one_hot_rows_of_listed_targets() -> None:
+    samples = in_memory([pixels(4, 5, seed=index) for index in range(2)], theirs.ToTensor(), [0, 1])
+    samples.target_transform = T.OneHot(3)
+    loader = DataLoader(samples, 2)
+    kinds: list[Any] = [
+        [0, 1],
+        np.arange(2, dtype=np.uint8),
+        np.arange(2, dtype=np.int16),
+        [False, True],
+        [0.0, 1.0],
+        [2**70, 1],
+    ]
+    for number, targets in enumerate(kinds):
+        samples.targets = list(targets)
+        assert explain(loader).startswith("native, " if number < 3 else "native in part")
+        alike(batches(loader), batches(TorchDataLoader(Plain(samples.targets, None, T.OneHot(3)), 2)))
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip", "replace"])
+def test_beside_datasets_that_list_theirs(on_error: Any) -> None:
+    """A batch may have samples of either kind alone."""
+    listed = in_memory([pixels(4, 5, seed=index) for index in range(N)], theirs.ToTensor())
+    samples: Any = ConcatDataset([listed, Sourced([7, 8], theirs.ToTensor()), listed])
+    for batch_size in (2, None):
+        loader = DataLoader(samples, batch_size, on_error=on_error)
+        assert explain(loader).startswith("native, ")
+        alike(batches(loader), batches(TorchDataLoader(samples, batch_size)))
 
 
 class Broken(Sourced):

@@ -140,4 +140,4 @@ def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:
     names = [type(step).__name__ if class_name(step) else describe(step) for step in steps]
     if loader.collate_fn not in {default_collate, torch_default_collate}:
         names.append(describe(loader.collate_fn))
-    return ", ".join(names)
+    return ", ".join(names) or describe(loader.collate_fn)

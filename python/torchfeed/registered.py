@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch.utils.data._utils import collate as torch_collate
 
@@ -12,14 +13,14 @@ __all__ = ["registered_for"]
 
 _Function = Callable[..., Any]
 
-_OWN = {Tensor: "collate_tensor_fn", int: "collate_int_fn"}
+_OWN = {Tensor: "collate_tensor_fn", int: "collate_int_fn", np.number: "collate_numpy_scalar_fn"}
 
 
 def registered_for(*parts: type) -> str:
     """Looks for functions of the user's that collate samples, which are tuples, or parts of them.
 
     Args:
-        parts: the types of a sample's parts: `int`, or a tensor's.
+        parts: the types of a sample's parts: integers or tensors.
 
     Returns:
         What is collated in Python, by another function than torch's own; empty if nothing is.

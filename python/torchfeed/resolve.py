@@ -73,9 +73,7 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
     why = next((leaf.why for leaf in tree.leaves if leaf.why), why)
     if not why and any(leaf.one_hot != tree.leaves[0].one_hot for leaf in tree.leaves):
         why = "the datasets that are concatenated have different target_transforms"
-    if not why and batched:
-        why = registered_for(*_collated(tree))
-    if why:
+    if why := why or _why_not_collated(tree, batched=batched):
         return Split(tree, why)
     return compile_tree(tree, loader)
 
@@ -98,13 +96,18 @@ def _gathered(loader: DataLoader[Any], why: str) -> Gathered:
     return Gathered(columns)
 
 
-def _collated(tree: Tree[Leaf]) -> list[type]:
-    """The types that are collated natively."""
+def _why_not_collated(tree: Tree[Leaf], *, batched: bool) -> str:
+    """Says why Python does what torch's collate_fn does; empty if it need not."""
     first = tree.leaves[0]
-    if first.one_hot is not None:
-        return [first.plan.kind, Tensor]
     # Targets that datasets bring are collated by Python anyway.
-    return [first.plan.kind] if any(leaf.brings for leaf in tree.leaves) else [first.plan.kind, int]
+    brought = any(leaf.brings for leaf in tree.leaves)
+    kinds = frozenset().union(*(leaf.labels.kinds for leaf in tree.leaves))
+    if batched:
+        targets = [Tensor] if first.one_hot is not None else [] if brought else [*kinds]
+        return registered_for(first.plan.kind, *targets)
+    if first.one_hot is None and not brought and not kinds <= {int}:
+        return "numpy's numbers become tensors where there are no batches: make each target an int"
+    return ""
 
 
 def compile_tree(tree: Tree[Leaf], loader: DataLoader[Any]) -> Native:

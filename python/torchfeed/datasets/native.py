@@ -138,7 +138,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         made = self._plain  # asked for once, as above
         if made is None or made[0] != limits:
             plan = recognize_geometry([], self.source.channels)
-            made = self._plain = limits, compile_plan(self.source, self.targets, plan)
+            made = self._plain = limits, compile_plan(self.source, [0] * len(self), plan)
         return to_image(*made[1].image(self._index(index)))
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:
