@@ -186,27 +186,22 @@ class NativeEpoch(Epoch):
         collated = targets if brought is None else self._collate(brought)
         if self._pin and len(submitted.out) < 2:
             images, collated = pinned.pin((images, collated))  # what is pinned stays where it is
-        device = self._device()
-        if device != CPU:
+        device = self._default_device or default_device()
+        if device is not CPU and device != CPU:
             images = images.to(self._device_of_images(device))
-        if brought is None:
-            collated = self._placed(collated, device)
-        return [images, collated] if self._batched else [self._alone(images), collated]
+            # Not rows, which are on the CPU, where they are made; nor what becomes a number again.
+            if brought is None and self._batched and self._compiled.leaves[0].one_hot is None:
+                collated = collated.to(device)
+        return [images, collated] if self._batched else self._alone(images, collated, brought=brought is not None)
 
-    def _alone(self, images: Tensor) -> Tensor:
-        """Takes the image out of a batch of one: only those side by side are plain tensors."""
+    def _alone(self, images: Tensor, collated: Any, *, brought: bool) -> list[Any]:
+        """Takes the one sample out of a batch, as torch's default_convert leaves it."""
         kind = self._compiled.leaves[0].plan.kind
-        return images[0] if kind is Tensor or self.table is not None else images[0].as_subclass(kind)
-
-    def _device(self) -> torch.device:
-        """Finds where torch's loader would put what it makes of numbers now."""
-        return default_device() if self._default_device is None else self._default_device
-
-    def _placed(self, targets: Tensor, device: torch.device) -> Any:
-        """Gives class indices as torch's loader does, and where; rows are on the CPU, where they were made."""
-        if not self._batched:  # torch's default_convert leaves a number a number
-            return targets.item() if targets.ndim == 1 else targets[0]
-        return targets if device == CPU or targets.ndim > 1 else targets.to(device)
+        # Only images side by side are plain tensors.
+        image = images[0] if kind is Tensor or self.table is not None else images[0].as_subclass(kind)
+        if brought:
+            return [image, collated]
+        return [image, collated.item() if self._compiled.leaves[0].one_hot is None else collated[0]]
 
     def _device_of_images(self, device: torch.device) -> torch.device:
         """Finds where torchvision would put images, if a default device was set after the epoch began."""
@@ -254,7 +249,7 @@ class NativeEpoch(Epoch):
     def _collate(self, targets: Sequence[Any]) -> Any:
         """Does to targets that datasets bring what torch's loader does."""
         transform: Any = self._compiled.leaves[0].target_transform
-        with placed_on(self._device()):
+        with placed_on(self._default_device):
             if transform is None:
                 # A tuple, as torch makes of each part of the samples: some types come out as they came in.
                 return default_collate(tuple(targets)) if self._batched else default_convert(targets[0])  # type: ignore[no-untyped-call]
