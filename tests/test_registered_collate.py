@@ -221,3 +221,11 @@ def test_bad_samples() -> None:
         for on_error in ("skip", "replace"):
             (batch,) = DataLoader(dataset, 4, on_error=on_error)
             alike(batch, next(iter(TorchDataLoader(dataset, 4))))
+
+
+def test_samples_that_are_collated_without_batches() -> None:
+    """A sample is then what batches are: a list to go through, or a dict."""
+    for dataset in loaders().values():
+        same_batches(dataset, batch_size=None, collate_fn=torch_collate)
+        with registered({int: mine, torch.Tensor: mine}):
+            same_batches(dataset, batch_size=None, collate_fn=torch_collate)

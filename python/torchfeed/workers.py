@@ -56,7 +56,8 @@ class View:
 
     def _take_part(self, loader: DataLoader[Any]) -> None:
         if loader.collate_fn is torch_default_collate:
-            self.collate_fn = default_collate if self.tree is None else _collate
+            batches = self.tree is not None and loader.batch_sampler is not None
+            self.collate_fn = _collate if batches else default_collate
         elif self.tree is not None and loader.batch_sampler is not None:
             self.collate_fn = SeededCollate(loader.collate_fn)
         if self.tree is not None:
