@@ -58,7 +58,8 @@ def _collate_fn_map() -> dict[Any, Callable[..., Any]]:
 
 def _stack_arrays(batch: Sequence[Any], *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Any:
     """Makes tensors of arrays; torch cannot where a stride is negative."""
-    arrays = [a.copy() if any(stride < 0 for stride in a.strides) else a for a in batch]
+    # Only the first of them need be an array.
+    arrays = [a.copy() if isinstance(a, np.ndarray) and min(a.strides, default=0) < 0 else a for a in batch]
     return torch_collate.collate_numpy_array_fn(arrays, collate_fn_map=collate_fn_map)
 
 

@@ -22,7 +22,6 @@ from .given import give
 from .limits import Limits, get_limits
 from .recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
 from .recognize.leaf import Leaf
-from .recognize.memo import Memo
 
 __all__ = [
     "Compiled",
@@ -45,9 +44,6 @@ Drawn = list[tuple[str, dict[str, Any]]]
 def fresh_seed() -> int:
     """Draws a seed from torch's global generator, so that `torch.manual_seed` governs what comes of it."""
     return int(torch.empty((), dtype=torch.int64, device="cpu").random_().item())
-
-
-_labels = Memo(_native.Labels)
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ def compile_leaves(
         fast: whether JPEGs may be decoded at a fraction of their size, with other pixels.
         limits: what a sample may cost; `None` is what it is in this process.
     """
-    plans = [(leaf.source, _labels(leaf.dataset, leaf.labels), leaf.plan) for leaf in leaves]
+    plans = [(leaf.source, leaf.labels.native, leaf.plan) for leaf in leaves]
     kept = row_indexes, memory
     pipeline = _pipeline(plans, leaves[0].one_hot, memory_format, *kept, fast=fast, limits=limits)
     return Compiled(tuple(leaves), pipeline)

@@ -50,7 +50,7 @@ def explain(loader: Any) -> str:
     threads = f"{inner.num_workers} threads" if inner.num_workers else "the caller's thread"
     own = internals(inner)
     try:
-        resolved = find_way(inner, own)
+        resolved = find_way(inner, own, delivered=isinstance(loader, DeviceLoader))
     except Unrecognized as why:
         return f"torch's own path, {processes}\nbecause    {why}"
     device = f"device     {_device(loader, own, resolved)}"
@@ -86,7 +86,7 @@ def _device(loader: Any, own: Internals, resolved: Resolved) -> str:
     inner: Any = loader.loader if isinstance(loader, DeviceLoader) else loader
     delivery: Delivery | None = loader.delivery if isinstance(loader, DeviceLoader) else own.delivery
     if delivery is None:
-        return f"cpu{', pinned' if inner.pin_memory else ''}"
+        return f"cpu{', pinned' if inner.pin_memory else ''}{_elsewhere(inner, resolved)}"
     said = str(delivery)
     if inner.pin_memory or (delivery.wants_pinned() and (inner.num_workers or not isinstance(resolved, Split))):
         said += ", pinned"
@@ -96,6 +96,18 @@ def _device(loader: Any, own: Internals, resolved: Resolved) -> str:
     except TypeError as why:
         said += f"; error: {why}"
     return said
+
+
+def _elsewhere(loader: DataLoader[Any], resolved: Resolved) -> str:
+    from .default_device import CPU, default_device, workers_default_device  # noqa: PLC0415
+    from .resolve import Gathered, Split  # noqa: PLC0415
+
+    device = workers_default_device(loader) if loader.num_workers else default_device()
+    if device == CPU or isinstance(resolved, Gathered):
+        return ""
+    if not isinstance(resolved, Split) and resolved.tree.leaves[0].one_hot is not None:
+        return ""
+    return f"; what torch makes of numbers, such as class indices, on {device}, the default device"
 
 
 def _rows(stage: str, texts: Sequence[str]) -> list[str]:
@@ -130,4 +142,4 @@ def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:
     names = [type(step).__name__ if class_name(step) else describe(step) for step in steps]
     if loader.collate_fn not in {default_collate, torch_default_collate}:
         names.append(describe(loader.collate_fn))
-    return ", ".join(names)
+    return ", ".join(names) or describe(loader.collate_fn)

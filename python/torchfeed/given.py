@@ -31,7 +31,7 @@ def give(samples: Sequence[tuple[Leaf, int]]) -> tuple[list[Given] | None, list[
     """
     given = [None if leaf.brings is None else leaf.brings(index) for leaf, index in samples]
     targets = [
-        leaf.labels[index] if pair is None else pair[1] for (leaf, index), pair in zip(samples, given, strict=True)
+        leaf.targets[index] if pair is None else pair[1] for (leaf, index), pair in zip(samples, given, strict=True)
     ]
     if not any(leaf.brings for leaf, _ in samples):
         return None, targets

@@ -86,7 +86,8 @@ def _open(loader: Any, own: Internals, way: _Way, cursor: Cursor) -> Any:
     resolved = way.resolved
     pin = loader.pin_memory or (own.wish is not None and own.wish.delivery.wants_pinned())
     if isinstance(resolved, Native):
-        return NativeEpoch(View(loader, pin_memory=pin), own.settings, resolved, cursor, way.table)
+        view, delivered = View(loader, pin_memory=pin), own.wish is not None
+        return NativeEpoch(view, own.settings, resolved, cursor, way.table, delivered=delivered)
     if isinstance(resolved, Gathered):
         return GatherEpoch(View(loader, pin_memory=pin), resolved.tree, cursor)
     # Tensors that torch's own iterators make in this process may be on a device, and then cannot be pinned.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset
 from torch.utils.data import default_collate as torch_default_collate
 from torch.utils.data import default_convert as torch_default_convert
@@ -14,11 +15,13 @@ from . import _native
 from .batch import default_collate
 from .compile import Compiled, compile_leaves
 from .datasets import NativeDataset
+from .default_device import CPU, placed_on
 from .internals import Internals
 from .recognize import Unrecognized, describe
 from .recognize.dataset import read_samples
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree, first_leaf, read_tree
+from .registered import registered_for
 from .tensors import Columns, read_columns
 
 __all__ = ["Gathered", "Native", "Resolved", "Split", "compile_tree", "find_way", "read_datasets", "resolve"]
@@ -72,12 +75,24 @@ def resolve(loader: Any, own: Internals) -> Resolved:
     return resolved
 
 
-def find_way(loader: Any, own: Internals) -> Resolved:
+def find_way(loader: Any, own: Internals, *, delivered: bool = False) -> Resolved:
     """As `resolve`, whatever is required.
+
+    Args:
+        loader: the loader.
+        own: its internals.
+        delivered: whether batches go on to a device, if that is not known from the loader itself.
 
     Raises:
         Unrecognized: torch alone; the message says why.
     """
+    # What is taken from host memory to a device need not follow the default one.
+    delivered = delivered or own.delivery is not None or own.wish is not None
+    with placed_on(CPU if delivered else None):
+        return _find_way(loader, own)
+
+
+def _find_way(loader: Any, own: Internals) -> Resolved:
     if own.settings.native == "off":
         raise Unrecognized('native="off"')
     batched: bool = loader._auto_collation  # noqa: SLF001  (torch's own name)
@@ -86,21 +101,46 @@ def find_way(loader: Any, own: Internals) -> Resolved:
     if loader.collate_fn not in native_collate:
         why = f"the collate_fn {describe(loader.collate_fn)} runs in Python: apply it to the batch, in your loop"
     if type(first_leaf(loader.dataset)) is TensorDataset:
-        if loader.num_workers and loader.worker_init_fn is not None:
-            why = why or "the worker_init_fn sets worker processes up: leave it out, and rows are gathered natively"
-        if why or not batched:
-            raise Unrecognized(why or "without batches, a TensorDataset is indexed by torch itself")
-        columns = read_tree(loader.dataset, read_columns, len)
-        if len({len(leaf.tensors) for leaf in columns.leaves}) > 1:
-            raise Unrecognized("the TensorDatasets that are concatenated have different numbers of tensors")
-        return Gathered(columns)
+        return _gathered(loader, why)
     tree = read_datasets(loader.dataset)
     why = next((leaf.why for leaf in tree.leaves if leaf.why), why)
     if not why and any(leaf.one_hot != tree.leaves[0].one_hot for leaf in tree.leaves):
         why = "the datasets that are concatenated have different target_transforms"
-    if why:
+    if why := why or _why_not_collated(tree, batched=batched):
         return Split(tree, why)
     return compile_tree(tree, own)
+
+
+def _gathered(loader: Any, why: str) -> Gathered:
+    """Reads datasets of tensors, unless there is a reason against it.
+
+    Raises:
+        Unrecognized: torch alone; the message says why.
+    """
+    if loader.num_workers and loader.worker_init_fn is not None:
+        why = why or "the worker_init_fn sets worker processes up: leave it out, and rows are gathered natively"
+    if not why and not loader._auto_collation:  # noqa: SLF001  (torch's own name)
+        why = "without batches, a TensorDataset is indexed by torch itself"
+    if why := why or registered_for(Tensor):
+        raise Unrecognized(why)
+    columns = read_tree(loader.dataset, read_columns, len)
+    if len({len(leaf.tensors) for leaf in columns.leaves}) > 1:
+        raise Unrecognized("the TensorDatasets that are concatenated have different numbers of tensors")
+    return Gathered(columns)
+
+
+def _why_not_collated(tree: Tree[Leaf], *, batched: bool) -> str:
+    """Says why Python does what torch's collate_fn does; empty if it need not."""
+    first = tree.leaves[0]
+    # Targets that datasets bring are collated by Python anyway.
+    brought = any(leaf.brings for leaf in tree.leaves)
+    kinds = frozenset().union(*(leaf.labels.kinds for leaf in tree.leaves))
+    if batched:
+        targets = [Tensor] if first.one_hot is not None else [] if brought else [*kinds]
+        return registered_for(first.plan.kind, *targets)
+    if first.one_hot is None and not brought and not kinds <= {int}:
+        return "numpy's numbers become tensors where there are no batches: make each target an int"
+    return ""
 
 
 def compile_tree(tree: Tree[Leaf], own: Internals) -> Native:

@@ -17,11 +17,13 @@ from ._dlpack import dtype_of
 from .batch import default_collate, one_hot
 from .compile import to_tensors
 from .cursor import Cursor
+from .default_device import CPU, default_device, placed_on, workers_default_device
 from .epoch import NOTHING, Epoch
-from .given import give
+from .given import Given, give
 from .limits import get_limits, slow_samples
 from .mend import check_target, give_each, mend
 from .on_error import Draw, settle
+from .recognize import recognize
 from .recognize.value import Table
 from .resolve import Native
 from .settings import Settings
@@ -69,18 +71,31 @@ class NativeEpoch(Epoch):
         resolved: its datasets, compiled.
         cursor: the place in the epoch.
         table: what is left to be applied to the images, if they are to be handed out as pixels.
+        delivered: whether batches go from host memory to a device, wherever the default one is.
     """
 
     def __init__(
-        self, loader: Any, settings: Settings, resolved: Native, cursor: Cursor, table: Table | None = None
+        self,
+        loader: Any,
+        settings: Settings,
+        resolved: Native,
+        cursor: Cursor,
+        table: Table | None = None,
+        *,
+        delivered: bool = False,
     ) -> None:
-        self._settings = settings
         self._in_order = loader.in_order or loader.num_workers == 0
         self._memory = pinned.PinnedMemory()
-        self._take_way(resolved, table)
+        # Where targets are put: where worker processes would, or, with None, where the loop's thread would.
+        self._default_device = workers_default_device(loader) if loader.num_workers else None
+        if delivered:
+            self._default_device = CPU
+        self._take_way(settings, resolved, table)
         super().__init__(loader, resolved.tree, cursor)
 
-    def _take_way(self, resolved: Native, table: Table | None) -> None:
+    def _take_way(self, settings: Settings, resolved: Native, table: Table | None) -> None:
+        self._settings = settings
+        self._began_with = default_device()
         self.table = table
         self._compiled = resolved.compiled
         self._brings = any(leaf.brings for leaf in resolved.tree.leaves)
@@ -88,8 +103,7 @@ class NativeEpoch(Epoch):
     def restart(self, settings: Settings, resolved: Native, cursor: Cursor, table: Table | None = None) -> None:
         """Begins the next epoch in this iterator."""
         self.close()
-        self._settings = settings
-        self._take_way(resolved, table)
+        self._take_way(settings, resolved, table)
         self._restart(resolved.tree, cursor)
 
     def _open(self, seed: int) -> None:
@@ -105,11 +119,13 @@ class NativeEpoch(Epoch):
         errors: dict[int, Exception] = {}
         if self._brings:
             leaves = [self._tree.leaf(place) for place in places]
+            items: list[Given] | None
             if not self._settings.tolerant:
                 items, targets = give(leaves)
             else:
                 items, targets, errors = give_each(leaves)
-            given = _native.Source.given(items or [])
+            # In a batch, all of the samples may be of those datasets that list theirs.
+            given = None if items is None else _native.Source.given(items)
         out = self._pinned_output(len(places)) if self._pin_memory else []
         memory = ((tensor.data_ptr(), tensor.nbytes, tensor) for tensor in out)
         self._native.submit(places, *memory, given=given, tolerant=self._settings.tolerant)
@@ -174,15 +190,34 @@ class NativeEpoch(Epoch):
                 return NOTHING
             images, targets = mended
             brought = None if brought is None else targets
-        collated: Any = targets if brought is None else self._collate_targets(brought)
+        collated = targets if brought is None else self._collate(brought)
         if self._pin_memory and len(submitted.out) < 2:
             images, collated = pinned.pin((images, collated))  # what is pinned stays where it is
-        if self._auto_collation:
-            return [images, collated]
-        # As torch's default_convert: class indices stay numbers.
-        if brought is not None:
-            return [images[0], default_convert(brought[0])]  # type: ignore[no-untyped-call]
-        return [images[0], targets.item() if targets.ndim == 1 else targets[0]]
+        device = self._default_device or default_device()
+        if device is not CPU and device != CPU:
+            images = images.to(self._device_of_images(device))
+            # Not rows, which are on the CPU, where they are made; nor what becomes a number again.
+            if brought is None and self._auto_collation and self._compiled.leaves[0].one_hot is None:
+                collated = collated.to(device)
+        return (
+            [images, collated] if self._auto_collation else self._alone(images, collated, brought=brought is not None)
+        )
+
+    def _alone(self, images: Tensor, collated: Any, *, brought: bool) -> list[Any]:
+        """Takes the one sample out of a batch, as torch's default_convert leaves it."""
+        kind = self._compiled.leaves[0].plan.kind
+        # Only images side by side are plain tensors.
+        image = images[0] if kind is Tensor or self.table is not None else images[0].as_subclass(kind)
+        if brought:
+            return [image, collated]
+        return [image, collated.item() if self._compiled.leaves[0].one_hot is None else collated[0]]
+
+    def _device_of_images(self, device: torch.device) -> torch.device:
+        """Finds where torchvision would put images, if a default device was set after the epoch began."""
+        if device == self._began_with or self._default_device is not None:
+            return CPU
+        plans = [recognize(leaf.transform, leaf.source.channels) for leaf in self._compiled.leaves]
+        return device if any(plan.why for plan in plans) else CPU
 
     def _mend(
         self, images: Tensor, targets: Any, errors: dict[int, Exception], draw: Draw
@@ -219,12 +254,18 @@ class NativeEpoch(Epoch):
             check_target(leaf, brought[0])
         return images[0], brought[0] if self._brings else targets[0]
 
-    def _collate_targets(self, targets: Sequence[Any]) -> Any:
-        leaf: Any = self._compiled.leaves[0]
-        if leaf.target_transform is not None:
-            levels = leaf.target_transform
-            return one_hot(targets, levels.num_classes, dtype=levels.dtype, smoothing=levels.smoothing)
-        return default_collate(targets)
+    def _collate(self, targets: Sequence[Any]) -> Any:
+        """Does to targets that datasets bring what torch's loader does."""
+        transform: Any = self._compiled.leaves[0].target_transform
+        with placed_on(self._default_device):
+            if transform is None:
+                # A tuple, as torch makes of each part of the samples: some types come out as they came in.
+                return default_collate(tuple(targets)) if self._auto_collation else default_convert(targets[0])  # type: ignore[no-untyped-call]
+            if not self._auto_collation:
+                return transform(targets[0])
+            if {*map(type, targets)} != {int}:
+                return default_collate([transform(target) for target in targets])
+            return one_hot(targets, transform.num_classes, dtype=transform.dtype, smoothing=transform.smoothing)
 
     def _report_slow_samples(self) -> None:
         count, slowest = self._native.slow()

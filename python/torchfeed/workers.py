@@ -44,7 +44,7 @@ def worker_view(loader: Any, settings: Settings, tree: Tree[Leaf] | None, cursor
         seen["worker_init_fn"] = NiceInit(settings.nice, loader.worker_init_fn)
     if settings.native != "off":
         if loader.collate_fn is torch_default_collate:
-            seen["collate_fn"] = default_collate
+            seen["collate_fn"] = _collate if tree is not None and batched else default_collate
         elif tree is not None and batched:
             seen["collate_fn"] = SeededCollate(loader.collate_fn)
         if tree is not None:
@@ -149,6 +149,11 @@ class Samples(list[Any]):
             number = plain_index(first)
             number = number % 2**64 if isinstance(number, int) else 0
             self.seed = sample_seed((number, seed, occurrence, len(keys)))
+
+
+def _collate(samples: Samples) -> Any:
+    """Collates a batch as torch does, where a function that somebody has registered is given a list."""
+    return default_collate(list(samples))
 
 
 class SeededCollate:

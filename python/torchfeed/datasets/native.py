@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from torchfeed import _native
 from torchfeed.compile import Drawn, compile_leaves, compile_plan, fresh_seed, to_image
+from torchfeed.default_device import default_device
 from torchfeed.limits import Limits, get_limits
 from torchfeed.recognize import Unrecognized, recognize_geometry
 from torchfeed.recognize.leaf import Leaf
@@ -67,8 +68,11 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         return Leaf.read(self, self.source, self.targets, self.transform, self.target_transform)
 
     def _maker(self) -> SampleMaker | None:
-        """What makes samples by index, kept while the transforms are the same objects; `None` in Python."""
-        transforms = self.transform, self.target_transform
+        """What makes samples by index, kept while the transforms are the same objects; `None` in Python.
+
+        Some transforms make tensors on the default device, and then in Python.
+        """
+        transforms = self.transform, self.target_transform, default_device()
         made = self._made_with  # asked for once: another thread may change it
         if made is None or made[0] != transforms:
             try:
@@ -134,7 +138,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         made = self._plain  # asked for once, as above
         if made is None or made[0] != limits:
             plan = recognize_geometry([], self.source.channels)
-            made = self._plain = limits, compile_plan(self.source, self.targets, plan)
+            made = self._plain = limits, compile_plan(self.source, [0] * len(self), plan)
         return to_image(*made[1].image(self._index(index)))
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:

@@ -9,6 +9,7 @@ from typing import Any
 from torchfeed import _native
 
 from .common import Unrecognized
+from .labels import Labels, read_labels
 from .target import OneHotLevels, recognize_target
 from .transform import Plan, recognize
 
@@ -21,7 +22,8 @@ class Leaf:
 
     dataset: Any
     source: _native.Source
-    labels: Sequence[int]
+    targets: Sequence[Any]
+    labels: Labels
     transform: Callable[[Any], Any] | None
     target_transform: Callable[[Any], Any] | None
     plan: Plan
@@ -38,7 +40,7 @@ class Leaf:
         cls,
         dataset: Any,
         source: _native.Source,
-        labels: Sequence[int],
+        targets: Sequence[Any],
         transform: Callable[[Any], Any] | None,
         target_transform: Callable[[Any], Any] | None,
         *,
@@ -54,7 +56,9 @@ class Leaf:
             one_hot = recognize_target(target_transform)
         except Unrecognized as reason:
             why = why or str(reason)
-        return cls(dataset, source, labels, transform, target_transform, plan, one_hot, brings, joint, why)
+        labels = read_labels(dataset, targets)
+        why = why or labels.why(type(dataset).__name__, one_hot=one_hot is not None)
+        return cls(dataset, source, targets, labels, transform, target_transform, plan, one_hot, brings, joint, why)
 
     def as_images(self, why: str) -> Leaf:
         """The same dataset, with every step from the first tensor on in Python, because of `why`."""

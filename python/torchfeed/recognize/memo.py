@@ -29,8 +29,16 @@ class Memo(Generic[T]):
             kept = self._kept.get(owner)
         except TypeError:  # an owner that cannot be hashed
             return self._make(items)
-        if kept is not None and kept[0] == items:
+        if kept is not None and _same(kept[0], items):
             return kept[1]
         made = self._make(items)
         self._kept[owner] = (items, made)
         return made
+
+
+def _same(kept: list[Any], items: list[Any]) -> bool:
+    try:
+        # Numbers of another type may be equal, and a list that has others has them from its first item on.
+        return kept == items and [*map(type, kept[:1])] == [*map(type, items[:1])]
+    except (RuntimeError, ValueError):  # arrays and tensors do not say whether they are equal
+        return False

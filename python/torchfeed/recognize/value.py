@@ -70,6 +70,8 @@ class Ramp:
         if not isinstance(made, Tensor) or made.shape != (self.channels, 1, 256) or dtype_code(made.dtype) is None:
             what = f"{tuple(made.shape)} {made.dtype}" if isinstance(made, Tensor) else type(made).__name__
             raise Unrecognized(f"{describe(step)} makes {what} of an image, not a tensor of its size")
+        if made.device.type != "cpu":
+            raise Unrecognized(f"{describe(step)} makes tensors on {made.device}, the default device")
         self.made = made
         self.steps.append(step)
 
