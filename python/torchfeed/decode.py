@@ -28,7 +28,8 @@ class PillowDecoder:
     def decode(self, data: bytes) -> tuple[int, int, bytes]:
         """Decodes to RGB: height, width and the pixels."""
         with _open(data) as image:
-            rgb = image.convert("RGB")
+            rgb = image if image.mode == "RGB" else image.convert("RGB")  # which would be a copy
+            rgb.load()
         return rgb.height, rgb.width, rgb.tobytes()
 
 

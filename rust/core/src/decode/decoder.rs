@@ -5,8 +5,7 @@ use std::{fmt, sync::Arc};
 use torchfeed_jpeg::Scale;
 
 use super::{
-    DEFAULT_MAX_PIXELS, Fallback, FallbackLimits, Format, Limits, Slot, jpeg, jpeg_header, limits::pixels, png,
-    png_header, sniff,
+    Fallback, FallbackLimits, Format, Limits, Slot, jpeg, jpeg_header, limits::pixels, png, png_header, sniff,
 };
 use crate::{
     Error, Result,
@@ -117,7 +116,7 @@ impl Decoder {
     /// Shows an image to the fallback where there is cause to. Returns why it is not to be decoded natively, if so.
     fn look(&self, native: &Native, bytes: &[u8]) -> Result<Option<String>> {
         let size = native.size;
-        if pixels(size) > DEFAULT_MAX_PIXELS && native.least_bytes > bytes.len() as u64 {
+        if native.least_bytes > bytes.len() as u64 {
             // Memory is not taken natively for what is not there.
             return Ok(Some(format!("truncated: {} bytes cannot hold {size:?}", bytes.len())));
         }
