@@ -6,13 +6,16 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
 from PIL import ImageFile, PngImagePlugin
 
-import odd_files
-from odd_files import JPEG, PNGS, RESOLUTION, UNIT, directory, inserted, places, resources, segment
+import odd_jpegs
+import odd_pngs
+from odd_jpegs import JPEG, RESOLUTION, UNIT, directory, inserted, resources, segment
+from odd_pngs import PNGS, places
 from pictures import chunk, encode, picture, rgb
 from torchfeed import DecodeError, datasets
 from torchfeed.decode import PillowDecoder
@@ -35,8 +38,7 @@ def assert_same_verdicts(files: Iterable[tuple[str, bytes]], action: Any = "igno
     with warnings.catch_warnings():
         warnings.simplefilter(action)
         for index, (name, data) in enumerate(named):
-            expected = outcome(lambda data=data: rgb(data))
-            made = outcome(lambda index=index: dataset.image(index))
+            expected, made = outcome(partial(rgb, data)), outcome(partial(dataset.image, index))
             verdicts.add(expected is None)
             if made != expected:
                 said = ["refused" if pixels is None else "accepted" for pixels in (expected, made)]
@@ -47,11 +49,11 @@ def assert_same_verdicts(files: Iterable[tuple[str, bytes]], action: Any = "igno
 
 @pytest.mark.parametrize("action", ["ignore", "error"])
 def test_jpegs_of_odd_segments(action: str) -> None:
-    assert assert_same_verdicts(odd_files.odd_jpegs(), action) == {True, False}
+    assert assert_same_verdicts(odd_jpegs.files(), action) == {True, False}
 
 
 def test_pngs_of_odd_chunks() -> None:
-    assert assert_same_verdicts(odd_files.odd_pngs()) == {True, False}
+    assert assert_same_verdicts(odd_pngs.files()) == {True, False}
 
 
 def test_what_ordinary_programs_write_is_decoded_natively(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +62,7 @@ def test_what_ordinary_programs_write_is_decoded_natively(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(PillowDecoder, "size", shown)
     monkeypatch.setattr(PillowDecoder, "decode", shown)
-    bare, exif = odd_files.without_jfif(JPEG), b"Exif\0\0" + directory([odd_files.MAKE, RESOLUTION, UNIT])
+    bare, exif = odd_jpegs.without_jfif(JPEG), b"Exif\0\0" + directory([odd_jpegs.MAKE, RESOLUTION, UNIT])
     profile, end = b"ICC_PROFILE\0\1\1" + bytes(400), len(PNGS["RGB"]) - 12
     plain = [
         JPEG,
@@ -70,7 +72,7 @@ def test_what_ordinary_programs_write_is_decoded_natively(monkeypatch: pytest.Mo
         inserted(JPEG, segment(0xE2, profile) + segment(0xEC, b"Ducky\0\1\0\4\0\0\0\0"), 20),
         inserted(JPEG, segment(0xED, b"Photoshop 3.0\0" + resources(16, 7, 0, 300)) + segment(0xFE, b"a comment"), 20),
         inserted(bare, segment(0xEE, b"Adobe\0\x64\0\0\0\0\1")),
-        inserted(JPEG, segment(0xE2, b"MPF\0" + dict(odd_files.mpf())["plain"]), 20),
+        inserted(JPEG, segment(0xE2, b"MPF\0" + dict(odd_jpegs.mpf())["plain"]), 20),
     ]
     icc, text = b"sRGB\0\0" + zlib.compress(bytes(range(256)) * 12), b"Software\0a program"
     extra = [
@@ -117,7 +119,7 @@ def test_limits_of_texts_are_those_of_now(name: str, most: int, monkeypatch: pyt
 
 def test_truncated_files_may_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    files = [*odd_files.odd_jpegs(), *odd_files.odd_pngs()]
+    files = [*odd_jpegs.files(), *odd_pngs.files()]
     assert assert_same_verdicts(files[::7]) == {True, False}
 
 
@@ -126,7 +128,7 @@ def test_an_error_names_what_pillow_said() -> None:
     with pytest.raises(DecodeError, match=r"Truncated pHYs.*sample 0") as caught:
         datasets.ImageList([bad], [0]).image(0)
     assert type(caught.value.__cause__) is ValueError
-    odd = inserted(odd_files.without_jfif(JPEG), segment(0xE1, b"Exif\0\0" + struct.pack("<2sHL", b"II", 42, 99)))
+    odd = inserted(odd_jpegs.without_jfif(JPEG), segment(0xE1, b"Exif\0\0" + struct.pack("<2sHL", b"II", 42, 99)))
     dataset = datasets.ImageList([odd], [0])
     with pytest.warns(UserWarning, match="Corrupt EXIF data"):
         assert dataset.image(0).tobytes() == rgb(JPEG).tobytes()

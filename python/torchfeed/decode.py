@@ -46,7 +46,7 @@ class RemarkError(DecodeError, UserWarning):
 
 
 def refusal(message: str, cause: Exception) -> DecodeError:
-    """Makes a `DecodeError` of what Pillow raised. It is caught as that, too, where that is about pixels or a warning."""
+    """Makes a `DecodeError` of what Pillow raised. If that is about pixels, or a warning, it can be caught as that."""
     kinds = (TooManyPixelsError, ManyPixelsError, RemarkError)
     kind = next((kind for kind in kinds if isinstance(cause, kind.__bases__[1])), DecodeError)
     error = kind(message)

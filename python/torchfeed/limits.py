@@ -43,9 +43,9 @@ class Limits:
     memory is taken or time is spent: as far as its header, its size and its markers tell. All but `soft_seconds` are
     limits of that kind. Formats that Pillow decodes are under Pillow's own limits as well.
 
-    `PIL.Image.MAX_IMAGE_PIXELS` holds where `max_pixels` is not given: above it Pillow warns, and above twice as many pixels
-    the image is refused; with ``None`` there is no limit. The limits of bytes, and of what transforms make, are raised with
-    it where they are not given. A limit that is given holds, whatever Pillow's is.
+    `PIL.Image.MAX_IMAGE_PIXELS` holds where `max_pixels` is not given: above it Pillow warns, and above twice as many
+    pixels the image is refused; with ``None`` there is no limit. The limits of bytes, and of what transforms make, are
+    raised with it where they are not given. A limit that is given holds, whatever Pillow's is.
 
     Args:
         max_pixels: pixels of an image (width x height). The default is Pillow's.

@@ -30,8 +30,8 @@ def pillow_limits() -> PillowLimits:
 def limits_in_force(limits: Limits, pillow: PillowLimits) -> tuple[Limits, tuple[int, int, int]]:
     """Says what samples may cost natively, and beyond what Pillow is asked whether it would open a file.
 
-    `PIL.Image.MAX_IMAGE_PIXELS` takes the place of limits that nobody set. Above it Pillow warns, and above twice as many
-    pixels it raises an error. The other limits let an image pass that it lets pass.
+    `PIL.Image.MAX_IMAGE_PIXELS` takes the place of limits that nobody set. Above it Pillow warns, and above twice as
+    many pixels it raises an error. The other limits let an image pass that it lets pass.
 
     Args:
         limits: those of a loader, or of the process.
@@ -62,6 +62,7 @@ def _whole(limit: Any, times: int) -> int:
     try:
         if limit is None or math.isnan(limit):
             return _NO_LIMIT
-        return max(0, math.floor(min(times * limit, _NO_LIMIT)))
+        whole: int = math.floor(min(times * limit, _NO_LIMIT))
+        return max(0, whole)
     except (TypeError, ValueError, OverflowError):
         return 0
