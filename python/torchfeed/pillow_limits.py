@@ -18,6 +18,7 @@ PillowLimits = tuple[Any, Any, Any]
 
 _NO_LIMIT = 2**64 - 1
 _TEXT_LIMITS = 2**20, 2**26
+_DEFAULTS: PillowLimits = (MAX_IMAGE_PIXELS // 2, *_TEXT_LIMITS)
 
 
 def pillow_limits() -> PillowLimits:
@@ -40,11 +41,13 @@ def limits_in_force(limits: Limits, pillow: PillowLimits) -> tuple[Limits, tuple
     Returns:
         The limits, and (pixels of an image, bytes of a compressed text, bytes of all texts).
     """
+    if pillow == _DEFAULTS:  # as nearly always: every epoch comes by here
+        return limits, (pillow[0] if isinstance(limits.max_pixels, Unset) else _NO_LIMIT, *_TEXT_LIMITS)
     most, chunk, memory = pillow
     unset = {name: value for name, value in vars(limits).items() if isinstance(value, Unset)}
     asked = _NO_LIMIT if "max_pixels" not in unset else _whole(most, 1)
     twice = _whole(most, 2)
-    if unset and twice != MAX_IMAGE_PIXELS:
+    if unset:
         pixels = max(twice, MAX_IMAGE_PIXELS)
         of_bytes = min(max(12 * twice, DEFAULT_BYTES), _NO_LIMIT)
         lifted = {
