@@ -42,7 +42,7 @@ def limits_in_force(limits: Limits, pillow: PillowLimits) -> tuple[Limits, tuple
         The limits, and (pixels of an image, bytes of a compressed text, bytes of all texts).
     """
     if pillow == _DEFAULTS:  # as nearly always: every epoch comes by here
-        return limits, (pillow[0] if isinstance(limits.max_pixels, Unset) else _NO_LIMIT, *_TEXT_LIMITS)
+        return limits, (_DEFAULTS[0] if isinstance(limits.max_pixels, Unset) else _NO_LIMIT, *_TEXT_LIMITS)
     most, chunk, memory = pillow
     unset = {name: value for name, value in vars(limits).items() if isinstance(value, Unset)}
     asked = _NO_LIMIT if "max_pixels" not in unset else _whole(most, 1)
