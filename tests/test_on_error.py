@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 import torch
+from PIL import Image
 from torch.utils.data import ConcatDataset, DistributedSampler, IterableDataset, Subset, SubsetRandomSampler
 
 from bad_samples import (
