@@ -14,10 +14,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from PIL import Image
+
 from torchfeed import DataLoader, datasets
 from torchfeed import transforms as T
 
 warnings.simplefilter("error")
+Image.MAX_IMAGE_PIXELS = 2 * 89_478_485  # Pillow warns of the largest images here
 
 
 def loader(folder: str, workers: int) -> DataLoader[Any]:

@@ -125,6 +125,7 @@ class Pipeline:
         one_hot: tuple[int, bytes, bytes, _Dtype] | None,
         limits: Limits,
         fallback: object | None,
+        fallback_limits: tuple[int, int, int],
         row_indexes: RowIndexes | None = None,
         memory: BatchMemory | None = None,
         fast: bool = False,

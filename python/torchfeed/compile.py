@@ -20,6 +20,7 @@ from ._dlpack import dtype_code
 from .decode import PillowDecoder
 from .given import give
 from .limits import Limits, get_limits
+from .pillow_limits import limits_in_force, pillow_limits
 from .recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
 from .recognize.leaf import Leaf
 
@@ -86,7 +87,7 @@ def compile_leaves(
         row_indexes: memory for what is found out about JPEG files, to be used again by the next pipeline of these.
         memory: memory for batches, likewise.
         fast: whether JPEGs may be decoded at a fraction of their size, with other pixels.
-        limits: what a sample may cost; `None` is what it is in this process.
+        limits: what a sample may cost; `None` is what it is in this process. Pillow's own limits are those of now.
     """
     plans = [(leaf.source, leaf.labels.native, leaf.plan) for leaf in leaves]
     kept = row_indexes, memory
@@ -107,6 +108,7 @@ def _pipeline(
     table = parts[0][2].table
     code = dtype_code(table.dtype)
     assert code is not None, "no table has another dtype"
+    limits, fallback_limits = limits_in_force(limits or get_limits(), pillow_limits())
     return _native.Pipeline(
         [_native.Part(source, labels, plan.native_ops(), plan.table.values) for source, labels, plan in parts],
         table.channels,
@@ -114,8 +116,9 @@ def _pipeline(
         channels_last=memory_format == torch.channels_last,
         cheaper_first=CHEAPER_PASS_FIRST,
         one_hot=one_hot,
-        limits=limits or get_limits(),
+        limits=limits,
         fallback=PillowDecoder(),
+        fallback_limits=fallback_limits,
         row_indexes=row_indexes,
         memory=memory,
         fast=fast,

@@ -8,7 +8,9 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ["PillowDecoder", "image_info"]
+from .errors import DecodeError
+
+__all__ = ["PillowDecoder", "image_info", "refusal"]
 
 
 class PillowDecoder:
@@ -26,8 +28,30 @@ class PillowDecoder:
     def decode(self, data: bytes) -> tuple[int, int, bytes]:
         """Decodes to RGB: height, width and the pixels."""
         with _open(data) as image:
-            rgb = image.convert("RGB")
+            rgb = image if image.mode == "RGB" else image.convert("RGB")  # which would be a copy
+            rgb.load()
         return rgb.height, rgb.width, rgb.tobytes()
+
+
+class TooManyPixelsError(DecodeError, Image.DecompressionBombError):
+    """Pillow refuses an image of so many pixels."""
+
+
+class ManyPixelsError(DecodeError, Image.DecompressionBombWarning):
+    """Pillow warns of an image of so many pixels, and a filter makes its warning an error."""
+
+
+class RemarkError(DecodeError, UserWarning):
+    """Pillow warns of a file, and a filter makes its warning an error."""
+
+
+def refusal(message: str, cause: Exception) -> DecodeError:
+    """Makes a `DecodeError` of what Pillow raised. If that is about pixels, or a warning, it can be caught as that."""
+    kinds = (TooManyPixelsError, ManyPixelsError, RemarkError)
+    kind = next((kind for kind in kinds if isinstance(cause, kind.__bases__[1])), DecodeError)
+    error = kind(message)
+    error.__cause__ = cause
+    return error
 
 
 def image_info(file: bytes, *, is_path: bool) -> dict[Any, Any]:

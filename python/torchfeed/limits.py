@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 __all__ = [
+    "DEFAULT_BYTES",
     "MAX_IMAGE_PIXELS",
     "Limits",
     "SlowSampleWarning",
+    "Unset",
     "get_limits",
     "get_max_pixels",
     "set_limits",
@@ -17,10 +19,20 @@ __all__ = [
 ]
 
 MAX_IMAGE_PIXELS = 178_956_970
-"""Pillow's own limit: twice `PIL.Image.MAX_IMAGE_PIXELS`, above which `PIL.Image.open` raises."""
+"""Pillow's own limit: twice `PIL.Image.MAX_IMAGE_PIXELS` as it is by default, above which `PIL.Image.open` raises."""
 
-_DEFAULT_BYTES = 2 * 2**30
+DEFAULT_BYTES = 2 * 2**30
 """About 12 for each of so many pixels: 3 of RGB and 8 of the widest samples that a file may have, and some room."""
+
+
+class Unset(int):
+    """A limit that nobody set. `PIL.Image.MAX_IMAGE_PIXELS` takes its place when that is set."""
+
+    __slots__ = ()
+
+
+_PIXELS = Unset(MAX_IMAGE_PIXELS)
+_BYTES = Unset(DEFAULT_BYTES)
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,10 @@ class Limits:
     A file that exceeds a limit raises `DecodeError`, with the sample's index and path, the limit and its name, before
     memory is taken or time is spent: as far as its header, its size and its markers tell. All but `soft_seconds` are
     limits of that kind. Formats that Pillow decodes are under Pillow's own limits as well.
+
+    `PIL.Image.MAX_IMAGE_PIXELS` holds where `max_pixels` is not given: above it Pillow warns, and above twice as many
+    pixels the image is refused; with ``None`` there is no limit. The limits of bytes, and of what transforms make, are
+    raised with it where they are not given. A limit that is given holds, whatever Pillow's is.
 
     Args:
         max_pixels: pixels of an image (width x height). The default is Pillow's.
@@ -53,10 +69,10 @@ class Limits:
         >>> loader = DataLoader(dataset, limits=small)
     """
 
-    max_pixels: int = MAX_IMAGE_PIXELS
-    max_transformed_pixels: int = MAX_IMAGE_PIXELS
-    max_decoded_bytes: int = _DEFAULT_BYTES
-    max_file_bytes: int = _DEFAULT_BYTES
+    max_pixels: int = _PIXELS
+    max_transformed_pixels: int = _PIXELS
+    max_decoded_bytes: int = _BYTES
+    max_file_bytes: int = _BYTES
     max_scans: int = 500
     soft_seconds: float | None = 30.0
 
@@ -135,20 +151,21 @@ def set_max_pixels(pixels: int) -> None:
     """Sets how many pixels (width x height) an image may have; a larger one raises `DecodeError` before it is decoded.
 
     Short for `set_limits` with `max_pixels`. The limits of bytes, and of what transforms make, become those that images
-    of so many pixels need, and no lower than they are by default.
+    of so many pixels need, and no lower than they are by default. `PIL.Image.MAX_IMAGE_PIXELS` then counts no more.
 
     Args:
-        pixels: at least 1. The default is `MAX_IMAGE_PIXELS`.
+        pixels: at least 1. With the default, `MAX_IMAGE_PIXELS`, all of these are again as if nobody had set them.
 
     Raises:
         ValueError: `pixels` is less than 1.
     """
-    most = max(12 * pixels, _DEFAULT_BYTES)
+    pixels = _PIXELS if pixels == MAX_IMAGE_PIXELS else pixels
+    most = _BYTES if pixels is _PIXELS else max(12 * pixels, DEFAULT_BYTES)
     set_limits(
         replace(
             _limits,
             max_pixels=pixels,
-            max_transformed_pixels=max(pixels, MAX_IMAGE_PIXELS),
+            max_transformed_pixels=max(pixels, _PIXELS),
             max_decoded_bytes=most,
             max_file_bytes=most,
         )
@@ -156,5 +173,5 @@ def set_max_pixels(pixels: int) -> None:
 
 
 def get_max_pixels() -> int:
-    """Says how many pixels an image may have."""
+    """Says how many pixels an image may have, as long as `PIL.Image.MAX_IMAGE_PIXELS` is not set to something else."""
     return _limits.max_pixels

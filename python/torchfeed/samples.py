@@ -19,6 +19,7 @@ from .compile import Compiled, Drawn, compile_leaves, to_tensors
 from .decode import image_info
 from .given import Given, give
 from .limits import Limits, get_limits, slow_samples
+from .pillow_limits import PillowLimits, pillow_limits
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree
 from .turns import Turns
@@ -76,7 +77,7 @@ class SampleMaker:
         self.batched = batched
         self.fast = fast
         self.limits = limits
-        self._compiled: tuple[int, Limits, Compiled] | None = None
+        self._compiled: tuple[tuple[int, Limits, PillowLimits], Compiled] | None = None
         # Those that no thread uses: as many as were in use at once, at most.
         self._epochs: list[tuple[int, _native.Pipeline, _native.Epoch]] = []
         self._told: int | None = None
@@ -87,22 +88,24 @@ class SampleMaker:
     @property
     def compiled(self) -> Compiled:
         """The native part."""
-        return self._compile()[2]
+        return self._compile()[1]
 
-    def _compile(self) -> tuple[int, Limits, Compiled]:
+    def _compile(self) -> tuple[Limits, Compiled]:
         """Makes the native part, if it is not there, in this process and with these limits.
 
         A forked process makes its own: the parent's may be locked by a thread that is not here.
         """
         limits = self.limits or get_limits()
+        state = os.getpid(), limits, pillow_limits()
         made = self._compiled  # asked for once: another thread may change it
-        if made is None or made[:2] != (os.getpid(), limits):
+        # Limits that were set may be equal to those that nobody set.
+        if made is None or made[0] != state or made[0][1] is not limits:
             leaves = self.tree.leaves
             images = leaves[0].plan.kind is Image.Image
             memory_format = torch.channels_last if images else torch.contiguous_format
-            made = os.getpid(), limits, compile_leaves(leaves, memory_format, fast=self.fast, limits=limits)
+            made = state, compile_leaves(leaves, memory_format, fast=self.fast, limits=limits)
             self._compiled = made
-        return made
+        return limits, made[1]
 
     def make(self, keys: Sequence[Key], *, seeded: bool = True, keeps_random_state: bool = False) -> list[Any]:
         """Makes the samples of some keys, each as its dataset returns it: usually (image, target).
@@ -137,7 +140,7 @@ class SampleMaker:
         self, keys: Sequence[Key], places: Sequence[int], given: list[Given] | None, *, seeded: bool
     ) -> list[Tensor]:
         """Runs the native pipeline, for all samples at once if they have one size."""
-        _, limits, compiled = self._compile()
+        limits, compiled = self._compile()
         pipeline, epoch = compiled.pipeline, None
         with suppress(IndexError):
             epoch = self._epochs.pop()  # this thread's alone, and not kept if anything fails

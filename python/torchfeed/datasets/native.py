@@ -15,6 +15,7 @@ from torchfeed import _native
 from torchfeed.compile import Drawn, compile_leaves, compile_plan, fresh_seed, to_image
 from torchfeed.default_device import default_device
 from torchfeed.limits import Limits, get_limits
+from torchfeed.pillow_limits import PillowLimits, pillow_limits
 from torchfeed.recognize import Unrecognized, recognize_geometry
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.tree import read_tree
@@ -54,7 +55,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         self.transform = transform
         self.target_transform = target_transform
         self._made_with: tuple[Any, SampleMaker] | None = None
-        self._plain: tuple[Limits, _native.Pipeline] | None = None
+        self._plain: tuple[Limits, PillowLimits, _native.Pipeline] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -134,12 +135,12 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         Returns:
             A PIL image, RGB (or L where the source is gray).
         """
-        limits = get_limits()
+        limits, pillow = get_limits(), pillow_limits()
         made = self._plain  # asked for once, as above
-        if made is None or made[0] != limits:
+        if made is None or made[0] is not limits or made[1] != pillow:
             plan = recognize_geometry([], self.source.channels)
-            made = self._plain = limits, compile_plan(self.source, [0] * len(self), plan)
-        return to_image(*made[1].image(self._index(index)))
+            made = self._plain = limits, pillow, compile_plan(self.source, [0] * len(self), plan)
+        return to_image(*made[2].image(self._index(index)))
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:
         """Says what an epoch of `seed` does to sample `index`.

@@ -14,6 +14,14 @@ pub enum Error {
     /// The file: its bytes are not an image, or a broken one.
     #[error("{0}")]
     Format(String),
+    /// The file: the fallback decoder refuses it, with an error of its own.
+    #[error("{reason}")]
+    Refused {
+        /// What is said of it.
+        reason: String,
+        /// The fallback's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A budget: the input asks for more than a limit allows.
     #[error("{0}")]
     Limit(String),

@@ -33,7 +33,7 @@ impl PythonDecoder {
                 if error.is_instance_of::<PyMemoryError>(py) {
                     Error::Memory(bytes.len())
                 } else if error.is_instance_of::<PyException>(py) {
-                    Error::Format(error.value(py).to_string())
+                    Error::Refused { reason: error.value(py).to_string(), source: Box::new(error) }
                 } else {
                     // Ctrl-C and the like say nothing about the image.
                     Error::Callback(Box::new(error))

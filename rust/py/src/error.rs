@@ -39,6 +39,7 @@ impl From<Failure> for PyErr {
             },
             Error::Io(error) => os_error(&error, place.as_ref()),
             Error::Format(_) | Error::Limit(_) => DecodeError::new_err(message),
+            Error::Refused { source, .. } => refused(message, source),
             Error::Memory(_) => PyMemoryError::new_err(message),
             Error::Parameter(_) => PyValueError::new_err(message),
             // What torch raises for unequal shapes, and for a failure inside a worker.
@@ -55,6 +56,16 @@ impl From<Failure> for PyErr {
         });
         exception
     }
+}
+
+/// A `DecodeError` for what Pillow raised, which it names as its cause.
+fn refused(message: String, source: Box<dyn std::error::Error + Send + Sync>) -> PyErr {
+    let Ok(cause) = source.downcast::<PyErr>() else { return DecodeError::new_err(message) };
+    Python::attach(|py| {
+        let decode = py.import("torchfeed.decode");
+        let error = decode.and_then(|decode| decode.call_method1("refusal", (message, cause.value(py))));
+        error.map_or_else(|error| error, PyErr::from_value)
+    })
 }
 
 /// An `OSError` of the subclass that belongs to its number, with the file's name, as `open()` raises.

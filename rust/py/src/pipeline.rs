@@ -9,7 +9,7 @@ use pyo3::{
 };
 use torchfeed_core::{
     batch::{self, Pool, Target, one_hot::Levels},
-    decode::{Decoder, Fallback, Limits},
+    decode::{Decoder, Fallback, FallbackLimits, Limits},
     transform::{Form, Layout, PassOrder},
 };
 
@@ -58,9 +58,10 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
 
 #[pymethods]
 impl Pipeline {
-    /// `channels` and `dtype` are those of every part; `one_hot` is (classes, on, off, dtype).
+    /// `channels` and `dtype` are those of every part; `one_hot` is (classes, on, off, dtype); `fallback_limits` is (pixels,
+    /// bytes of a text, bytes of all texts).
     #[new]
-    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, limits, fallback, row_indexes=None, memory=None, fast=false))]
+    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, limits, fallback, fallback_limits, row_indexes=None, memory=None, fast=false))]
     #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
     fn new(
         parts: Vec<PyRef<'_, Part>>,
@@ -71,6 +72,7 @@ impl Pipeline {
         one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
         limits: SomeLimits,
         fallback: Option<Py<PyAny>>,
+        fallback_limits: (u64, u64, u64),
         row_indexes: Option<&RowIndexes>,
         memory: Option<&BatchMemory>,
         fast: bool,
@@ -80,7 +82,9 @@ impl Pipeline {
         let pass_order = if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
         let parts = parts.iter().map(|part| part.with(form, pass_order)).collect::<Result<_, _>>()?;
         let fallback = fallback.map(|object| Arc::new(PythonDecoder(object)) as Arc<dyn Fallback>);
-        let decoder = Decoder { limits: limits.into_core()?, fallback, fast };
+        let (pixels, text_chunk, text_memory) = fallback_limits;
+        let fallback_limits = FallbackLimits { pixels, text_chunk, text_memory };
+        let decoder = Decoder { limits: limits.into_core()?, fallback_limits, fallback, fast };
         let (target, target_dtype) = match one_hot {
             None => (Target::Class, (0, 64)),
             Some((classes, on, off, dtype)) => {

@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use torchfeed_jpeg::Scale;
 
-use super::{Fallback, Format, Limits, Slot, jpeg, jpeg_header, png, png_header, sniff};
+use super::{
+    Fallback, FallbackLimits, Format, Limits, Slot, jpeg, jpeg_header, limits::pixels, png, png_header, sniff,
+};
 use crate::{
     Error, Result,
     image::{Rect, Size, Window},
@@ -34,6 +36,8 @@ pub struct Scratch {
 pub struct Decoder {
     /// Budgets, checked in [`Decoder::header`].
     pub limits: Limits,
+    /// Those of the fallback, which natively decoded images are under, too.
+    pub fallback_limits: FallbackLimits,
     /// Decodes what the native decoders do not. Without it such files are errors.
     pub fallback: Option<Arc<dyn Fallback>>,
     /// Whether JPEGs may be decoded at a fraction of their size where a resize follows that shrinks them so much. The
@@ -54,6 +58,7 @@ impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
             .field("limits", &self.limits)
+            .field("fallback_limits", &self.fallback_limits)
             .field("fallback", &self.fallback.as_ref().map(|_| "dyn Fallback"))
             .field("fast", &self.fast)
             .finish()
@@ -69,27 +74,60 @@ impl Decoder {
     pub fn header(&self, bytes: &[u8]) -> Result<Header> {
         let format = sniff(bytes);
         let native = match format {
-            Format::Jpeg => jpeg_header::parse(bytes, &self.limits).map(|frame| {
-                let size = Size::new(frame.header.height, frame.header.width);
-                // The decoder knows what it needs beside the pixels, and holds that against the same limit.
-                (Header { format, size, jpeg: Some(frame) }, 0)
-            }),
-            Format::Png => {
-                png_header::parse(bytes).map(|(size, samples)| (Header { format, size, jpeg: None }, samples))
-            }
+            Format::Jpeg => jpeg_header::parse(bytes, &self.limits).map(Native::of_jpeg),
+            Format::Png => png_header::parse(bytes, &self.fallback_limits).map(Native::of_png),
             Format::Other => Err(unknown(bytes)),
         };
-        let (header, beside) = match native {
-            Ok(header) => header,
+        let reason = match native {
+            Ok(native) => {
+                self.check(native.size, bytes)?;
+                match self.look(&native, bytes)? {
+                    None => {
+                        self.limits.check_decoded(native.size, native.beside)?;
+                        return Ok(Header { format, size: native.size, jpeg: native.jpeg });
+                    }
+                    Some(reason) => reason,
+                }
+            }
             Err(reason) => {
-                let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
-                let size = fallback.size(bytes)?;
-                (Header { format: Format::Other, size, jpeg: None }, fallback_bytes(size))
+                if let (Format::Png, Some(size)) = (format, png_header::size(bytes)) {
+                    self.check(size, bytes)?;
+                }
+                reason
             }
         };
-        self.limits.check(header.size)?;
-        self.limits.check_decoded(header.size, beside)?;
-        Ok(header)
+        let fallback = self.fallback.as_ref().ok_or(Error::Format(reason))?;
+        let size = fallback.size(bytes)?;
+        self.limits.check(size)?;
+        self.limits.check_decoded(size, fallback_bytes(size))?;
+        Ok(Header { format: Format::Other, size, jpeg: None })
+    }
+
+    /// Refuses an image of too many pixels. If the fallback refuses it for that, too, its error is kept.
+    fn check(&self, size: Size, bytes: &[u8]) -> Result<()> {
+        let Err(error) = self.limits.check(size) else { return Ok(()) };
+        let fallback = self.fallback.as_ref().filter(|_| pixels(size) > self.fallback_limits.pixels);
+        Err(match fallback.map(|fallback| fallback.size(bytes)) {
+            Some(Err(Error::Refused { source, .. })) => Error::Refused { reason: error.to_string(), source },
+            _ => error,
+        })
+    }
+
+    /// Shows an image to the fallback where there is cause to. Returns why it is not to be decoded natively, if so.
+    fn look(&self, native: &Native, bytes: &[u8]) -> Result<Option<String>> {
+        let size = native.size;
+        if native.least_bytes > bytes.len() as u64 {
+            // Memory is not taken natively for what is not there.
+            return Ok(Some(format!("truncated: {} bytes cannot hold {size:?}", bytes.len())));
+        }
+        if native.remark.is_none() && pixels(size) <= self.fallback_limits.pixels {
+            return Ok(None);
+        }
+        match &self.fallback {
+            Some(fallback) if fallback.size(bytes)? == size => Ok(None),
+            None if native.remark.is_none() => Ok(None),
+            _ => Ok(Some(native.remark.unwrap_or("the fallback finds another size").to_owned())),
+        }
     }
 
     /// Decodes a JPEG at a fraction of its size, as libjpeg does when it is told to scale: `out.size` is then the size of
@@ -224,6 +262,31 @@ impl Decoder {
             )));
         }
         Ok(())
+    }
+}
+
+/// A file that a native decoder takes.
+struct Native {
+    size: Size,
+    jpeg: Option<jpeg_header::Frame>,
+    /// Bytes that its decoder has beside the pixels. That of a JPEG knows better, and holds them against the same limit.
+    beside: u64,
+    /// What the fallback is to be asked about.
+    remark: Option<&'static str>,
+    /// A file of fewer bytes cannot have all its pixels.
+    least_bytes: u64,
+}
+
+impl Native {
+    fn of_jpeg((frame, remark): (jpeg_header::Frame, Option<&'static str>)) -> Self {
+        let size = Size::new(frame.header.height, frame.header.width);
+        // A block of 64 pixels takes a bit or more.
+        Self { size, jpeg: Some(frame), beside: 0, remark, least_bytes: pixels(size) / 512 }
+    }
+
+    fn of_png(png: png_header::Png) -> Self {
+        let beside = if png.interlaced { png.samples } else { 0 };
+        Self { size: png.size, jpeg: None, beside, remark: None, least_bytes: png.samples / png_header::MOST_INFLATED }
     }
 }
 

@@ -2,10 +2,16 @@
 //!
 //! The walk from marker to marker is stricter than libjpeg and than Pillow. Whatever it does not expect is an `Err` with
 //! the reason, and the caller asks the fallback. So a file that passes is one that Pillow opens too.
+//!
+//! Pillow reads the segments of applications when it opens a file, and refuses it for some that no pixel depends on. Where
+//! one is not as cameras and programs write it, that is noted: the pixels are ours all the same, if Pillow opens the file.
 
 use torchfeed_jpeg::{Header, read_header};
 
-use super::Limits;
+use super::{
+    Limits,
+    tiff::{is_plain_exif, is_plain_mpf},
+};
 use crate::image::Size;
 
 /// The header of a file that passed.
@@ -19,14 +25,16 @@ pub(super) struct Frame {
     pub(super) limits: torchfeed_jpeg::Limits,
 }
 
-/// Reads all markers up to the first scan.
-pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Frame, String> {
-    let scan = first_scan(bytes)?;
+/// Reads all markers up to the first scan. Returns also what Pillow is to be asked about.
+pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<(Frame, Option<&'static str>), String> {
+    let mut segments = Segments::default();
+    let scan = first_scan(bytes, &mut segments)?;
     // The number of pixels is held against the limit with that of other formats.
     let free = torchfeed_jpeg::Limits { max_pixels: u64::MAX, max_memory: u64::MAX, max_scans: limits.max_scans };
     let header = read_header(bytes, &free).map_err(|error| error.to_string())?;
     let beside = limits.bytes_beside(Size::new(header.height, header.width));
-    Ok(Frame { header, scan, limits: torchfeed_jpeg::Limits { max_memory: beside, ..free } })
+    let limits = torchfeed_jpeg::Limits { max_memory: beside, ..free };
+    Ok((Frame { header, scan, limits }, segments.remark()))
 }
 
 /// The number of scans in a file that anything may be wrong with, at least as many as libjpeg would decode.
@@ -54,8 +62,62 @@ pub(super) fn scans(bytes: &[u8]) -> u64 {
     count
 }
 
-/// Where the first scan starts, if nothing before it is odd.
-fn first_scan(bytes: &[u8]) -> Result<usize, String> {
+/// What the segments of applications are like.
+#[derive(Default)]
+struct Segments<'a> {
+    remark: Option<&'static str>,
+    /// The first EXIF segment.
+    exif: Option<&'a [u8]>,
+    /// Whether a JFIF segment gives the resolution; if not, Pillow looks for it in EXIF.
+    resolution: bool,
+}
+
+impl<'a> Segments<'a> {
+    /// Takes note of the segment with this marker.
+    fn read(&mut self, marker: u8, payload: &'a [u8]) {
+        let plain = match marker {
+            0xE0 if payload.starts_with(b"JFIF") => {
+                self.resolution |= payload.len() >= 12 && matches!(payload[7], 1 | 2);
+                payload.len() >= 7
+            }
+            0xE1 => match payload.strip_prefix(b"Exif\0\0") {
+                // Pillow joins several.
+                Some(tiff) => self.exif.replace(tiff).is_none() && !tiff.starts_with(b"Exif\0\0"),
+                None => true,
+            },
+            0xE2 if payload.starts_with(b"ICC_PROFILE\0") => payload.len() >= 14,
+            0xE2 => payload.strip_prefix(b"MPF\0").is_none_or(is_plain_mpf),
+            0xED => payload.strip_prefix(b"Photoshop 3.0\0").is_none_or(is_plain_photoshop),
+            0xEE if payload.starts_with(b"Adobe") => payload.len() >= 7,
+            _ => true,
+        };
+        if !plain {
+            self.remark = Some("broken JPEG: application segment that is cut off, or odd");
+        }
+    }
+
+    fn remark(&self) -> Option<&'static str> {
+        let exif = self.exif.filter(|tiff| !self.resolution && !is_plain_exif(tiff));
+        self.remark.or(exif.map(|_| "broken JPEG: EXIF data that are cut off, or odd"))
+    }
+}
+
+/// Whether image resources, the payload of a segment after its name, do not end behind the number of one.
+fn is_plain_photoshop(mut resources: &[u8]) -> bool {
+    let mut at = 0;
+    loop {
+        let Some(rest) = resources.get(at..).and_then(|rest| rest.strip_prefix(b"8BIM")) else { return true };
+        resources = rest;
+        let Some(&[_, _, name]) = resources.first_chunk() else { return resources.len() < 2 };
+        // The number, and the name with its length, which are padded to an even length, as the data are.
+        at = (3 + usize::from(name)).next_multiple_of(2);
+        let Some(&size) = resources.get(at..).and_then(<[u8]>::first_chunk) else { return true };
+        at += 4 + (u32::from_be_bytes(size) as usize).next_multiple_of(2);
+    }
+}
+
+/// Where the first scan starts, if nothing before it is odd but for `segments`.
+fn first_scan<'a>(bytes: &'a [u8], segments: &mut Segments<'a>) -> Result<usize, String> {
     let mut at = 2; // after SOI
     loop {
         let start = at;
@@ -74,17 +136,10 @@ fn first_scan(bytes: &[u8]) -> Result<usize, String> {
             0xC3 | 0xC5..=0xCF => return Err(format!("JPEG process SOF{} is not decoded natively", marker - 0xC0)),
             _ => return Err(format!("broken JPEG: marker {marker:#04x} at byte {at} before the first scan")),
         };
-        match marker {
-            0xDA => return Ok(start),
-            // Pillow refuses these two, libjpeg does not mind.
-            0xE2 if payload.starts_with(b"ICC_PROFILE\0") && payload.len() < 14 => {
-                return Err(format!("broken JPEG: ICC segment of only {} bytes", payload.len()));
-            }
-            0xEE if payload.starts_with(b"Adobe") && payload.len() < 7 => {
-                return Err(format!("broken JPEG: Adobe segment of only {} bytes", payload.len()));
-            }
-            _ => {}
+        if marker == 0xDA {
+            return Ok(start);
         }
+        segments.read(marker, payload);
         at += 3 + payload.len();
     }
 }

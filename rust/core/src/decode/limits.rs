@@ -30,6 +30,24 @@ pub struct Limits {
     pub soft_time: Option<Duration>,
 }
 
+/// Limits of the fallback's own, which its user may have set. What exceeds them is shown to it, and its verdict counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FallbackLimits {
+    /// Pixels (width x height) of an image that it opens without a remark.
+    pub pixels: u64,
+    /// Bytes of a text or colour profile of a PNG, decompressed.
+    pub text_chunk: u64,
+    /// Bytes of all texts of a PNG.
+    pub text_memory: u64,
+}
+
+impl Default for FallbackLimits {
+    /// Those of Pillow, but for the pixels, of which there are as many as [`Limits`] allow.
+    fn default() -> Self {
+        Self { pixels: u64::MAX, text_chunk: 1 << 20, text_memory: 64 << 20 }
+    }
+}
+
 impl Default for Limits {
     /// Pillow's limit of pixels, 2 GiB of a file and of what it decodes to, 500 scans (as `djpeg -maxscans` advises;
     /// encoders write about ten), 30 seconds.
@@ -120,7 +138,7 @@ impl Limits {
     }
 }
 
-fn pixels(size: Size) -> u64 {
+pub(super) fn pixels(size: Size) -> u64 {
     (size.height as u64).saturating_mul(size.width as u64)
 }
 

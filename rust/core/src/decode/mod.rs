@@ -11,7 +11,9 @@
 //! | `jpeg_header.rs` | the JPEG marker walk: size and end; refuses what is unclean |
 //! | `jpeg.rs` | region decode through `torchfeed-jpeg` |
 //! | `row_index.rs` | where rows of JPEGs start, kept from epoch to epoch |
+//! | `tiff.rs` | EXIF and MPF segments of a JPEG, as far as Pillow looks into them |
 //! | `png_header.rs` | the PNG chunk walk: refuses what Pillow refuses |
+//! | `png_text.rs` | texts and colour profiles of a PNG, likewise |
 //! | `png.rs` | rows of samples through the `png` crate |
 //! | `convert.rs` | CMYK, gray, palette and 16-bit samples to RGB, as Pillow does |
 
@@ -22,12 +24,14 @@ mod jpeg_header;
 mod limits;
 mod png;
 mod png_header;
+mod png_text;
 mod row_index;
 #[cfg(test)]
 mod tests;
+mod tiff;
 
 pub use decoder::{Decoder, Header, Reduced, Scratch};
-pub use limits::{DEFAULT_MAX_PIXELS, Limits};
+pub use limits::{DEFAULT_MAX_PIXELS, FallbackLimits, Limits};
 pub use row_index::{RowIndexMemory, RowIndexes, Slot};
 
 use crate::{
@@ -40,13 +44,13 @@ pub trait Fallback: Send + Sync {
     /// The size of the image in `bytes`, from its header.
     ///
     /// # Errors
-    /// [`crate::Error::Format`] where `bytes` are not an image.
+    /// [`crate::Error::Refused`] where `bytes` are not an image.
     fn size(&self, bytes: &[u8]) -> Result<Size>;
 
     /// Decodes all of `bytes` to RGB into `out`.
     ///
     /// # Errors
-    /// [`crate::Error::Format`] where the image is broken.
+    /// [`crate::Error::Refused`] where the image is broken.
     fn decode(&self, bytes: &[u8], out: &mut Window) -> Result<()>;
 }
 

@@ -1,56 +1,154 @@
-//! The PNG chunk walk: the size, and what Pillow refuses but a decoder of pixels would not notice.
+//! The PNG chunk walk: the size, and whether Pillow would take the file without a second look.
+//!
+//! Pillow reads every chunk, those behind the image data too, and refuses files for some that no pixel depends on. Some
+//! change what it makes of the pixels. The `png` crate ignores these. So whatever is not plain here is an `Err` with the
+//! reason, and the fallback decides. Checksums before the image data are left to the crate; Pillow looks at no others.
 
+use super::{FallbackLimits, png_text::Texts};
 use crate::image::Size;
 
-/// Reads the chunks up to the image data. Returns the size of the image, and the bytes of its samples if it is interlaced,
-/// and so decoded as a whole.
-///
-/// Pillow raises an error for ancillary chunks that are too short, although no pixel depends on them. The `png` crate
-/// ignores those chunks, so they are found here. Checksums are left to the crate.
-pub(super) fn parse(bytes: &[u8]) -> Result<(Size, u64), String> {
-    let mut size = None;
-    let mut color = 0;
-    let mut at = 8; // after the signature
+/// A deflated byte becomes at most so many: a match of 258 bytes takes two bits.
+pub(super) const MOST_INFLATED: u64 = 1032;
+
+/// What is known of a file that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Png {
+    pub(super) size: Size,
+    /// Bytes of all its samples.
+    pub(super) samples: u64,
+    pub(super) interlaced: bool,
+    color: u8,
+}
+
+/// The size that the header gives, whatever is wrong with the rest.
+pub(super) fn size(bytes: &[u8]) -> Option<Size> {
+    header(Walk::new(bytes).next().ok()?).ok().map(|png| png.size)
+}
+
+/// Reads all chunks.
+pub(super) fn parse(bytes: &[u8], limits: &FallbackLimits) -> Result<Png, String> {
+    let mut walk = Walk::new(bytes);
+    let png = header(walk.next()?)?;
+    let mut texts = Texts::new(limits);
+    let mut frames = Frames::default();
+    let mut has_data = false;
     loop {
-        let chunk = bytes.get(at..).and_then(<[u8]>::split_first_chunk::<8>);
-        let (&[l3, l2, l1, l0, ref name @ ..], rest) = chunk.ok_or_else(|| truncated(bytes))?;
-        let length = u32::from_be_bytes([l3, l2, l1, l0]) as usize;
-        if name == b"IDAT" {
-            return size.ok_or_else(|| "broken PNG: image data come before the header".to_owned());
+        let chunk @ Chunk { name, data } = walk.next()?;
+        match name {
+            b"IDAT" => has_data = true,
+            b"IEND" if has_data => return Ok(png),
+            // Here the second frame begins, and Pillow stops.
+            b"fcTL" if has_data && frames.are_many() => return Ok(png),
+            b"acTL" | b"fcTL" if !has_data => frames.read(chunk, png.size)?,
+            b"iCCP" => texts.profile(data)?,
+            b"tEXt" => texts.plain(data)?,
+            b"zTXt" => texts.compressed(data)?,
+            b"iTXt" => texts.international(data)?,
+            _ if is_plain(chunk, png.color) => {}
+            _ => return Err(unusual(chunk)),
         }
-        let data = rest.get(..length).ok_or_else(|| truncated(bytes))?;
-        // Two bytes for gray and six for RGB; not looked at in the other colour types.
-        let transparency = if color == 0 { 2 } else { 6 };
-        let least = match name {
-            b"IHDR" => 13,
-            b"acTL" => 8,
-            b"cHRM" => 32,
-            b"gAMA" => 4,
-            b"pHYs" => 9,
-            b"sRGB" => 1,
-            b"tRNS" if matches!(color, 0 | 2) => transparency,
-            _ => 0,
-        };
-        if length < least {
-            return Err(format!("broken PNG: {} chunk of {length} bytes", String::from_utf8_lossy(name)));
-        }
-        if name == b"IHDR" {
-            let [width, height] = [0, 4].map(|i| u32::from_be_bytes([data[i], data[i + 1], data[i + 2], data[i + 3]]));
-            if width == 0 || height == 0 {
-                return Err(format!("broken PNG: {width} x {height} pixels (width x height)"));
-            }
-            color = data[9];
-            let bits = u64::from(data[8]) * [1, 1, 3, 1, 2, 1, 4][usize::from(color.min(6))];
-            let samples = (u64::from(width) * bits).div_ceil(8).saturating_mul(height.into());
-            size = Some((Size::new(height as usize, width as usize), if data[12] == 0 { 0 } else { samples }));
-        }
-        if !name.iter().all(u8::is_ascii_alphanumeric) {
-            return Err(format!("broken PNG: chunk with the name {name:02x?} at byte {at}"));
-        }
-        at += 12 + length; // length, name, data, checksum
     }
 }
 
-fn truncated(bytes: &[u8]) -> String {
-    format!("truncated PNG: its {} bytes end before the image data", bytes.len())
+/// Whether Pillow and the `png` crate read a chunk that is none of a text, a frame or the image data alike.
+fn is_plain(Chunk { name, data }: Chunk<'_>, color: u8) -> bool {
+    let length = data.len();
+    match name {
+        b"gAMA" => length >= 4,
+        b"cHRM" => length >= 32,
+        b"sRGB" => length >= 1,
+        b"pHYs" => length >= 9,
+        b"PLTE" => (3..=768).contains(&length) && length.is_multiple_of(3),
+        b"tRNS" => match color {
+            0 => length == 2,
+            2 => length == 6,
+            3 => (1..=256).contains(&length),
+            _ => true,
+        },
+        b"IHDR" | b"IEND" | b"acTL" | b"fcTL" | b"fdAT" => false,
+        _ => name.iter().all(u8::is_ascii_alphabetic),
+    }
+}
+
+/// What the first chunk says, which must be a header of thirteen bytes.
+fn header(chunk: Chunk<'_>) -> Result<Png, String> {
+    let (b"IHDR", &[w3, w2, w1, w0, h3, h2, h1, h0, bits, color, _, _, interlaced]) = (chunk.name, chunk.data) else {
+        return Err(unusual(chunk));
+    };
+    let [width, height] = [[w3, w2, w1, w0], [h3, h2, h1, h0]].map(u32::from_be_bytes);
+    if width == 0 || height == 0 {
+        return Err(format!("broken PNG: {width} x {height} pixels (width x height)"));
+    }
+    let bits = u64::from(bits) * [1, 1, 3, 1, 2, 1, 4][usize::from(color.min(6))];
+    let samples = (u64::from(width) * bits).div_ceil(8).saturating_mul(height.into());
+    Ok(Png { size: Size::new(height as usize, width as usize), samples, interlaced: interlaced != 0, color })
+}
+
+/// The frames of an APNG, as far as they are announced before the image data.
+#[derive(Debug, Default)]
+struct Frames {
+    /// As many as are announced.
+    count: Option<u32>,
+    /// Whether the image data are the first of them.
+    begun: bool,
+}
+
+impl Frames {
+    fn read(&mut self, chunk: Chunk<'_>, size: Size) -> Result<(), String> {
+        let number =
+            |at: usize| chunk.data.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |&four| u32::from_be_bytes(four));
+        let known = match (chunk.name, chunk.data.len()) {
+            (b"acTL", 8) => {
+                let first = self.count.is_none() && !self.begun;
+                self.count = Some(number(0));
+                first && (1..=1 << 31).contains(&number(0))
+            }
+            (b"fcTL", 26) => {
+                let first = self.count.is_some() && !self.begun;
+                self.begun = true;
+                let whole = [0, size.width as u32, size.height as u32, 0, 0];
+                first && [0, 4, 8, 12, 16].map(number) == whole
+            }
+            _ => false,
+        };
+        if known { Ok(()) } else { Err(unusual(chunk)) }
+    }
+
+    /// Whether Pillow takes the file for an animation.
+    fn are_many(&self) -> bool {
+        self.count.is_some_and(|count| count > 1 || !self.begun)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Chunk<'a> {
+    name: &'a [u8; 4],
+    data: &'a [u8],
+}
+
+/// A position in a file, moved from chunk to chunk.
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 8 } // after the signature
+    }
+
+    fn next(&mut self) -> Result<Chunk<'a>, String> {
+        let chunk = self.bytes.get(self.at..).and_then(<[u8]>::split_first_chunk::<4>);
+        let chunk = chunk.and_then(|(&length, rest)| {
+            let (name, rest) = rest.split_first_chunk::<4>()?;
+            Some(Chunk { name, data: rest.get(..u32::from_be_bytes(length) as usize)? })
+        });
+        let chunk = chunk.ok_or_else(|| format!("truncated PNG: its {} bytes end within a chunk", self.bytes.len()))?;
+        self.at += 12 + chunk.data.len(); // length, name, data, checksum
+        Ok(chunk)
+    }
+}
+
+fn unusual(Chunk { name, data }: Chunk<'_>) -> String {
+    format!("broken PNG: {} chunk of {} bytes, here", name.escape_ascii(), data.len())
 }

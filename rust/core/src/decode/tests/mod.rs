@@ -9,9 +9,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use jpeg_encoder::{ColorType, SamplingFactor};
 use proptest::prelude::*;
 
-use super::{Decoder, Fallback, Format, Limits, Reduced, RowIndexes, Scratch, Slot, sniff};
+use super::{Decoder, Fallback, FallbackLimits, Format, Header, Limits, Reduced, RowIndexes, Scratch, Slot, sniff};
 use crate::{
     Error, Result,
     image::{Rect, Size, Window},
@@ -144,4 +145,77 @@ proptest! {
         let error = decode(&bytes, None).unwrap_err();
         prop_assert!(matches!(error, Error::Format(_) | Error::Limit(_)), "{}", error);
     }
+}
+
+/// A fallback that knows a size, counts who asks for it, and refuses to decode.
+struct Asked {
+    size: Size,
+    times: AtomicUsize,
+    verdict: fn() -> Result<()>,
+}
+
+impl Fallback for Asked {
+    fn size(&self, _: &[u8]) -> Result<Size> {
+        self.times.fetch_add(1, Ordering::Relaxed);
+        (self.verdict)().map(|()| self.size)
+    }
+
+    fn decode(&self, _: &[u8], _: &mut Window) -> Result<()> {
+        Err(Error::Format("not decoded natively".to_owned()))
+    }
+}
+
+/// What comes of the header of a file that a fallback is asked about, how often it is, and whether pixels are native.
+fn asked(
+    bytes: &[u8],
+    size: Size,
+    limits: (Limits, FallbackLimits),
+    verdict: fn() -> Result<()>,
+) -> (Result<Header>, usize, bool) {
+    let fallback = Arc::new(Asked { size, times: AtomicUsize::new(0), verdict });
+    let (limits, fallback_limits) = limits;
+    let decoder = Decoder { limits, fallback_limits, fallback: Some(fallback.clone()), ..Decoder::default() };
+    let header = decoder.header(bytes);
+    let times = fallback.times.load(Ordering::Relaxed);
+    let decode = |header: &Header| {
+        decoder.decode(bytes, header, Rect::all(header.size), &mut Scratch::default(), &mut Window::default())
+    };
+    let native = header.as_ref().is_ok_and(|header| decode(header).is_ok());
+    (header, times, native)
+}
+
+fn refused() -> Result<()> {
+    Err(Error::Refused { reason: "no".to_owned(), source: "it says no".into() })
+}
+
+#[test]
+fn the_fallback_is_asked_about_more_pixels_than_it_allows() {
+    let size = Size::new(4, 5);
+    for bytes in [png::gray(size), jpeg::encode(size, SamplingFactor::F_1_1, ColorType::Luma, |_| {})] {
+        let above = |pixels| (Limits::default(), FallbackLimits { pixels, ..FallbackLimits::default() });
+        for (pixels, times) in [(20, 0), (19, 1)] {
+            let (header, asked, native) = asked(&bytes, size, above(pixels), || Ok(()));
+            assert_eq!((header.unwrap().size, asked, native), (size, times, true));
+        }
+        let (header, ..) = asked(&bytes, size, above(19), refused);
+        assert!(matches!(header, Err(Error::Refused { reason, .. }) if reason == "no"));
+        // Another size than ours: then it decodes.
+        let (header, _, native) = asked(&bytes, Size::new(5, 4), above(19), || Ok(()));
+        assert_eq!((header.unwrap().size, native), (Size::new(5, 4), false));
+        // A limit of ours tells the size, and keeps what the fallback says of it, if that is to be asked.
+        let less = |pixels| (Limits { max_pixels: 19, ..Limits::default() }, above(pixels).1);
+        let (header, times, _) = asked(&bytes, size, less(19), refused);
+        assert!(matches!(header, Err(Error::Refused { reason, .. }) if reason.contains("5 x 4 pixels")) && times == 1);
+        let (header, times, _) = asked(&bytes, size, less(u64::MAX), refused);
+        assert!(matches!(header, Err(Error::Limit(_))) && times == 0);
+    }
+}
+
+#[test]
+fn files_too_short_for_their_pixels_are_the_fallback_s() {
+    let size = Size::new(60_000, 50_000);
+    let limits = || (Limits::pixels(u64::MAX), FallbackLimits::default());
+    let short = png::png(size, 8, 2, false, b"", &[0, 1, 2, 3]);
+    let (header, times, native) = asked(&short, size, limits(), || Ok(()));
+    assert_eq!((header.unwrap().format, times, native), (Format::Other, 1, false));
 }

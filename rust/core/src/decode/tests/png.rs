@@ -135,8 +135,9 @@ fn every_truncation_of_the_image_is_an_error() {
     let bytes = gray(Size::new(9, 7));
     let top = Some(Rect { top: 0, left: 0, height: 1, width: 7 });
     assert!(decode(&bytes, top).is_ok());
-    // The twelve bytes of IEND, and the checksum of IDAT, are not part of the image.
-    for length in 0..bytes.len() - 16 {
+    // Of IEND nothing is read behind its name.
+    assert!(decode(&bytes[..bytes.len() - 4], top).is_ok());
+    for length in 0..bytes.len() - 4 {
         assert!(matches!(decode(&bytes[..length], top), Err(Error::Format(_))), "{length} of {}", bytes.len());
     }
 }
@@ -158,8 +159,27 @@ fn broken_checksums_are_errors() {
 #[test]
 fn chunks_that_pillow_refuses_are_errors() {
     let size = Size::new(1, 1);
-    for bad in [chunk(b"gAMA", &[0]), chunk(b"tRNS", &[0]), chunk(b"pHYs", &[0; 8]), chunk(b"a\0bc", &[])] {
-        assert!(matches!(decode(&png(size, 8, 0, false, &bad, &[0, 5]), None), Err(Error::Format(_))), "{bad:?}");
+    let bad = [
+        chunk(b"gAMA", &[0]),
+        chunk(b"tRNS", &[0]),
+        chunk(b"pHYs", &[0; 8]),
+        chunk(b"a\0bc", &[]),
+        chunk(b"iCCP", b"profile\0\x01"),
+        chunk(b"zTXt", b"a\0\x01"),
+        chunk(b"tEXt", b"interlace\x001"),
+        chunk(b"fdAT", &[0; 9]),
+        chunk(b"fcTL", &[0; 26]),
+        chunk(b"IHDR", &[0; 13]),
+    ];
+    let end = [&[0, 0, 0, 0][..], b"IEND"].concat();
+    for bad in bad {
+        let before = png(size, 8, 0, false, &bad, &[0, 5]);
+        let good = png(size, 8, 0, false, b"", &[0, 5]);
+        let at = good.windows(8).position(|bytes| bytes == end).unwrap();
+        let behind = [&good[..at], &bad, &good[at..]].concat();
+        for bytes in [before, behind] {
+            assert!(matches!(decode(&bytes, None), Err(Error::Format(_))), "{bad:?}");
+        }
     }
 }
 
@@ -168,4 +188,22 @@ fn limits_are_checked_before_anything_is_decoded() {
     let bytes = png(Size::new(100_000, 100_000), 8, 0, false, b"", &[]);
     let error = Decoder::default().header(&bytes).unwrap_err();
     assert!(matches!(&error, Error::Limit(message) if message.contains("100000 x 100000")), "{error}");
+}
+
+#[test]
+fn texts_are_inflated_no_further_than_the_fallback_does() {
+    let size = Size::new(1, 1);
+    let text = |length| chunk(b"zTXt", &[b"a\0\0", &zlib(&vec![b'x'; length])[..]].concat());
+    let allowed = |chunks: &[u8], text_chunk, text_memory| {
+        let fallback_limits = FallbackLimits { text_chunk, text_memory, ..FallbackLimits::default() };
+        let decoder = Decoder { fallback_limits, ..Decoder::default() };
+        decoder.header(&png(size, 8, 0, false, chunks, &[0, 5])).is_ok()
+    };
+    assert!(allowed(&text(999), 1000, 1 << 20));
+    assert!(!allowed(&text(1000), 1000, 1 << 20));
+    // Of short texts nobody asks how long they are: at most 1032 times as long.
+    assert!(allowed(&text(9), 1 << 20, 1032 * 20));
+    assert!(!allowed(&text(9), 1 << 20, 1032 * 19));
+    assert!(allowed(&chunk(b"tEXt", b"a\0text"), 0, 4));
+    assert!(!allowed(&chunk(b"tEXt", b"a\0text"), 0, 3));
 }
