@@ -64,6 +64,10 @@ mod pages {
     /// The smallest page that a system has.
     const PAGE: usize = 4096;
 
+    /// From so many bytes on the system is asked for huge pages, if it has some: one fault for 2 MiB instead of 512. As in
+    /// NumPy, whose blocks are huge from the same size on.
+    const HUGE: usize = 1 << 22;
+
     /// Whether a block is the system's pages. It follows from the layout, which is known wherever the block is.
     const fn is_large(layout: Layout) -> bool {
         layout.size() >= LARGE && layout.align() <= PAGE
@@ -74,7 +78,16 @@ mod pages {
         let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: a new mapping, wherever the system has room, takes nothing from anybody.
         let block = unsafe { libc::mmap(null_mut(), size, access, kind, -1, 0) };
-        if block == libc::MAP_FAILED { null_mut() } else { block.cast() }
+        if block == libc::MAP_FAILED { null_mut() } else { with_huge_pages(block.cast(), size) }
+    }
+
+    /// The block, of whose pages as many may be huge as can. A kernel without them says so, and nothing is lost.
+    fn with_huge_pages(block: *mut u8, size: usize) -> *mut u8 {
+        if size >= HUGE {
+            // SAFETY: a mapping of this size, of which only the way it is backed changes.
+            unsafe { libc::madvise(block.cast(), size, libc::MADV_HUGEPAGE) };
+        }
+        block
     }
 
     // SAFETY: a block is `layout.size()` bytes of pages that are mapped for it alone, or the system allocator's. Which of
@@ -106,7 +119,7 @@ mod pages {
                     // SAFETY: the block is a mapping of `layout.size()` bytes; where it cannot grow it stays as it is. The
                     // pages move, and nothing is copied.
                     let moved = unsafe { libc::mremap(block.cast(), layout.size(), size, libc::MREMAP_MAYMOVE) };
-                    if moved == libc::MAP_FAILED { null_mut() } else { moved.cast() }
+                    if moved == libc::MAP_FAILED { null_mut() } else { with_huge_pages(moved.cast(), size) }
                 }
                 _ => {
                     // SAFETY: the size is not 0, as the caller says.
