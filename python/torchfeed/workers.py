@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, get_worker_info
 from torch.utils.data import dataloader as torch_dataloader
 from torch.utils.data import default_collate as torch_default_collate
 
-from .batch import default_collate
+from .batch import Collate, default_collate
 from .limits import Limits, get_limits
 from .on_error import Windows
 from .recognize.leaf import Leaf
@@ -55,8 +55,8 @@ class View:
             self.collate_fn = TolerantCollate(self.collate_fn, batched=loader.batch_sampler is not None)
 
     def _take_part(self, loader: DataLoader[Any]) -> None:
-        if loader.collate_fn is torch_default_collate:
-            self.collate_fn = default_collate
+        if loader.collate_fn in {torch_default_collate, default_collate}:
+            self.collate_fn = Collate()
         elif self.tree is not None and loader.batch_sampler is not None:
             self.collate_fn = SeededCollate(loader.collate_fn)
         if self.tree is not None:
