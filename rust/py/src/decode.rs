@@ -1,6 +1,7 @@
 //! The fallback decoder: two Python functions.
 
 use std::{
+    cell::Cell,
     fmt,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -28,6 +29,21 @@ pub(crate) struct PythonDecoder {
 
 /// From so many bytes of pixels on, what Python and Pillow take for them would stay in the arenas of threads that have ended.
 const LARGE: usize = 1 << 20;
+
+/// Whether this thread got a large image, and so has what was taken for it in its arena.
+struct Left(Cell<bool>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if self.0.get() {
+            allocator::release();
+        }
+    }
+}
+
+thread_local! {
+    static LEFT: Left = const { Left(Cell::new(false)) };
+}
 
 impl fmt::Debug for PythonDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,7 +108,11 @@ impl Fallback for PythonDecoder {
     fn decode(&self, bytes: &[u8], out: &mut Window) -> Result<()> {
         self.call("decode", bytes, |result| {
             let (height, width, pixels): (usize, usize, Bound<'_, PyBytes>) = result.extract()?;
-            self.largest.fetch_max(pixels.as_bytes().len(), Ordering::Relaxed);
+            let bytes = pixels.as_bytes().len();
+            self.largest.fetch_max(bytes, Ordering::Relaxed);
+            if bytes >= LARGE {
+                LEFT.with(|left| left.0.set(true));
+            }
             Ok(window(Size::new(height, width), pixels.as_bytes(), out))
         })?
     }
