@@ -51,7 +51,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 class Collate:
-    """`default_collate` with memory of its own, which goes when this does; the function's own stays with the process."""
+    """`default_collate` with memory of its own, which goes when this does. That of the function stays."""
 
     def __init__(self) -> None:
         self._memory = _native.BatchMemory(_BLOCKS)

@@ -81,7 +81,6 @@ class GatherEpoch(Epoch):
 
     def __init__(self, loader: DataLoader[Any], tree: Tree[Columns], *, pin: bool) -> None:
         self._dataset: Any = loader.dataset
-        self._memory = pinned.PinnedMemory()
         super().__init__(loader, tree, pin=pin)
 
     def _places(self, drawn: Any) -> list[int]:
@@ -116,7 +115,7 @@ class GatherEpoch(Epoch):
         first, *others = self._tree.leaves
         if others or any(tensor.device.type != "cpu" for tensor in first.tensors):
             return None
-        return self._memory.take([pinned.Layout((length, *tensor.shape[1:]), tensor.dtype) for tensor in first.tensors])
+        return pinned.take([pinned.Layout((length, *tensor.shape[1:]), tensor.dtype) for tensor in first.tensors])
 
     def close(self) -> None:
         """Ends the epoch."""

@@ -76,7 +76,6 @@ class NativeEpoch(Epoch):
         self._memory_format = loader.memory_format
         self._nice = loader.nice
         self._soft_seconds = (loader.limits or get_limits()).soft_seconds
-        self._memory = pinned.PinnedMemory()
         self._on_error = loader.on_error
         self._windows: Windows | None = None
         self._tally: Tally | None = None
@@ -116,11 +115,7 @@ class NativeEpoch(Epoch):
         return _Submitted(out, targets, errors, None if self._windows is None else self._windows.latest)
 
     def _pinned_output(self, length: int) -> list[Tensor]:
-        """Takes pinned memory for a batch, if its shape is known.
-
-        torch's caching host allocator guards its own blocks against reuse while an asynchronous copy reads them, and
-        no others; so every batch is a block of its.
-        """
+        """Takes pinned memory for a batch, if its shape is known."""
         size, leaf = self._compiled.pipeline.output_size(), self._compiled.leaves[0]
         if size is None:
             return []
@@ -131,7 +126,7 @@ class NativeEpoch(Epoch):
             layouts.append(pinned.Layout((length, classes), dtype_of(code)))
         elif not self._brings:
             layouts.append(pinned.Layout((length,), torch.int64))
-        return self._memory.take(layouts)
+        return pinned.take(layouts)
 
     def _is_done(self) -> bool:
         if not self._threads:
