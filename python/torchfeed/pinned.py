@@ -47,10 +47,10 @@ def pin(batch: Any) -> Any:
 def take(layouts: Sequence[Layout]) -> list[Tensor]:
     """Takes memory for the tensors of a batch. Its content is unspecified.
 
-    Each tensor is alone in its storage: one that is kept keeps nothing else, and `torch.save` writes whole storages. And
-    each storage is a block of its own: torch's allocator guards a block against being given out again while an
-    asynchronous copy reads it, and knows it by the storage that it made. It does not know parts of a block. So blocks are
-    not shared, although the allocator rounds each up to a power of two.
+    Each tensor is alone in its storage: one that is kept keeps nothing else, and `torch.save` writes whole storages.
+    And each storage is a block of its own: torch's allocator guards a block against being given out again while an
+    asynchronous copy reads it, and knows it by the storage that it made. It does not know parts of a block. So blocks
+    are not shared, although the allocator rounds each up to a power of two.
 
     Args:
         layouts: what the tensors are like.

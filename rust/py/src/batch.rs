@@ -251,7 +251,10 @@ pub(crate) fn stack(
     dtype: Dtype,
     memory: Option<&BatchMemory>,
 ) -> PyResult<Tensor> {
-    let pool = memory.map_or_else(|| pool(), |memory| &memory.0);
+    let pool = match memory {
+        Some(memory) => &memory.0,
+        None => pool(),
+    };
     let element = usize::from(dtype.1 / 8);
     let count: usize = shape.iter().product();
     let bytes = tensors.len().saturating_mul(count).saturating_mul(element);
