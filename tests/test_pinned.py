@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import copy
+import io
+import pickle
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import ConcatDataset, TensorDataset
 
 from pictures import encode, in_memory, picture, pixels
@@ -16,7 +17,7 @@ from test_batch import equal
 from torchfeed import DataLoader, _native, epoch, pinned
 from torchfeed import transforms as T
 from torchfeed.datasets import NativeDataset
-from torchfeed.pinned import Layout, PinnedMemory, batches_per_block
+from torchfeed.pinned import Layout, take
 
 
 class Blocks:
@@ -51,20 +52,13 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> Blocks:
     return blocks
 
 
-@given(st.integers(1, 1 << 34))
-def test_no_more_than_a_quarter_is_lost_to_rounding(nbytes: int) -> None:
-    block = batches_per_block(nbytes) * nbytes
-    assert block / 2 ** math.ceil(math.log2(block)) >= 0.75
-
-
 def test_layouts_are_those_of_torch(blocks: Blocks) -> None:
-    memory = PinnedMemory()
     for shape in ((2, 3, 4, 5), (2, 1, 4, 5), (7,), (2, 9), (), (0, 3), (3, 0)):
         for dtype in (torch.uint8, torch.float16, torch.float32, torch.int64):
             for memory_format in (torch.contiguous_format, torch.channels_last):
                 if memory_format == torch.channels_last and len(shape) != 4:
                     continue
-                (made,) = memory.take([Layout(shape, dtype, memory_format)])
+                (made,) = take([Layout(shape, dtype, memory_format)])
                 expected = torch.empty(shape, dtype=dtype, memory_format=memory_format)
                 assert (made.shape, made.dtype, made.stride()) == (shape, dtype, expected.stride())
                 assert made.is_contiguous(memory_format=memory_format)
@@ -72,26 +66,70 @@ def test_layouts_are_those_of_torch(blocks: Blocks) -> None:
 
 
 def test_no_byte_is_given_out_twice(blocks: Blocks) -> None:
-    memory, taken = PinnedMemory(), []
+    taken = []
     for number in range(20):
-        taken.append(memory.take([Layout((5, 3, 7, 11), torch.float32), Layout((5,), torch.int64)]))
+        taken.append(take([Layout((5, 3, 7, 11), torch.float32), Layout((5,), torch.int64)]))
         for tensor in taken[-1]:
             tensor.fill_(number)
             assert blocks.hold(tensor)
-            assert tensor.data_ptr() % 64 == 0
     assert all((tensor == number).all() for number, batch in enumerate(taken) for tensor in batch)
-    assert len(blocks.sizes) < len(taken)
-    # Tensors have nothing to do with each other but their block.
+    # torch's allocator knows a block by the storage that it made.
+    assert all(tensor.data_ptr() in blocks.begin for batch in taken for tensor in batch)
     versions = [tensor._version for batch in taken for tensor in batch]
     taken[0][0].add_(1)
     assert [tensor._version for batch in taken for tensor in batch][1:] == versions[1:]
 
 
-def test_a_larger_batch_gets_a_block_of_its_size(blocks: Blocks) -> None:
-    memory = PinnedMemory()
-    for length in (1, 150, 3):
-        memory.take([Layout((length, 1000), torch.uint8)])
-    assert len(blocks.sizes) == 2
+def alone(tensor: torch.Tensor) -> None:
+    """Whoever keeps, saves, pickles or copies a tensor keeps, saves and copies that tensor, as in torch."""
+    assert tensor.untyped_storage().nbytes() == tensor.nbytes
+    saved = io.BytesIO()
+    torch.save(tensor, saved)
+    assert tensor.nbytes <= saved.tell() < tensor.nbytes + 4096
+    assert len(pickle.dumps(tensor)) < tensor.nbytes + 4096
+    assert copy.deepcopy(tensor).untyped_storage().nbytes() == tensor.nbytes
+
+
+class WithOwn(NativeDataset):
+    """Images and targets that Python brings."""
+
+    def sample_source(self, index: int) -> Any:
+        return pixels(20, 20, seed=index), (index, torch.full((3,), index))
+
+
+def images(one_hot: torch.dtype | None = None, kind: Any = None) -> Any:
+    dataset = in_memory([pixels(20, 20, seed=i) for i in range(10)], T.Compose([T.CenterCrop(16), T.ToTensor()]))
+    dataset.target_transform = None if one_hot is None else T.OneHot(30, dtype=one_hot)
+    dataset.__class__ = kind or dataset.__class__
+    return dataset
+
+
+ALONE: dict[str, Any] = {
+    "classes": images,
+    "one-hot": lambda: images(torch.float16),
+    "brought": lambda: images(kind=WithOwn),
+    "columns": lambda: TensorDataset(
+        torch.randn(10, 3, 40), torch.arange(10), torch.rand(10), torch.zeros(10, 2).bool()
+    ),
+}
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    ("name", "batch_size"),
+    # Single rows are torch's own views of the dataset.
+    [(name, size) for name in ALONE for size in (1, 4, None) if (name, size) != ("columns", None)],
+)
+def test_each_tensor_has_memory_of_its_own(
+    blocks: Blocks, name: str, batch_size: int | None, memory_format: torch.memory_format
+) -> None:
+    options: Any = {} if name == "columns" else {"memory_format": memory_format, "num_workers": 2}
+    batches = list(DataLoader(ALONE[name](), batch_size, pin_memory=True, **options))
+    tensors = [leaf for batch in batches for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor)]
+    assert len(tensors) >= len(batches)
+    for tensor in tensors:
+        alone(tensor)
+    assert len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == len(tensors)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from torch.utils.dlpack import from_dlpack
 from . import _native
 from ._dlpack import dtype_code
 
-__all__ = ["default_collate", "one_hot", "one_hot_levels"]
+__all__ = ["Collate", "default_collate", "one_hot", "one_hot_levels"]
 
 NATIVE_BYTES = 1 << 20
 """Below this size of a batch, `torch.stack` is faster than the way to native code and back."""
+
+_BLOCKS = 4
+"""The free blocks that are kept, as many as those of the process."""
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
@@ -43,14 +47,26 @@ def default_collate(batch: Sequence[Any]) -> Any:
         >>> images.shape, labels
         (torch.Size([2, 3, 8, 8]), tensor([0, 1]))
     """
-    return torch_collate.collate(batch, collate_fn_map=_collate_fn_map())
+    return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(_stack))
 
 
-def _collate_fn_map() -> dict[Any, Callable[..., Any]]:
+class Collate:
+    """`default_collate` with memory of its own, which goes when this does. That of the function stays."""
+
+    def __init__(self) -> None:
+        self._memory = _native.BatchMemory(_BLOCKS)
+
+    def __call__(self, batch: Sequence[Any]) -> Any:
+        """Puts a list of samples side by side; a function that somebody has registered is given a plain one."""
+        batch = list(batch) if isinstance(batch, list) else batch
+        return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(partial(_stack, memory=self._memory)))
+
+
+def _collate_fn_map(stack: Callable[..., Any]) -> dict[Any, Callable[..., Any]]:
     """Torch's map, with what a user has registered there, and our functions in the place of torch's own."""
     merged = dict(torch_collate.default_collate_fn_map)
     if merged.get(torch.Tensor) is torch_collate.collate_tensor_fn:
-        merged[torch.Tensor] = _stack
+        merged[torch.Tensor] = stack
     if merged.get(np.ndarray) is torch_collate.collate_numpy_array_fn:
         merged[np.ndarray] = _stack_arrays
     return merged
@@ -63,7 +79,12 @@ def _stack_arrays(batch: Sequence[Any], *, collate_fn_map: dict[Any, Callable[..
     return torch_collate.collate_numpy_array_fn(arrays, collate_fn_map=collate_fn_map)
 
 
-def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Tensor:
+def _stack(
+    batch: Sequence[Tensor],
+    *,
+    collate_fn_map: dict[Any, Callable[..., Any]] | None = None,
+    memory: _native.BatchMemory | None = None,
+) -> Tensor:
     # Held until they are copied, whatever another thread does to the list meanwhile.
     batch = list(batch)
     first = batch[0]
@@ -89,7 +110,7 @@ def _stack(batch: Sequence[Tensor], *, collate_fn_map: dict[Any, Callable[..., A
     if code is None or not native:
         stacked: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
         return stacked
-    return from_dlpack(_native.stack([(t.data_ptr(), t.stride()) for t in batch], first.shape, code))
+    return from_dlpack(_native.stack([(t.data_ptr(), t.stride()) for t in batch], first.shape, code, memory))
 
 
 def _may_be_channels_last(tensor: Tensor) -> bool:

@@ -140,6 +140,6 @@ def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:
     if leaf.target_transform is not None and leaf.joint is None:
         steps.append(leaf.target_transform)
     names = [type(step).__name__ if class_name(step) else describe(step) for step in steps]
-    if loader.collate_fn not in {default_collate, torch_default_collate}:
+    if all(loader.collate_fn is not known for known in (default_collate, torch_default_collate)):
         names.append(describe(loader.collate_fn))
     return ", ".join(names) or describe(loader.collate_fn)

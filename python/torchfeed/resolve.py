@@ -96,9 +96,9 @@ def _find_way(loader: Any, own: Internals) -> Resolved:
     if own.settings.native == "off":
         raise Unrecognized('native="off"')
     batched: bool = loader._auto_collation  # noqa: SLF001  (torch's own name)
-    native_collate = {torch_default_collate, default_collate} if batched else {torch_default_convert}
+    native_collate = (torch_default_collate, default_collate) if batched else (torch_default_convert,)
     why = ""
-    if loader.collate_fn not in native_collate:
+    if all(loader.collate_fn is not known for known in native_collate):
         why = f"the collate_fn {describe(loader.collate_fn)} runs in Python: apply it to the batch, in your loop"
     if type(first_leaf(loader.dataset)) is TensorDataset:
         return _gathered(loader, why)

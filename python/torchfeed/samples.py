@@ -27,6 +27,9 @@ from .turns import Turns
 __all__ = ["Key", "SampleMaker", "drawn", "own_random_state", "sample_seed", "seed_everything"]
 
 
+_IDLE_BYTES = 40 << 20
+"""Of pixels, for which memory is kept where no thread uses it: those of one photo of 12 megapixels."""
+
 _turns = Turns()
 """Of threads that seed the generators, of which the process has one of each."""
 
@@ -158,7 +161,8 @@ class SampleMaker:
             )
             images += to_tensors(epoch[2].next())[0].unbind()
             self._report_slow_samples(epoch[2], seed if seeded else -1, limits)
-        if epoch is not None:
+        # Its memory stays for the next sample, but not that of many threads for large images.
+        if epoch is not None and epoch[2].largest() * (1 + len(self._epochs)) <= _IDLE_BYTES:
             self._epochs.append(epoch)
         return images
 

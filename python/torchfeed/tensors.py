@@ -77,10 +77,6 @@ class _Indices(list[Any]):
 class GatherEpoch(Epoch):
     """Batches of rows of tensors; the caller's thread gathers them, which is faster than to hand them over."""
 
-    def __init__(self, loader: Any, tree: Tree[Columns], cursor: Cursor) -> None:
-        self._memory = pinned.PinnedMemory()
-        super().__init__(loader, tree, cursor)
-
     def restart(self, tree: Tree[Columns], cursor: Cursor) -> None:
         """Begins the next epoch in this iterator."""
         self._restart(tree, cursor)
@@ -117,7 +113,7 @@ class GatherEpoch(Epoch):
         first, *others = self._tree.leaves
         if others or any(tensor.device.type != "cpu" for tensor in first.tensors):
             return None
-        return self._memory.take([pinned.Layout((length, *tensor.shape[1:]), tensor.dtype) for tensor in first.tensors])
+        return pinned.take([pinned.Layout((length, *tensor.shape[1:]), tensor.dtype) for tensor in first.tensors])
 
     def close(self) -> None:
         """Ends the epoch."""

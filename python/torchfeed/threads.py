@@ -85,7 +85,6 @@ class NativeEpoch(Epoch):
         delivered: bool = False,
     ) -> None:
         self._in_order = loader.in_order or loader.num_workers == 0
-        self._memory = pinned.PinnedMemory()
         # Where targets are put: where worker processes would, or, with None, where the loop's thread would.
         self._default_device = workers_default_device(loader) if loader.num_workers else None
         if delivered:
@@ -133,11 +132,7 @@ class NativeEpoch(Epoch):
         return _Submitted(out, targets, errors, None if windows is None else windows.latest)
 
     def _pinned_output(self, length: int) -> list[Tensor]:
-        """Takes pinned memory for a batch, if its shape is known.
-
-        torch's caching host allocator guards its own blocks against reuse while an asynchronous copy reads them, and
-        no others; so every batch is a block of its.
-        """
+        """Takes pinned memory for a batch, if its shape is known."""
         size, leaf = self._compiled.pipeline.output_size(), self._compiled.leaves[0]
         if size is None:
             return []
@@ -148,7 +143,7 @@ class NativeEpoch(Epoch):
             layouts.append(pinned.Layout((length, classes), dtype_of(code)))
         elif not self._brings:
             layouts.append(pinned.Layout((length,), torch.int64))
-        return self._memory.take(layouts)
+        return pinned.take(layouts)
 
     def _is_done(self) -> bool:
         if not self._num_workers:

@@ -13,7 +13,7 @@ from torch.utils.data import _utils as torch_utils
 from torch.utils.data import dataloader as torch_dataloader
 from torch.utils.data import default_collate as torch_default_collate
 
-from .batch import default_collate
+from .batch import Collate, default_collate
 from .cursor import Cursor
 from .epoch import View
 from .limits import Limits, get_limits
@@ -43,8 +43,8 @@ def worker_view(loader: Any, settings: Settings, tree: Tree[Leaf] | None, cursor
     if settings.nice and hasattr(os, "nice"):  # Windows has no such thing
         seen["worker_init_fn"] = NiceInit(settings.nice, loader.worker_init_fn)
     if settings.native != "off":
-        if loader.collate_fn is torch_default_collate:
-            seen["collate_fn"] = _collate if tree is not None and batched else default_collate
+        if any(loader.collate_fn is known for known in (torch_default_collate, default_collate)):
+            seen["collate_fn"] = Collate()
         elif tree is not None and batched:
             seen["collate_fn"] = SeededCollate(loader.collate_fn)
         if tree is not None:
@@ -149,11 +149,6 @@ class Samples(list[Any]):
             number = plain_index(first)
             number = number % 2**64 if isinstance(number, int) else 0
             self.seed = sample_seed((number, seed, occurrence, len(keys)))
-
-
-def _collate(samples: Samples) -> Any:
-    """Collates a batch as torch does, where a function that somebody has registered is given a list."""
-    return default_collate(list(samples))
 
 
 class SeededCollate:

@@ -4,6 +4,7 @@
 //! Python: the crate `torchfeed-py` binds it, and any Rust program may use it on its own.
 #![deny(unsafe_code, missing_docs)]
 
+pub mod allocator;
 pub mod batch;
 pub mod decode;
 pub mod error;

@@ -20,6 +20,7 @@ use torchfeed_core::{
 
 use crate::{
     error::Failure,
+    kept::BatchMemory,
     memory,
     pipeline::Pipeline,
     signals,
@@ -180,6 +181,11 @@ impl Epoch {
         self.wait(py, timeout, true)?.map(|position| self.take(py, position)).transpose()
     }
 
+    /// Bytes of the pixels of the largest image that memory is kept for, of those made in the caller's thread.
+    fn largest(&self, py: Python<'_>) -> PyResult<usize> {
+        self.with(py, |epoch| Ok(epoch.largest()))
+    }
+
     /// Samples that took longer than `soft_seconds`, of the batches taken so far: how many, and of the slowest (index,
     /// path, seconds).
     fn slow(&self, py: Python<'_>) -> PyResult<SlowSamples> {
@@ -190,7 +196,14 @@ impl Epoch {
 
     /// Stops and joins the threads. Batches that are not handed out are lost. Samples that are being made are given up.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| drop(self.lock().and_then(|mut core| core.take())));
+        let fallback = self.pipeline.get().fallback.as_deref();
+        py.detach(|| {
+            let core = self.lock().and_then(|mut core| core.take());
+            if core.is_some() {
+                drop(core);
+                fallback.inspect(|decoder| decoder.trim());
+            }
+        });
     }
 }
 
@@ -227,18 +240,25 @@ fn pool() -> &'static Arc<Pool> {
     POOL.get_or_init(|| Pool::new(4))
 }
 
-/// A contiguous stack of equal tensors: (address, strides in elements) of each, kept alive by the caller.
+/// A contiguous stack of equal tensors: (address, strides in elements) of each, kept alive by the caller. It is made in
+/// `memory`, or in the process's own.
 #[pyfunction]
+#[pyo3(signature = (tensors, shape, dtype, memory=None))]
 pub(crate) fn stack(
     py: Python<'_>,
     tensors: Vec<(usize, Vec<usize>)>,
     shape: Vec<usize>,
     dtype: Dtype,
+    memory: Option<&BatchMemory>,
 ) -> PyResult<Tensor> {
+    let pool = match memory {
+        Some(memory) => &memory.0,
+        None => pool(),
+    };
     let element = usize::from(dtype.1 / 8);
     let count: usize = shape.iter().product();
     let bytes = tensors.len().saturating_mul(count).saturating_mul(element);
-    let mut out = pool().try_take(bytes).map_err(Failure::from)?;
+    let mut out = pool.try_take(bytes).map_err(Failure::from)?;
     py.detach(|| {
         for (i, (address, strides)) in tensors.iter().enumerate() {
             let last: usize = shape.iter().zip(strides).map(|(n, stride)| n.saturating_sub(1) * stride).sum();

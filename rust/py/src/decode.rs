@@ -1,6 +1,10 @@
 //! The fallback decoder: two Python functions.
 
-use std::fmt;
+use std::{
+    cell::Cell,
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use pyo3::{
     exceptions::{PyException, PyMemoryError},
@@ -8,7 +12,7 @@ use pyo3::{
     types::PyBytes,
 };
 use torchfeed_core::{
-    Error, Result,
+    Error, Result, allocator,
     decode::Fallback,
     image::{Rect, Size, Window},
 };
@@ -17,7 +21,29 @@ use crate::signals;
 
 /// Decodes through a Python object with the methods `size(bytes) -> (height, width)` and
 /// `decode(bytes) -> (height, width, rgb bytes)`.
-pub(crate) struct PythonDecoder(pub(crate) Py<PyAny>);
+pub(crate) struct PythonDecoder {
+    object: Py<PyAny>,
+    /// The most bytes of pixels that it returned since what it left in memory was given back.
+    largest: AtomicUsize,
+}
+
+/// From so many bytes of pixels on, what Python and Pillow take for them would stay in the arenas of threads that have ended.
+const LARGE: usize = 1 << 20;
+
+/// Whether this thread got a large image, and so has what was taken for it in its arena.
+struct Left(Cell<bool>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if self.0.get() {
+            allocator::release();
+        }
+    }
+}
+
+thread_local! {
+    static LEFT: Left = const { Left(Cell::new(false)) };
+}
 
 impl fmt::Debug for PythonDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,9 +52,20 @@ impl fmt::Debug for PythonDecoder {
 }
 
 impl PythonDecoder {
+    pub(crate) fn new(object: Py<PyAny>) -> Self {
+        Self { object, largest: AtomicUsize::new(0) }
+    }
+
+    /// Gives back to the system what large images have left.
+    pub(crate) fn trim(&self) {
+        if self.largest.swap(0, Ordering::Relaxed) >= LARGE {
+            allocator::trim();
+        }
+    }
+
     fn call<R>(&self, method: &str, bytes: &[u8], take: impl FnOnce(Bound<'_, PyAny>) -> PyResult<R>) -> Result<R> {
         Python::try_attach(|py| {
-            let call = || take(self.0.bind(py).call_method1(method, (copy(py, bytes)?,))?);
+            let call = || take(self.object.bind(py).call_method1(method, (copy(py, bytes)?,))?);
             signals::calling_back(call).map_err(|error: PyErr| {
                 if error.is_instance_of::<PyMemoryError>(py) {
                     Error::Memory(bytes.len())
@@ -71,6 +108,11 @@ impl Fallback for PythonDecoder {
     fn decode(&self, bytes: &[u8], out: &mut Window) -> Result<()> {
         self.call("decode", bytes, |result| {
             let (height, width, pixels): (usize, usize, Bound<'_, PyBytes>) = result.extract()?;
+            let bytes = pixels.as_bytes().len();
+            self.largest.fetch_max(bytes, Ordering::Relaxed);
+            if bytes >= LARGE {
+                LEFT.with(|left| left.0.set(true));
+            }
             Ok(window(Size::new(height, width), pixels.as_bytes(), out))
         })?
     }

@@ -34,14 +34,15 @@ pub(crate) struct BatchMemory(pub(crate) Arc<Pool>);
 
 #[pymethods]
 impl BatchMemory {
+    /// At most so many free `blocks`. Without a number it is the epochs that say how many bytes are worth keeping.
     #[new]
-    fn new() -> Self {
-        // An epoch says how many bytes are worth keeping, however many blocks they are.
-        Self(Pool::new(usize::MAX))
+    #[pyo3(signature = (blocks=usize::MAX))]
+    fn new(blocks: usize) -> Self {
+        Self(Pool::new(blocks))
     }
 
     /// Pickles and copies as memory of its own, empty.
-    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, ()) {
-        (py.get_type::<Self>().into_any(), ())
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, (usize,)) {
+        (py.get_type::<Self>().into_any(), (self.0.blocks(),))
     }
 }

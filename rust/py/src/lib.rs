@@ -13,6 +13,10 @@ mod source;
 mod tensor;
 mod transform;
 
+/// Threads come and go with epochs; their large blocks are not to stay in the arenas of threads that have ended.
+#[global_allocator]
+static ALLOCATOR: torchfeed_core::allocator::Allocator = torchfeed_core::allocator::Allocator;
+
 /// The native half of torchfeed. Private: use `torchfeed`.
 ///
 /// It needs no GIL: its classes are frozen and `Sync`, and what they share is behind locks.

@@ -51,6 +51,7 @@ pub(crate) struct Pipeline {
     pub(crate) core: Arc<batch::Pipeline>,
     pub(crate) dtype: Dtype,
     pub(crate) target_dtype: Dtype,
+    pub(crate) fallback: Option<Arc<PythonDecoder>>,
 }
 
 /// What a call did: the op's position and its parameters.
@@ -81,10 +82,11 @@ impl Pipeline {
         let form = Form { channels, element: usize::from(dtype.1 / 8), layout };
         let pass_order = if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
         let parts = parts.iter().map(|part| part.with(form, pass_order)).collect::<Result<_, _>>()?;
-        let fallback = fallback.map(|object| Arc::new(PythonDecoder(object)) as Arc<dyn Fallback>);
+        let fallback = fallback.map(|object| Arc::new(PythonDecoder::new(object)));
+        let shared = fallback.clone().map(|decoder| decoder as Arc<dyn Fallback>);
         let (pixels, text_chunk, text_memory) = fallback_limits;
         let fallback_limits = FallbackLimits { pixels, text_chunk, text_memory };
-        let decoder = Decoder { limits: limits.into_core()?, fallback_limits, fallback, fast };
+        let decoder = Decoder { limits: limits.into_core()?, fallback_limits, fallback: shared, fast };
         let (target, target_dtype) = match one_hot {
             None => (Target::Class, (0, 64)),
             Some((classes, on, off, dtype)) => {
@@ -96,7 +98,7 @@ impl Pipeline {
         if let Some(indexes) = row_indexes {
             core = core.with_row_indexes(&indexes.0);
         }
-        Ok(Self { core: Arc::new(core), dtype, target_dtype })
+        Ok(Self { core: Arc::new(core), dtype, target_dtype, fallback })
     }
 
     fn __len__(&self) -> usize {

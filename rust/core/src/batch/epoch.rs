@@ -147,6 +147,12 @@ impl Epoch {
         batch.finish()
     }
 
+    /// Bytes of the pixels of the largest image that this thread's memory is kept for.
+    #[must_use]
+    pub const fn largest(&self) -> usize {
+        self.scratch.largest()
+    }
+
     /// The samples that took longer than they should, of the batches handed out so far.
     #[must_use]
     pub const fn slow(&self) -> &SlowSamples {

@@ -54,6 +54,12 @@ impl Pool {
         })
     }
 
+    /// The most free blocks that it keeps.
+    #[must_use]
+    pub const fn blocks(&self) -> usize {
+        self.blocks
+    }
+
     /// Keeps free blocks only as long as they and those in use are at most `bytes` together. Blocks in use may be more.
     pub fn set_limit(&self, bytes: usize) {
         self.limit.store(bytes, Ordering::Relaxed);

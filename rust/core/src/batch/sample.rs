@@ -22,14 +22,47 @@ use crate::{
 /// servers) or near it until all of their rows are there, and resizing them at once is then faster by a few per cent.
 const LARGE: usize = 2 << 20;
 
+/// Samples after which memory for an image that was much larger than all of them goes back.
+const PATIENCE: u32 = 64;
+
+/// Bytes of pixels of an image whose memory is worth giving back.
+const HUGE: usize = 8 << 20;
+
 /// A thread's memory, used again for every sample.
+///
+/// It is as large as the largest image needs. One that is four times as large as any of a while is forgotten.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Bytes of the pixels of the largest image that this memory was used for.
+    largest: usize,
+    /// The same, of the last samples, and their number.
+    latest: (usize, u32),
     bytes: Buffer,
     decode: decode::Scratch,
     window: Window,
     calls: Vec<(usize, Call)>,
     execute: execute::Scratch,
+}
+
+impl Scratch {
+    /// Bytes of the pixels of the largest image that this memory was used for.
+    #[must_use]
+    pub const fn largest(&self) -> usize {
+        self.largest
+    }
+
+    /// Notes that a sample was made of an image of so many bytes.
+    fn used_for(&mut self, pixels: usize) {
+        let (latest, count) = self.latest;
+        self.largest = self.largest.max(pixels);
+        self.latest = (latest.max(pixels), count + 1);
+        if self.latest.1 == PATIENCE {
+            if self.largest >= HUGE && self.latest.0 <= self.largest / 4 {
+                *self = Self::default();
+            }
+            self.latest = (0, 0);
+        }
+    }
 }
 
 /// A sample of a pipeline, found by its index. All errors carry the sample's place.
@@ -126,11 +159,13 @@ impl<'a> Sample<'a> {
         scratch: &mut Scratch,
         run: impl FnOnce(&Executor<'_>, View<'_>, &mut execute::Scratch) -> Result<R>,
     ) -> Result<R> {
-        let Scratch { bytes, decode, window, calls, execute } = scratch;
+        let Scratch { bytes, decode, window, calls, execute, .. } = scratch;
+        let mut pixels = 0;
         let (plan, key) = (self.part.plan(), self.key(seed, occurrence));
         let make = || match self.read(bytes)? {
             Item::Encoded(bytes) => {
                 let header = self.decoder.header(bytes)?;
+                pixels = header.size.height.saturating_mul(header.size.width).saturating_mul(3);
                 self.draw_calls(key, header.size, calls)?;
                 let executor = self.decode(bytes, &header, calls, (decode, execute), window)?;
                 run(&executor, window.view(), execute)
@@ -141,7 +176,9 @@ impl<'a> Sample<'a> {
                 run(&executor, view, execute)
             }
         };
-        make().map_err(|error| self.blame(error))
+        let made = make();
+        scratch.used_for(pixels);
+        made.map_err(|error| self.blame(error))
     }
 
     /// Decodes what `calls` need into `window`, as cheaply as may be. Returns what is left to be done to that.
@@ -214,5 +251,37 @@ impl<'a> Sample<'a> {
             }
             Target::OneHot(levels) => levels.write_row(self.label, out).map_err(|error| self.blame(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_one_huge_image_is_forgotten_and_that_of_many_is_not() {
+        let bytes = |scratch: &Scratch| scratch.window.data.capacity();
+        let mut scratch = Scratch::default();
+        let use_for = |scratch: &mut Scratch, pixels: usize| {
+            if bytes(scratch) < pixels {
+                scratch.window.data = vec![0; pixels];
+            }
+            scratch.used_for(pixels);
+        };
+        use_for(&mut scratch, 4 * HUGE);
+        for _ in 0..2 * PATIENCE {
+            use_for(&mut scratch, HUGE / 2);
+        }
+        assert_eq!((bytes(&scratch), scratch.largest()), (HUGE / 2, HUGE / 2));
+        for number in 0..4 * PATIENCE {
+            use_for(&mut scratch, if number % (PATIENCE / 2) == 0 { 4 * HUGE } else { 1000 });
+            assert_eq!(bytes(&scratch), 4 * HUGE, "such images come often");
+        }
+        let mut scratch = Scratch::default();
+        use_for(&mut scratch, HUGE - 1);
+        for _ in 0..2 * PATIENCE {
+            use_for(&mut scratch, 1);
+        }
+        assert_eq!(bytes(&scratch), HUGE - 1, "that is little");
     }
 }
