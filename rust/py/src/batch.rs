@@ -181,9 +181,10 @@ impl Epoch {
         self.wait(py, timeout, true)?.map(|position| self.take(py, position)).transpose()
     }
 
-    /// Bytes of the pixels of the largest image that memory is kept for, of those made in the caller's thread.
-    fn largest(&self, py: Python<'_>) -> PyResult<usize> {
-        self.with(py, |epoch| Ok(epoch.largest()))
+    /// Bytes of the pixels of the largest image that memory is kept for, of those made in the caller's thread; 0 where
+    /// another thread is at work.
+    fn largest(&self) -> usize {
+        self.core.try_lock().ok().and_then(|core| core.as_ref().map(batch::Epoch::largest)).unwrap_or(0)
     }
 
     /// Samples that took longer than `soft_seconds`, of the batches taken so far: how many, and of the slowest (index,
