@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from torchfeed.recognize.common import CLASSES
+from torchfeed.recognize.known import CLASSES
 from torchfeed.recognize.dataset import recognized_datasets, refused_datasets
 from torchfeed.recognize.geometry import GEOMETRY, STRUCTURE
 from torchfeed.recognize.value import VALUES

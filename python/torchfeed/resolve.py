@@ -14,16 +14,17 @@ from . import _native
 from .batch import default_collate
 from .compile import Compiled, compile_leaves
 from .datasets import NativeDataset
-from .recognize import Unrecognized, describe
+from .recognize import Unrecognized, class_name, describe
 from .recognize.dataset import read_samples
 from .recognize.leaf import Leaf
-from .recognize.tree import Tree, first_leaf, read_tree
+from .recognize.replaced import code_of_function
+from .recognize.tree import Tree, check, first_leaf, read_tree
 from .tensors import Columns, read_columns
 
 if TYPE_CHECKING:
     from .loader import DataLoader
 
-__all__ = ["Gathered", "Native", "Resolved", "Split", "compile_tree", "read_datasets", "resolve"]
+__all__ = ["Gathered", "Native", "Resolved", "Split", "compile_tree", "is_own_collate", "read_datasets", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
     batched = loader.batch_sampler is not None
     native_collate = {torch_default_collate, default_collate} if batched else {torch_default_convert}
     why = ""
-    if loader.collate_fn not in native_collate:
+    if loader.collate_fn not in native_collate or not is_own_collate(loader.collate_fn):
         why = f"the collate_fn {describe(loader.collate_fn)} runs in Python: apply it to the batch, in your loop"
     if type(first_leaf(loader.dataset)) is TensorDataset:
         if loader.num_workers and loader.worker_init_fn is not None:
             why = why or "the worker_init_fn sets worker processes up: leave it out, and rows are gathered natively"
         if why or not batched:
             raise Unrecognized(why or "without batches, a TensorDataset is indexed by torch itself")
-        columns = read_tree(loader.dataset, read_columns, len)
+        columns = read_tree(loader.dataset, _read_columns, len)
         if len({len(leaf.tensors) for leaf in columns.leaves}) > 1:
             raise Unrecognized("the TensorDatasets that are concatenated have different numbers of tensors")
         return Gathered(columns)
@@ -81,6 +82,17 @@ def resolve(loader: DataLoader[Any]) -> Resolved:
     if why:
         return Split(tree, why)
     return compile_tree(tree, loader)
+
+
+def is_own_collate(collate_fn: Any) -> bool:
+    """Whether a function of torch's or torchfeed's collates a batch by its own code."""
+    return collate_fn is default_collate or not code_of_function(collate_fn).why
+
+
+def _read_columns(dataset: Any) -> Columns:
+    columns = read_columns(dataset)
+    check(dataset)
+    return columns
 
 
 def compile_tree(tree: Tree[Leaf], loader: DataLoader[Any]) -> Native:
@@ -136,6 +148,6 @@ def read_leaf(dataset: Any) -> Leaf:
     joint = dataset.transforms
     if joint is None:
         return Leaf.read(dataset, samples.source, samples.labels, None, None)
-    if type(joint).__name__ == "StandardTransform" and type(joint).__module__.startswith("torchvision."):
+    if type(joint).__name__ == "StandardTransform" and class_name(joint):
         return Leaf.read(dataset, samples.source, samples.labels, joint.transform, joint.target_transform)
     return Leaf.read(dataset, samples.source, samples.labels, None, None, joint=joint)

@@ -20,7 +20,7 @@ from .on_error import Windows
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree
 from .report import Tally
-from .resolve import read_datasets
+from .resolve import is_own_collate, read_datasets
 from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
 from .tolerant import Job, TolerantCollate, TolerantDataset
 from .turns import Turns
@@ -55,7 +55,7 @@ class View:
             self.collate_fn = TolerantCollate(self.collate_fn, batched=loader.batch_sampler is not None)
 
     def _take_part(self, loader: DataLoader[Any]) -> None:
-        if loader.collate_fn is torch_default_collate:
+        if loader.collate_fn is torch_default_collate and is_own_collate(loader.collate_fn):
             self.collate_fn = default_collate
         elif self.tree is not None and loader.batch_sampler is not None:
             self.collate_fn = SeededCollate(loader.collate_fn)

@@ -22,6 +22,8 @@ from torchfeed import _native
 
 from .common import Unrecognized, describe
 from .memo import Memo
+from .replaced import code_of, code_of_function, set_on
+from .written import is_trusted
 
 __all__ = ["Samples", "read_samples", "recognized_datasets", "refused_datasets"]
 
@@ -63,6 +65,10 @@ def read_samples(dataset: Any) -> Samples:
         if key in _IN_PYTHON:
             raise Unrecognized(f"{name} {_IN_PYTHON[key]}")
         if key in _READERS:
+            code = code_of_function(type(dataset).__getitem__, type(dataset))
+            why = code.why or set_on(dataset, code)
+            if why:
+                raise Unrecognized(f"{name} makes its samples in Python: {why}")
             try:
                 return _READERS[key].read(dataset)
             except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -161,6 +167,7 @@ def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: b
             _check_loader(dataset, getattr(dataset, loader))
         elif not always_rgb:
             raise Unrecognized(f"{type(dataset).__name__} does not make its images RGB: newer torchvisions can")
+        _check_pillow(dataset)
         paths, labels = listing(dataset)
         return _samples(dataset, _file_source(dataset, paths), _same_labels(dataset, labels))
 
@@ -180,9 +187,24 @@ def _check_loader(dataset: Any, function: Any) -> None:
     if name == _DEFAULT_LOADER:
         if getattr(sys.modules.get("torchvision"), "_image_backend", "PIL") != "PIL":
             raise Unrecognized('torchvision reads images by another package: torchvision.set_image_backend("PIL")')
-        opener = _written_as(function.__globals__["pil_loader"])
-        if opener != f"{_FOLDER}pil_loader":
-            raise Unrecognized(f"{opener} stands in the place of {_FOLDER}pil_loader: put that back")
+    why = code_of_function(getattr(function, "__func__", function)).why
+    if why:
+        raise Unrecognized(f"the loader of {type(dataset).__name__} runs in Python: {why}")
+
+
+def _check_pillow(dataset: Any) -> None:
+    """Checks that Pillow's own code would read the formats that are read natively; what is not loaded is as it was."""
+    openers = getattr(sys.modules.get("PIL.Image"), "OPEN", {})
+    for kind, plugin, name in (("JPEG", "PIL.JpegImagePlugin", "JpegImageFile"), ("PNG", "PIL.PngImagePlugin", "PngImageFile")):
+        cls = getattr(sys.modules.get(plugin), name, None)
+        if cls is None:
+            continue
+        why = code_of(cls, ("__init__", "_open", "load", "load_end", "load_prepare", "load_read", "convert")).why
+        opener = openers.get(kind, (cls, None))[0]
+        if not is_trusted(opener):
+            why = f"PIL.Image.OPEN[{kind!r}] was replaced by {describe(opener)}"
+        if why:
+            raise Unrecognized(f"{type(dataset).__name__} makes its samples in Python: {why}")
 
 
 def _pairs(name: str) -> _Listing:
