@@ -24,7 +24,7 @@ from torchfeed.datasets import NativeDataset
 from torchfeed.recognize.common import Unrecognized
 from torchfeed.recognize import dataset as recognition
 from torchfeed.recognize.dataset import read_samples, recognized_datasets
-from torchfeed.recognize.replaced import Code
+from torchfeed.recognize.replaced import Code, Watch
 from torchvision_datasets import installed, oxford_pets
 
 __all__ = ["installed", "oxford_pets"]
@@ -110,7 +110,7 @@ def test_classes_of_older_torchvisions(tmp_path: Path, monkeypatch: pytest.Monke
     older = without_loader(build.dtd(tmp_path))
     with pytest.raises(Unrecognized, match=r"DTD\.__getitem__ was replaced by"):
         read_samples(older)
-    monkeypatch.setattr(recognition, "code_of_function", lambda *_: Code("", frozenset(), {}, ()))
+    monkeypatch.setattr(recognition, "code_of_function", lambda *_: Code("", frozenset(), {}, Watch.of({})))
     same_samples(older)
 
 

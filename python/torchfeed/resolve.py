@@ -17,7 +17,7 @@ from .datasets import NativeDataset
 from .recognize import Unrecognized, class_name, describe
 from .recognize.dataset import read_samples
 from .recognize.leaf import Leaf
-from .recognize.replaced import code_of_function
+from .recognize.replaced import code_of_function, set_on
 from .recognize.tree import Tree, check, first_leaf, read_tree
 from .tensors import Columns, read_columns
 
@@ -139,6 +139,11 @@ def read_leaf(dataset: Any) -> Leaf:
         cls = type(dataset)
         if cls.__getitem__ is not NativeDataset.__getitem__ or cls.__getitems__ is not NativeDataset.__getitems__:
             raise Unrecognized(f"{cls.__name__} has a __getitem__ of its own: give it a sample_source instead")
+        for name in ("__getitem__", "__getitems__"):
+            code = code_of_function(getattr(cls, name), cls)
+            why = code.why or set_on(dataset, code)
+            if why:
+                raise Unrecognized(f"{cls.__name__} makes its samples in Python: {why}")
         return dataset.leaf()
     samples = read_samples(dataset)
     names: Sequence[str] = type(dataset).__getitem__.__code__.co_names

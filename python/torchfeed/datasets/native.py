@@ -6,7 +6,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image
 from torch.utils.data import Dataset
@@ -15,11 +15,22 @@ from torchfeed import _native
 from torchfeed.compile import Drawn, compile_leaves, compile_plan, fresh_seed, to_image
 from torchfeed.limits import Limits, get_limits
 from torchfeed.recognize import Unrecognized, recognize_geometry
+from torchfeed.recognize.dataset import same_labels
+from torchfeed.recognize.fingerprint import Fingerprint
 from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.replaced import Code, code_of_function, set_on
 from torchfeed.recognize.tree import read_tree
-from torchfeed.samples import Key, SampleMaker, drawn
+from torchfeed.samples import Key, SampleMaker, drawn, metadata_of
 
 __all__ = ["InMemoryDataset", "NativeDataset"]
+
+
+class _Made(NamedTuple):
+    """What makes samples by index, and all that it was made of."""
+
+    parts: tuple[Any, ...]
+    fingerprint: Fingerprint
+    maker: SampleMaker
 
 
 class NativeDataset(Dataset[tuple[Any, Any]]):
@@ -52,8 +63,8 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         self.targets = list(targets)
         self.transform = transform
         self.target_transform = target_transform
-        self._made_with: tuple[Any, SampleMaker] | None = None
-        self._plain: tuple[Limits, _native.Pipeline] | None = None
+        self._made_with: _Made | None = None
+        self._plain: tuple[Limits, _native.Source, _native.Pipeline] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -64,19 +75,44 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         Raises:
             Unrecognized: samples are made in Python.
         """
-        return Leaf.read(self, self.source, self.targets, self.transform, self.target_transform)
+        code = self._code()
+        why = code.why or set_on(self, code)
+        if why:
+            raise Unrecognized(f"{type(self).__name__} makes its samples in Python: {why}")
+        return Leaf.read(self, self.source, self._labels(), self.transform, self.target_transform)
+
+    def _code(self) -> Code:
+        """The code that the native engine stands for."""
+        return code_of_function(type(self).image, type(self))
+
+    def _labels(self) -> list[int]:
+        """The class index of each sample, as the native engine takes them.
+
+        Raises:
+            Unrecognized: the targets are of another type, or fewer than the images.
+        """
+        labels = self.targets if isinstance(self.targets, list) else same_labels(self, self.targets)
+        if len(labels) < len(self.source):
+            raise Unrecognized(f"{type(self).__name__} has {len(labels)} targets for {len(self.source)} images")
+        return labels if len(labels) == len(self.source) else labels[: len(self.source)]
 
     def _maker(self) -> SampleMaker | None:
-        """What makes samples by index, kept while the transforms are the same objects; `None` in Python."""
-        transforms = self.transform, self.target_transform
+        """What makes samples by index, kept while all is as it was that it was made of; `None` in Python."""
+        parts = self._parts()
         made = self._made_with  # asked for once: another thread may change it
-        if made is None or made[0] != transforms:
+        if made is None or not all(map(operator.is_, made.parts, parts)) or not made.fingerprint.is_current():
+            # Before anything is read: what changes meanwhile shows the next time.
+            fingerprint = Fingerprint([self.transform, self.target_transform], [self._code()])
             try:
-                made = transforms, SampleMaker(read_tree(self, lambda dataset: dataset.leaf(), len))
+                maker = SampleMaker(read_tree(self, lambda dataset: dataset.leaf(), len))
             except Unrecognized:
                 return None
-            self._made_with = made
-        return made[1]
+            self._made_with = made = _Made(parts, fingerprint, maker)
+        return made.maker
+
+    def _parts(self) -> tuple[Any, ...]:
+        """The attributes that samples are made of."""
+        return self.source, self.targets, self.transform, self.target_transform
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made_with": None, "_plain": None}
@@ -132,10 +168,13 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         """
         limits = get_limits()
         made = self._plain  # asked for once, as above
-        if made is None or made[0] != limits:
+        if made is None or made[0] != limits or made[1] is not self.source:
             plan = recognize_geometry([], self.source.channels)
-            made = self._plain = limits, compile_plan(self.source, self.targets, plan)
-        return to_image(*made[1].image(self._index(index)))
+            made = self._plain = limits, self.source, compile_plan(self.source, [0] * len(self.source), plan)
+        at = self._index(index)
+        image = to_image(*made[2].image(at))
+        image.info = metadata_of(self, self.source, at)
+        return image
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:
         """Says what an epoch of `seed` does to sample `index`.
@@ -165,11 +204,22 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
 
 
 class InMemoryDataset(NativeDataset, ABC):
-    """A native dataset over memory of its own, pickled without its source, which is made from that memory again."""
+    """A native dataset over memory of its own, pickled without its source, which is made from that memory again.
+
+    The source is made anew when the attribute that holds the memory is set.
+    """
+
+    memory: ClassVar[str]
+    """The name of the attribute that holds the memory."""
 
     @abstractmethod
     def make_source(self) -> _native.Source:
         """Makes the source of the dataset's memory."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == self.memory and "source" in self.__dict__:
+            self.source = self.make_source()
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -25,7 +25,7 @@ from .memo import Memo
 from .replaced import code_of, code_of_function, set_on
 from .written import is_trusted
 
-__all__ = ["Samples", "read_samples", "recognized_datasets", "refused_datasets"]
+__all__ = ["Samples", "read_samples", "recognized_datasets", "refused_datasets", "same_labels"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _attribute(dataset: Any, name: str, *kinds: type) -> Any:
 # Targets
 
 
-def _same_labels(dataset: Any, values: Any) -> list[int]:
+def same_labels(dataset: Any, values: Any) -> list[int]:
     """Takes labels that the dataset gives as they are, if torch makes a batch of int64 of them."""
     types: set[type] = {int}
     if isinstance(values, (np.ndarray, Tensor)):
@@ -169,7 +169,7 @@ def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: b
             raise Unrecognized(f"{type(dataset).__name__} does not make its images RGB: newer torchvisions can")
         _check_pillow(dataset)
         paths, labels = listing(dataset)
-        return _samples(dataset, _file_source(dataset, paths), _same_labels(dataset, labels))
+        return _samples(dataset, _file_source(dataset, paths), same_labels(dataset, labels))
 
     return _Reader("image files", read, heirs)
 
@@ -270,7 +270,7 @@ def _array(pixels: np.ndarray[Any, Any]) -> _native.Source:
 
 
 def _same(name: str) -> Callable[[Any], list[int]]:
-    return lambda dataset: _same_labels(dataset, getattr(dataset, name))
+    return lambda dataset: same_labels(dataset, getattr(dataset, name))
 
 
 def _int(name: str) -> Callable[[Any], list[int]]:
@@ -288,7 +288,7 @@ def _fer2013(dataset: Any) -> Samples:
     if any(image.dtype != torch.uint8 or image.ndim != 2 for image in images):
         raise Unrecognized("FER2013 holds images that are not uint8 (H, W): make them so")
     pixels = torch.stack(tuple(images)).numpy() if images else np.empty((0, 48, 48), np.uint8)
-    return _samples(dataset, _array(pixels[..., None]), _same_labels(dataset, labels))
+    return _samples(dataset, _array(pixels[..., None]), same_labels(dataset, labels))
 
 
 _FILES_AND_LABELS, _SAMPLES = _files(_lists("_image_files", "_labels")), _files(_pairs("_samples"))

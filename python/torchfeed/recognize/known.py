@@ -7,7 +7,7 @@ from torch import nn
 from .common import describe
 from .replaced import replaced
 
-__all__ = ["CLASSES", "changed", "class_name", "why_in_python"]
+__all__ = ["CLASSES", "changed", "class_name", "is_named", "why_in_python"]
 
 _PACKAGES = ("torchfeed", "torchvision")
 
@@ -19,7 +19,7 @@ CLASSES = {"timm": {"MaybeToTensor", "MaybePILToTensor", "RandomResizedCropAndIn
 
 def class_name(value: object) -> str | None:
     """Names the class of `value` if it is one that is known, and if nothing replaces or surrounds its code."""
-    return type(value).__name__ if _is_named(value) and not replaced(value) else None
+    return type(value).__name__ if is_named(value) and not replaced(value) else None
 
 
 def why_in_python(step: object) -> str:
@@ -30,10 +30,11 @@ def why_in_python(step: object) -> str:
 
 def changed(value: object) -> str:
     """Says what replaces or surrounds the code of an object whose class is known; empty if nothing does."""
-    return replaced(value) if _is_named(value) else ""
+    return replaced(value) if is_named(value) else ""
 
 
-def _is_named(value: object) -> bool:
+def is_named(value: object) -> bool:
+    """Whether an object is of a class that is known, whatever code it runs."""
     cls = type(value)
     package = cls.__module__.partition(".")[0]
     return package in _PACKAGES or cls in _OF_TORCH or cls.__name__ in CLASSES.get(package, ())

@@ -20,41 +20,58 @@ from torch import nn
 from torchfeed.turns import Turns
 
 from .common import describe
-from .written import function_of, home_of, is_followed, is_trusted, is_written, names_in
+from .written import function_of, home_of, is_followed, is_trusted, is_watched, is_written, names_in
 
-__all__ = ["Code", "Watch", "code_of", "code_of_function", "replaced", "set_on"]
+__all__ = ["Code", "Slots", "Watch", "code_of", "code_of_function", "replaced", "set_on"]
 
 # What Python and torch call by themselves.
 _CALLED = ("__call__", "__getattribute__", "__getattr__", "__iter__", "__len__", "__getitem__", "__getitems__")
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
+# Modules with functions that call methods of a PIL image.
+_TAKE_IMAGES = ("PIL.", "timm.", "torchfeed.transforms.", "torchvision.")
+
+# Of other packages than those with the transforms, these do not matter: numbers, tables, types.
+_NO_CODE = (bool, int, float, str, bytes, tuple, list, dict, set, type, type(None))
+
 _turns = Turns()
 
 
+Slots = dict[int, tuple[Mapping[Any, Any], set[Any]]]
+"""Modules, classes and registries, and names in them."""
+
 @dataclass(frozen=True)
 class Watch:
-    """Names in a module, a class or a registry, and the values that they held."""
+    """What names held; made for comparing many of them in few calls."""
 
-    held: Mapping[Any, Any]
-    size: int
-    take: Callable[[Any], Any]
-    values: Any
+    owners: tuple[Mapping[Any, Any], ...]
+    """Modules, classes and registries."""
+    sizes: list[int]
+    """How many names they have: one that was added shows here."""
+    held: tuple[Mapping[Any, Any], ...]
+    """Those of the owners in which names are watched."""
+    getters: tuple[Callable[[Any], Any], ...]
+    values: list[Any]
 
     @classmethod
-    def of(cls, held: Mapping[Any, Any], names: Iterable[Any]) -> Watch:  # noqa: D102
-        # A name that is not there yet shows in the number of names. With two names or more a getter makes a tuple, which
-        # compares what is the same object without asking it.
-        names = list(names)
-        take: Callable[[Any], Any] = itemgetter(*names, names[0]) if names else len
-        return cls(held, len(held), take, take(held))
+    def of(cls, slots: Slots) -> Watch:  # noqa: D102
+        named = [(held, sorted(names, key=str)) for held, names in slots.values() if names]
+        held = tuple(each for each, _ in named)
+        # With two names or more a getter makes a tuple, which compares what is the same object without asking it.
+        getters = tuple(itemgetter(*names, names[0]) for _, names in named)
+        owners = tuple(each for each, _ in slots.values())
+        return cls(owners, list(map(len, owners)), held, getters, list(map(_get, getters, held)))
 
     def is_intact(self) -> bool:
         """Whether the names hold the same values."""
         try:
-            return len(self.held) == self.size and bool(self.take(self.held) == self.values)
-        except (KeyError, RuntimeError, TypeError, ValueError):  # a name is gone, or its new value compares in its own way
+            return list(map(len, self.owners)) == self.sizes and list(map(_get, self.getters, self.held)) == self.values
+        except (KeyError, RuntimeError, TypeError, ValueError):  # a name is gone, or its value compares in its own way
             return False
+
+
+_get = itemgetter.__call__
 
 
 @dataclass(frozen=True)
@@ -65,16 +82,9 @@ class Code:
     """What of it was replaced; empty if nothing was."""
     names: frozenset[str]
     """Names in the class that the code uses, so that an object must not set them itself."""
-    slots: dict[int, tuple[Mapping[Any, Any], set[Any]]]
-    """All that the code uses: names, and the modules, classes and registries that they stand in."""
-    watches: tuple[Watch, ...]
-
-    def is_intact(self) -> bool:
-        """Whether the finding still holds."""
-        for watch in self.watches:  # noqa: SIM110  (a generator costs as much as the rest)
-            if not watch.is_intact():
-                return False
-        return True
+    slots: Slots
+    """All that the code uses."""
+    watch: Watch
 
 
 _found: dict[Any, Code] = {}
@@ -99,15 +109,15 @@ def set_on(value: Any, code: Code) -> str:
 def code_of(cls: type, names: tuple[str, ...] = _CALLED) -> Code:
     """Finds the code that an object of a class runs where methods of some names are called."""
     code = _found.get((cls, names))
-    if code is not None and code.is_intact():
+    if code is not None and code.watch.is_intact():
         return code
     return _find((cls, names), cls, lambda walk: walk.calls(cls, names))
 
 
-def code_of_function(function: FunctionType, cls: type | None = None) -> Code:
+def code_of_function(function: Any, cls: type | None = None) -> Code:
     """Finds the code that calling a function runs, itself included; `cls` is the class whose method it is."""
     code = _found.get((function, cls))
-    if code is not None and code.is_intact():
+    if code is not None and code.watch.is_intact():
         return code
     return _find((function, cls), cls, lambda walk: walk.begin(function, cls))
 
@@ -116,13 +126,8 @@ def _find(key: Any, cls: type | None, begin: Callable[[_Walk], None]) -> Code:
     with _turns:
         walk = _Walk(cls)
         begin(walk)
-        code = _found[key] = Code(walk.why, frozenset(walk.names), walk.slots, watch(walk.slots))
+        code = _found[key] = Code(walk.why, frozenset(walk.names), walk.slots, Watch.of(walk.slots))
     return code
-
-
-def watch(slots: dict[int, tuple[Mapping[Any, Any], set[Any]]]) -> tuple[Watch, ...]:
-    """Notes what names hold now."""
-    return tuple(Watch.of(held, sorted(names, key=str)) for held, names in slots.values())
 
 
 class _Walk:
@@ -132,7 +137,7 @@ class _Walk:
         self._cls = cls
         self.why = ""
         self.names: set[str] = set()
-        self.slots: dict[int, tuple[Mapping[Any, Any], set[Any]]] = {}
+        self.slots: Slots = {}
         self._seen: set[Any] = set()
         self._to_do: list[tuple[FunctionType, type | None]] = []
 
@@ -144,11 +149,14 @@ class _Walk:
         self._class(cls, names)
         self._run()
 
-    def begin(self, function: FunctionType, cls: type | None) -> None:
+    def begin(self, function: Any, cls: type | None) -> None:
         """Follows a function."""
-        if cls is not None:
-            self._class(cls, ("__getattribute__", "__getattr__"))
+        if not isinstance(function, FunctionType):
+            self.why = f"{describe(function)} is there instead of a function of its own"
+            return
         scope, _, name = function.__qualname__.rpartition(".")
+        if cls is not None:
+            self._class(cls, ("__getattribute__", "__getattr__", name))
         self._check(home_of(function), scope, name, function, cls)
         self._run()
 
@@ -163,26 +171,29 @@ class _Walk:
         reached: set[ModuleType] = set()
         while modules:
             module = modules.pop()
-            if module not in reached:
+            if module not in reached and is_watched(module.__name__):
                 reached.add(module)
                 modules += self._module(module, names)
         if cls is not None:
             self._class(cls, names)
         image = getattr(sys.modules.get("PIL.Image"), "Image", None)
-        if isinstance(image, type) and image is not cls:
-            self._class(image, names)  # whatever has methods of these names
+        if isinstance(image, type) and image is not cls and home_of(function).startswith(_TAKE_IMAGES):
+            self._class(image, names)  # whatever it calls methods of these names on
         self._kernels(function)
 
     def _module(self, module: ModuleType, names: Iterable[str]) -> list[ModuleType]:
         """Looks names up in a module; returns the modules among them."""
         held, found = vars(module), []
-        slots = self._slots(module, held)
+        slots, home = self._slots(module, held), module.__name__.partition(".")[0]
         for name in names:
-            if name in held and not name.startswith("__"):
+            value = held.get(name, self)
+            if value is self or name.startswith("__"):
+                continue
+            if not isinstance(value, _NO_CODE) or home in {"timm", "torchvision"}:
                 slots.add(name)
-                self._check(module.__name__, "", name, held[name], None)
-                if isinstance(held[name], ModuleType) and is_followed(module.__name__):
-                    found.append(held[name])
+                self._check(module.__name__, "", name, value, None)
+            if isinstance(value, ModuleType) and is_followed(module.__name__):
+                found.append(value)
         return found
 
     def _class(self, cls: type, names: Iterable[str]) -> None:
@@ -196,10 +207,12 @@ class _Walk:
                     continue
                 value = held[name]
                 slots.add(name)
-                ours = is_followed(base.__module__)
-                if cls is self._cls and name not in set_by_objects and (ours or callable(function_of(value))):
+                runs = callable(function_of(value))
+                # In transforms of torchvision other attributes of the class matter too.
+                data = base.__module__.startswith("torchvision.transforms.") and name not in set_by_objects
+                if cls is self._cls and (runs or data):
                     self.names.add(name)
-                if ours or callable(function_of(value)):
+                if runs or is_followed(base.__module__):
                     self._check(base.__module__, base.__qualname__, name, value, cls)
 
     def _kernels(self, function: FunctionType) -> None:

@@ -16,7 +16,7 @@ from inspect import CO_OPTIMIZED
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-__all__ = ["function_of", "home_of", "is_followed", "is_trusted", "is_written", "names_in"]
+__all__ = ["function_of", "home_of", "is_followed", "is_trusted", "is_watched", "is_written", "names_in"]
 
 # Functions of these modules are held against their source, and so are the functions that those call.
 _FOLLOWED = (
@@ -41,6 +41,11 @@ _IN_C = (
 def is_followed(module: str) -> bool:
     """Whether functions of a module are held against its source."""
     return any(module == name or module.startswith(f"{name}.") for name in _FOLLOWED)
+
+
+def is_watched(module: str) -> bool:
+    """Whether the functions of a module matter, be it by what they draw or by what they compute."""
+    return module in {"math", "numpy", "random", "torch"} or is_followed(module)
 
 
 def function_of(value: Any) -> Any:
