@@ -25,7 +25,7 @@ from .memo import Memo
 from .replaced import code_of, code_of_function, set_on
 from .written import is_trusted
 
-__all__ = ["Samples", "read_samples", "recognized_datasets", "refused_datasets", "same_labels"]
+__all__ = ["Samples", "conditional_datasets", "read_samples", "recognized_datasets", "refused_datasets", "same_labels"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class _Reader:
     how: str
     read: Callable[[Any], Samples]
     heirs: tuple[str, ...]
+    needs: str = ""
+    """An argument without which samples are made in Python."""
 
 
 def read_samples(dataset: Any) -> Samples:
@@ -83,6 +85,11 @@ def read_samples(dataset: Any) -> Samples:
 def recognized_datasets() -> list[tuple[str, str]]:
     """Lists (names of classes, how their samples are read)."""
     return [(", ".join((key.split(".")[1], *reader.heirs)), reader.how) for key, reader in _READERS.items()]
+
+
+def conditional_datasets() -> dict[str, str]:
+    """Lists the arguments that classes need, by the names of the classes."""
+    return {key.split(".")[1]: reader.needs for key, reader in _READERS.items() if reader.needs}
 
 
 def refused_datasets() -> list[tuple[str, str]]:
@@ -152,7 +159,9 @@ _DEFAULT_LOADER = f"{_FOLDER}default_loader"
 _Listing = Callable[[Any], tuple[Sequence[Any], Sequence[Any]]]
 
 
-def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: bool = True) -> _Reader:
+def _files(
+    listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: bool = True, needs: str = ""
+) -> _Reader:
     """Reads image files, decoded to RGB.
 
     Args:
@@ -160,6 +169,7 @@ def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: b
         heirs: the classes that inherit the `__getitem__`.
         loader: the attribute that holds the function that opens a file, in those versions of torchvision that use it.
         always_rgb: the others open files themselves, and convert them to RGB.
+        needs: an argument without which samples are made in Python.
     """
 
     def read(dataset: Any) -> Samples:
@@ -171,7 +181,7 @@ def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: b
         paths, labels = listing(dataset)
         return _samples(dataset, _file_source(dataset, paths), same_labels(dataset, labels))
 
-    return _Reader("image files", read, heirs)
+    return _Reader("image files", read, heirs, needs)
 
 
 _file_source = Memo(lambda paths: _native.Source.files(map(os.fsencode, paths)))
@@ -300,7 +310,7 @@ _READERS: dict[str, _Reader] = {
     **dict.fromkeys(("flowers102.Flowers102", "food101.Food101", "sun397.SUN397"), _FILES_AND_LABELS),
     **dict.fromkeys(("gtsrb.GTSRB", "imagenette.Imagenette"), _SAMPLES),
     **dict.fromkeys(("rendered_sst2.RenderedSST2", "stanford_cars.StanfordCars"), _SAMPLES),
-    "inaturalist.INaturalist": _files(_inaturalist, always_rgb=False),
+    "inaturalist.INaturalist": _files(_inaturalist, always_rgb=False, needs=f"loader={_DEFAULT_LOADER}"),
     "lfw.LFWPeople": _files(_lists("data", "targets"), loader="_loader"),
     "oxford_iiit_pet.OxfordIIITPet": _files(_pets),
     "places365.Places365": _files(_pairs("imgs")),

@@ -101,8 +101,11 @@ def set_on(value: Any, code: Code) -> str:
     state = getattr(value, "__dict__", {})
     if not code.names.isdisjoint(state):
         return f"{min(code.names & state.keys())} was set on the object"
-    if isinstance(value, nn.Module) and any(state.get(hooks) for hooks in _HOOKS):
-        return "it has a hook"
+    if isinstance(value, nn.Module):
+        if any(state.get(hooks) for hooks in _HOOKS):
+            return "it has a hook"
+        if state.get("_compiled_call_impl"):
+            return "it is compiled by torch"
     return ""
 
 
@@ -146,6 +149,8 @@ class _Walk:
         home = sys.modules.get(cls.__module__)
         if home is None or vars(home).get(cls.__name__) is not cls:
             self.why = f"{cls.__module__}.{cls.__name__} is another class"
+        if home is not None and cls.__name__ in vars(home):
+            self._slots(home, vars(home)).add(cls.__name__)
         self._class(cls, names)
         self._run()
 
