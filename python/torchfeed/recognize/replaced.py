@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from operator import itemgetter
 from types import FunctionType, ModuleType
 from typing import Any
@@ -183,7 +184,8 @@ class _Walk:
             self._class(cls, names)
         image = getattr(sys.modules.get("PIL.Image"), "Image", None)
         if isinstance(image, type) and image is not cls and home_of(function).startswith(_TAKE_IMAGES):
-            self._class(image, names)  # whatever it calls methods of these names on
+            # Whatever it calls methods of these names on; NumPy asks an image for the last one.
+            self._class(image, {*names, "__array_interface__"})
         self._kernels(function)
 
     def _module(self, module: ModuleType, names: Iterable[str]) -> list[ModuleType]:
@@ -192,13 +194,16 @@ class _Walk:
         slots, home = self._slots(module, held), module.__name__.partition(".")[0]
         for name in names:
             value = held.get(name, self)
-            if value is self or name.startswith("__"):
+            if value is self or (name.startswith("__") and name.endswith("__")):
                 continue
-            if not isinstance(value, _NO_CODE) or home in {"timm", "torchvision"}:
+            matters = home in {"timm", "torchvision"} or name.startswith("_global_")
+            if matters or not isinstance(value, _NO_CODE):
                 slots.add(name)
                 self._check(module.__name__, "", name, value, None)
             if isinstance(value, ModuleType) and is_followed(module.__name__):
                 found.append(value)
+            if isinstance(value, type) and not issubclass(value, Enum) and value.__module__.startswith("torchvision."):
+                self._class(value, ("__new__", "__init__"))
         return found
 
     def _class(self, cls: type, names: Iterable[str]) -> None:

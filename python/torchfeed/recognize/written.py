@@ -85,12 +85,16 @@ def is_written(module: str, scope: str, name: str, value: Any) -> bool:
     if codes is None:  # without a source there is only what the value says of itself
         return is_trusted(value)
     function = function_of(value)
+    private = f"_{scope.rpartition('.')[2].lstrip('_')}__"
+    if scope and name.startswith(private):  # as Python calls a private name of a class
+        name = f"__{name.removeprefix(private)}"
     found = codes.get(f"{scope}.{name}" if scope else name)
     if found is None:
-        # A name that is imported or assigned. One that the source does not have was put there later, unless it is a
-        # number or the like, which Pillow gives to its modules in a loop.
-        assigned = any(name in code.co_names for code in codes.get(scope, ())) or not (scope or callable(value))
-        return assigned and _goes_by(name, value)
+        # Imported or assigned. A name that the source does not have was put there later, unless it holds a number or the
+        # like: Pillow gives these to its modules in a loop.
+        names = {name for code in codes.get(scope, ()) for name in code.co_names}
+        assigned = name in names or not (scope or callable(function))
+        return assigned and is_trusted(value) and _may_stand(module, scope, name, function, names)
     if isinstance(function, type):
         return function.__module__ == module and function.__name__ == name
     if not isinstance(function, FunctionType):
@@ -123,15 +127,18 @@ def _knows(module: str) -> bool:
     return module.partition(".")[0] in _TRUSTED
 
 
-def _goes_by(name: str, value: Any) -> bool:
-    """Whether a value that was imported or assigned is not another function than the one of that name."""
-    if not is_trusted(value):
-        return False
-    function = function_of(value)
+def _may_stand(module: str, scope: str, name: str, function: Any, names: set[str]) -> bool:
+    """Whether a function may be what the source assigns to a name; `names` are all that stand there."""
+    if isinstance(function, _IN_C):
+        return function.__name__ in names
     if not isinstance(function, FunctionType) or not is_followed(home_of(function)):
         return True
+    if scope:
+        return home_of(function) == module and function.__code__.co_name in names
     found = (_codes(home_of(function)) or {}).get(name)
-    return found is None or function.__code__ in found
+    if found is not None:  # the function of that name, and not its neighbour
+        return function.__code__ in found or bool(function.__closure__)
+    return bool(function.__closure__) or function.__code__.co_name in names
 
 
 @cache
