@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ __all__ = [
     "INTERPOLATIONS",
     "STRUCTURE",
     "Geometry",
+    "fill_of",
     "flatten",
     "has_plain_steps",
     "make_op",
@@ -147,6 +149,14 @@ def _fill(fill: Any) -> list[int]:
     return [int(value) for value in values]
 
 
+def fill_of(step: Any) -> Any:
+    """Reads the fill that a padding uses: v2 looks at what its constructor made of it, by the type of the image."""
+    made = getattr(step, "_fill", None)
+    if not isinstance(made, dict):
+        return step.fill
+    return made["others"] if made.keys() == {"others"} else made
+
+
 def read_padding(padding: Any, fill: Any, mode: Any) -> tuple[list[int], list[int], str]:
     """Reads a padding: left, top, right and bottom, the fill of three channels, and the mode."""
     sides = [padding] if isinstance(padding, int) else [int(p) for p in padding]
@@ -156,7 +166,7 @@ def read_padding(padding: Any, fill: Any, mode: Any) -> tuple[list[int], list[in
 
 
 def _random_crop(step: Any) -> Geometry:
-    padding = read_padding(0 if step.padding is None else step.padding, step.fill, step.padding_mode)
+    padding = read_padding(0 if step.padding is None else step.padding, fill_of(step), step.padding_mode)
     if step.padding is not None and ".v2." in type(step).__module__:
         # v2 keeps (left, right, top, bottom).
         left, right, top, bottom = step.padding
@@ -169,6 +179,9 @@ def _random_crop(step: Any) -> Geometry:
 def _random_resized_crop(step: Any, interpolation: Any = None) -> Geometry:
     scale, ratio = (tuple(float(v) for v in pair) for pair in (step.scale, step.ratio))
     number = _interpolation(step.interpolation if interpolation is None else interpolation)
+    made = getattr(step, "_log_ratio", None)  # all that v2 looks at
+    if made is not None and made.tolist() != torch.log(torch.tensor(ratio, dtype=made.dtype, device="cpu")).tolist():
+        raise Unrecognized(f"RandomResizedCrop was made with another ratio than {ratio}: make a new one")
     return "random_resized_crop", (_size(step.size), scale, ratio, number)
 
 
@@ -181,7 +194,7 @@ GEOMETRY: dict[str, Callable[[Any], Geometry]] = {
     "RandomResizedCrop": _random_resized_crop,
     "RandomHorizontalFlip": lambda step: ("random_horizontal_flip", (float(step.p),)),
     "RandomVerticalFlip": lambda step: ("random_vertical_flip", (float(step.p),)),
-    "Pad": lambda step: ("pad", (read_padding(step.padding, step.fill, step.padding_mode),)),
+    "Pad": lambda step: ("pad", (read_padding(step.padding, fill_of(step), step.padding_mode),)),
 }
 
 STRUCTURE: Sequence[str] = ("RandomApply", "RandomChoice", "RandomOrder")

@@ -26,7 +26,7 @@ from torchfeed import _native
 from .common import Unrecognized
 from .known import class_name
 from .metadata import may_see_metadata
-from .geometry import GEOMETRY, INTERPOLATIONS, STRUCTURE, Geometry, flatten, make_op, own_name, read_geometry
+from .geometry import GEOMETRY, INTERPOLATIONS, STRUCTURE, Geometry, fill_of, flatten, make_op, own_name, read_geometry
 from .value import VALUES, Ramp, Table
 
 __all__ = ["Plan", "recognize", "recognize_geometry"]
@@ -176,7 +176,8 @@ def _check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
         fill = 0  # around an image that is smaller than the crop
     elif name == "Pad" or (name == "RandomCrop" and (step.padding is not None or step.pad_if_needed)):
         mode = str(getattr(step.padding_mode, "value", step.padding_mode))
-        fill = 0 if step.fill is None else step.fill
+        fill = fill_of(step)
+        fill = 0 if fill is None else fill
         if mode != "constant" or not isinstance(fill, (int, float)):
             raise Unrecognized(f"{name} of a tensor with padding_mode={mode!r}, fill={fill} runs in Python: {early}")
     if fill is not None and ramp.pixel(fill) != [int(fill)] * ramp.channels:

@@ -142,7 +142,7 @@ def check(dataset: Any) -> None:
     Raises:
         Unrecognized: it does not.
     """
-    why = replaced(dataset)
+    why = "__getitems__ was set on the object" if "__getitems__" in vars(dataset) else replaced(dataset)
     if why:
         raise Unrecognized(f"{type(dataset).__name__} makes its samples in Python: {why}")
 
