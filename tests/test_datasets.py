@@ -21,8 +21,8 @@ from torchvision.datasets import folder as their_folder
 
 import torchvision_datasets as build
 from torchfeed.datasets import NativeDataset
-from torchfeed.recognize.common import Unrecognized
 from torchfeed.recognize import dataset as recognition
+from torchfeed.recognize.common import Unrecognized
 from torchfeed.recognize.dataset import read_samples, recognized_datasets
 from torchfeed.recognize.replaced import Code, Watch
 from torchvision_datasets import installed, oxford_pets
@@ -106,11 +106,11 @@ def test_what_is_read_is_what_is_there_now(name: str, tmp_path: Path) -> None:
 
 
 def test_classes_of_older_torchvisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before 0.22 some classes have no loader. Such a function is not in the installed file, so it counts as replaced."""
+    """Before 0.22 some classes have no loader. Such a function is not in the file, so it counts as replaced."""
     older = without_loader(build.dtd(tmp_path))
     with pytest.raises(Unrecognized, match=r"DTD\.__getitem__ was replaced by"):
         read_samples(older)
-    monkeypatch.setattr(recognition, "code_of_function", lambda *_: Code("", frozenset(), {}, Watch.of({})))
+    monkeypatch.setattr(recognition, "code_of_function", lambda *_: Code("", frozenset(), {}, (), Watch.of({}, ())))
     same_samples(older)
 
 

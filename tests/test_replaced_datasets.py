@@ -73,7 +73,17 @@ def test_what_is_native_is_so_with_the_arguments_of_the_table(
     dataset = build.NATIVE[name](tmp_path)
     read_samples(dataset)
     cls = type(dataset).__name__
-    parts = {"self", "root", "split", "version", "train", "partition", "annotation_level", "target_type", "target_types"}
+    parts = {
+        "self",
+        "root",
+        "split",
+        "version",
+        "train",
+        "partition",
+        "annotation_level",
+        "target_type",
+        "target_types",
+    }
     optional = given.get(cls, set()) - parts - {"download", "args", "kwargs"}
     if cls == "DatasetFolder":
         optional -= {"loader", "extensions"}  # one has to be given

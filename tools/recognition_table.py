@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from torchfeed.recognize.known import CLASSES
 from torchfeed.recognize.dataset import conditional_datasets, recognized_datasets, refused_datasets
 from torchfeed.recognize.geometry import GEOMETRY, STRUCTURE
+from torchfeed.recognize.known import CLASSES
 from torchfeed.recognize.value import VALUES
 
 PAGE = Path(__file__).parents[1] / "docs" / "recognized.md"
@@ -46,8 +46,11 @@ def page() -> str:
     lines = [HEAD, "## Datasets", "", "| datasets | classes |", "| --- | --- |"]
     lines += [f"| {kind} | {classes} |" for kind, classes in datasets]
     lines += [
-        *("", "A subclass is its parent to us unless it has a `__getitem__` (or `__getitems__`) of its own, or a method or"),
-        *("property of its own that these use.", ""),
+        *(
+            "",
+            "A subclass is its parent to us unless it has a `__getitem__` (or `__getitems__`) of its own, or a method",
+        ),
+        *("or property of its own that these use.", ""),
         *("These of torchvision's run in Python:", "", "| class | because it |", "| --- | --- |"),
     ]
     lines += [f"| {name} | {why} |" for name, why in refused_datasets()]

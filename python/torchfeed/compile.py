@@ -22,8 +22,8 @@ from .given import give
 from .limits import Limits, get_limits
 from .recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
 from .recognize.leaf import Leaf
-from .recognize.metadata import hands_metadata_on
 from .recognize.memo import Memo
+from .recognize.metadata import hands_metadata_on
 
 __all__ = [
     "Compiled",

@@ -18,7 +18,7 @@ from torchfeed.recognize import Unrecognized, recognize_geometry
 from torchfeed.recognize.dataset import same_labels
 from torchfeed.recognize.fingerprint import Fingerprint
 from torchfeed.recognize.leaf import Leaf
-from torchfeed.recognize.replaced import Code, code_of_function, set_on
+from torchfeed.recognize.replaced import code_of_function, set_on
 from torchfeed.recognize.tree import read_tree
 from torchfeed.samples import Key, SampleMaker, drawn, metadata_of
 
@@ -75,15 +75,11 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         Raises:
             Unrecognized: samples are made in Python.
         """
-        code = self._code()
+        code = code_of_function(type(self).image, type(self))  # what the native engine stands for
         why = code.why or set_on(self, code)
         if why:
             raise Unrecognized(f"{type(self).__name__} makes its samples in Python: {why}")
         return Leaf.read(self, self.source, self._labels(), self.transform, self.target_transform)
-
-    def _code(self) -> Code:
-        """The code that the native engine stands for."""
-        return code_of_function(type(self).image, type(self))
 
     def _labels(self) -> list[int]:
         """The class index of each sample, as the native engine takes them.
@@ -102,7 +98,7 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         made = self._made_with  # asked for once: another thread may change it
         if made is None or not all(map(operator.is_, made.parts, parts)) or not made.fingerprint.is_current():
             # Before anything is read: what changes meanwhile shows the next time.
-            fingerprint = Fingerprint([self.transform, self.target_transform], [self._code()])
+            fingerprint = Fingerprint([self.transform, self.target_transform])
             try:
                 maker = SampleMaker(read_tree(self, lambda dataset: dataset.leaf(), len))
             except Unrecognized:

@@ -159,9 +159,7 @@ _DEFAULT_LOADER = f"{_FOLDER}default_loader"
 _Listing = Callable[[Any], tuple[Sequence[Any], Sequence[Any]]]
 
 
-def _files(
-    listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: bool = True, needs: str = ""
-) -> _Reader:
+def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: bool = True, needs: str = "") -> _Reader:
     """Reads image files, decoded to RGB.
 
     Args:
@@ -194,9 +192,8 @@ def _check_loader(dataset: Any, function: Any) -> None:
     name = _written_as(function)
     if name not in {_DEFAULT_LOADER, f"{_FOLDER}pil_loader", "torchvision.datasets.lfw._LFW._loader"}:
         raise Unrecognized(f"{name}, the loader of {type(dataset).__name__}, runs in Python: pass {_DEFAULT_LOADER}")
-    if name == _DEFAULT_LOADER:
-        if getattr(sys.modules.get("torchvision"), "_image_backend", "PIL") != "PIL":
-            raise Unrecognized('torchvision reads images by another package: torchvision.set_image_backend("PIL")')
+    if name == _DEFAULT_LOADER and getattr(sys.modules.get("torchvision"), "_image_backend", "PIL") != "PIL":
+        raise Unrecognized('torchvision reads images by another package: torchvision.set_image_backend("PIL")')
     why = code_of_function(getattr(function, "__func__", function)).why
     if why:
         raise Unrecognized(f"the loader of {type(dataset).__name__} runs in Python: {why}")
@@ -205,7 +202,10 @@ def _check_loader(dataset: Any, function: Any) -> None:
 def _check_pillow(dataset: Any) -> None:
     """Checks that Pillow's own code would read the formats that are read natively; what is not loaded is as it was."""
     openers = getattr(sys.modules.get("PIL.Image"), "OPEN", {})
-    for kind, plugin, name in (("JPEG", "PIL.JpegImagePlugin", "JpegImageFile"), ("PNG", "PIL.PngImagePlugin", "PngImageFile")):
+    for kind, plugin, name in (
+        ("JPEG", "PIL.JpegImagePlugin", "JpegImageFile"),
+        ("PNG", "PIL.PngImagePlugin", "PngImageFile"),
+    ):
         cls = getattr(sys.modules.get(plugin), name, None)
         if cls is None:
             continue

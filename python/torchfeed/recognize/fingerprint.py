@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .known import is_named
-from .replaced import Code, Slots, Watch, code_of
+from .replaced import Slots, Watch, code_of
 
 __all__ = ["Fingerprint"]
 
@@ -27,10 +27,9 @@ class Fingerprint:
 
     Args:
         transforms: the transforms.
-        codes: more code that is to stay as it is.
     """
 
-    def __init__(self, transforms: Sequence[Any], codes: Sequence[Code] = ()) -> None:
+    def __init__(self, transforms: Sequence[Any]) -> None:
         self._dtype = torch.get_default_dtype()
         self._objects: list[Any] = []
         self._lists: list[list[Any]] = []
@@ -43,10 +42,11 @@ class Fingerprint:
             self._add(transform)
         self._held = self._hold()
         slots: Slots = {}
-        for code in (*map(code_of, set(map(type, self._objects))), *codes):
+        codes = [code_of(kind) for kind in set(map(type, self._objects))]
+        for code in codes:
             for owner, (held, names) in code.slots.items():
                 slots.setdefault(owner, (held, set()))[1].update(names)
-        self._watch = Watch.of(slots)
+        self._watch = Watch.of(slots, {id(each): each for code in codes for each in code.hooks}.values())
 
     def is_current(self) -> bool:
         """Whether all is as it was."""
@@ -60,8 +60,9 @@ class Fingerprint:
         return all(_copy(value) == copy for value, copy in self._copies) and self._watch.is_intact()
 
     def _hold(self) -> tuple[Any, ...]:
-        """All that objects and collections hold, in a tuple, which compares what is the same object without asking it."""
-        dicts = map(dict.values, chain(map(vars, self._objects), self._dicts))
+        """All that objects and collections hold. Tuples compare what is the same object without asking it."""
+        names: Iterable[dict[Any, Any]] = map(vars, self._objects)
+        dicts = map(dict.values, chain(names, self._dicts))
         return (*chain.from_iterable(dicts), *chain.from_iterable(self._lists))
 
     def _add(self, value: Any) -> None:

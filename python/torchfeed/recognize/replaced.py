@@ -16,7 +16,8 @@ from operator import itemgetter
 from types import FunctionType, ModuleType
 from typing import Any
 
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
 
 from torchfeed.turns import Turns
 
@@ -31,7 +32,7 @@ _CALLED = ("__call__", "__getattribute__", "__getattr__", "__iter__", "__len__",
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 # Modules with functions that call methods of a PIL image.
-_TAKE_IMAGES = ("PIL.", "timm.", "torchfeed.transforms.", "torchvision.")
+_TAKE_IMAGES = ("timm.", "torchfeed.transforms.", "torchvision.")
 
 # Of other packages than those with the transforms, these do not matter: numbers, tables, types.
 _NO_CODE = (bool, int, float, str, bytes, tuple, list, dict, set, type, type(None))
@@ -41,6 +42,7 @@ _turns = Turns()
 
 Slots = dict[int, tuple[Mapping[Any, Any], set[Any]]]
 """Modules, classes and registries, and names in them."""
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -54,25 +56,31 @@ class Watch:
     """Those of the owners in which names are watched."""
     getters: tuple[Callable[[Any], Any], ...]
     values: list[Any]
+    hooks: tuple[Any, ...]
+    """Registries that are to stay empty, or not."""
+    is_hooked: bool
 
     @classmethod
-    def of(cls, slots: Slots) -> Watch:  # noqa: D102
+    def of(cls, slots: Slots, hooks: Iterable[Any]) -> Watch:  # noqa: D102
         named = [(held, sorted(names, key=str)) for held, names in slots.values() if names]
         held = tuple(each for each, _ in named)
         # With two names or more a getter makes a tuple, which compares what is the same object without asking it.
         getters = tuple(itemgetter(*names, names[0]) for _, names in named)
         owners = tuple(each for each, _ in slots.values())
-        return cls(owners, list(map(len, owners)), held, getters, list(map(_get, getters, held)))
+        values, hooks = list(map(_get, getters, held)), tuple(hooks)
+        return cls(owners, list(map(len, owners)), held, getters, values, hooks, any(hooks))
 
     def is_intact(self) -> bool:
         """Whether the names hold the same values."""
         try:
-            return list(map(len, self.owners)) == self.sizes and list(map(_get, self.getters, self.held)) == self.values
+            if any(self.hooks) != self.is_hooked or list(map(len, self.owners)) != self.sizes:
+                return False
+            return list(map(_get, self.getters, self.held)) == self.values
         except (KeyError, RuntimeError, TypeError, ValueError):  # a name is gone, or its value compares in its own way
             return False
 
 
-_get = itemgetter.__call__
+_get: Callable[[Any, Any], Any] = itemgetter.__call__
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class Code:
     """Names in the class that the code uses, so that an object must not set them itself."""
     slots: Slots
     """All that the code uses."""
+    hooks: tuple[Any, ...]
+    """Where hooks for all modules would be."""
     watch: Watch
 
 
@@ -130,7 +140,9 @@ def _find(key: Any, cls: type | None, begin: Callable[[_Walk], None]) -> Code:
     with _turns:
         walk = _Walk(cls)
         begin(walk)
-        code = _found[key] = Code(walk.why, frozenset(walk.names), walk.slots, Watch.of(walk.slots))
+        code = _found[key] = Code(
+            walk.why, frozenset(walk.names), walk.slots, tuple(walk.hooks), Watch.of(walk.slots, walk.hooks)
+        )
     return code
 
 
@@ -142,6 +154,7 @@ class _Walk:
         self.why = ""
         self.names: set[str] = set()
         self.slots: Slots = {}
+        self.hooks: list[Any] = []
         self._seen: set[Any] = set()
         self._to_do: list[tuple[FunctionType, type | None]] = []
 
@@ -182,10 +195,9 @@ class _Walk:
                 modules += self._module(module, names)
         if cls is not None:
             self._class(cls, names)
-        image = getattr(sys.modules.get("PIL.Image"), "Image", None)
-        if isinstance(image, type) and image is not cls and home_of(function).startswith(_TAKE_IMAGES):
+        if home_of(function).startswith(_TAKE_IMAGES):
             # Whatever it calls methods of these names on; NumPy asks an image for the last one.
-            self._class(image, {*names, "__array_interface__"})
+            self._class(Image.Image, {*names, "__array_interface__"})
         self._kernels(function)
 
     def _module(self, module: ModuleType, names: Iterable[str]) -> list[ModuleType]:
@@ -233,9 +245,9 @@ class _Walk:
         if not kernels:
             return
         known = {each.__name__ for each in registry}
-        for kind, kernel in kernels.items():
-            if not is_trusted(kind):
-                continue  # a type of the user's
+        kinds = (Image.Image, getattr(sys.modules.get("torchvision.tv_tensors"), "Image", Tensor))
+        for kind in {base for each in kinds for base in each.__mro__} & kernels.keys():
+            kernel = kernels[kind]
             self._slots(kernels, kernels).add(kind)
             name = getattr(kernel, "__name__", "")
             inside = max((each for each in known if each in name), key=len, default=function.__name__)
@@ -257,14 +269,19 @@ class _Walk:
             path = ".".join(part for part in (module, scope, name) if part)
             self.why = f"{path} was replaced by {describe(function_of(value))}"
         elif name.startswith("_global_") and isinstance(value, dict):
-            self._slots(value, value)
+            self.hooks.append(value)
             if value:
                 self.why = f"{module}.{name} has a hook for all modules"
         self._later(value, cls)
 
     def _later(self, value: Any, cls: type | None) -> None:
         function = function_of(value)
-        if not isinstance(function, FunctionType) or not is_followed(home_of(function)):
+        # Functions of Pillow's that others call are looked at; what Pillow calls in turn is its own affair.
+        if (
+            not isinstance(function, FunctionType)
+            or not is_followed(home_of(function))
+            or home_of(function)[:4] == "PIL."
+        ):
             return
         if (function, cls) not in self._seen:
             self._seen.add((function, cls))

@@ -8,8 +8,8 @@ time, become a table. Geometry that follows them moves in front of them where th
 flip only chooses pixels. At the first step that is neither, the chain is cut: that step and all after it run in Python.
 
 Code of the user's own that gets a PIL image, be it a step, a step inside another one or a collate_fn, may read its
-metadata (`ImageOps.exif_transpose` does). torchvision's crops, flips and resizes hand the metadata on and its paddings do
-not, so before such code the chain is cut at the first step that may pad.
+metadata (`ImageOps.exif_transpose` does). torchvision's crops, flips and resizes hand the metadata on and its paddings
+do not, so before such code the chain is cut at the first step that may pad.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from torch import Tensor
 from torchfeed import _native
 
 from .common import Unrecognized
+from .geometry import GEOMETRY, INTERPOLATIONS, STRUCTURE, Geometry, fill_of, flatten, make_op, own_name, read_geometry
 from .known import class_name
 from .metadata import may_see_metadata
-from .geometry import GEOMETRY, INTERPOLATIONS, STRUCTURE, Geometry, fill_of, flatten, make_op, own_name, read_geometry
 from .value import VALUES, Ramp, Table
 
 __all__ = ["Plan", "recognize", "recognize_geometry"]

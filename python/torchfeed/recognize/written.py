@@ -79,27 +79,30 @@ def is_written(module: str, scope: str, name: str, value: Any) -> bool:
         name: the name in that scope.
         value: what the name holds now.
     """
-    if isinstance(value, _OF_TYPES):
-        return True
     codes = _codes(module)
-    if codes is None:  # without a source there is only what the value says of itself
+    if codes is None or isinstance(value, _OF_TYPES):  # without a source there is only what the value says of itself
         return is_trusted(value)
-    function = function_of(value)
     private = f"_{scope.rpartition('.')[2].lstrip('_')}__"
     if scope and name.startswith(private):  # as Python calls a private name of a class
         name = f"__{name.removeprefix(private)}"
+    function = function_of(value)
     found = codes.get(f"{scope}.{name}" if scope else name)
-    if found is None:
-        # Imported or assigned. A name that the source does not have was put there later, unless it holds a number or the
-        # like: Pillow gives these to its modules in a loop.
-        names = {name for code in codes.get(scope, ()) for name in code.co_names}
-        assigned = name in names or not (scope or callable(function))
-        return assigned and is_trusted(value) and _may_stand(module, scope, name, function, names)
+    if found is not None:
+        return _is_defined(module, name, function, found)
+    # Imported or assigned. A name that the source does not have was put there later, unless it holds a number or the
+    # like: Pillow gives these to its modules in a loop.
+    names = {each for code in codes.get(scope, ()) for each in code.co_names}
+    assigned = name in names or not (scope or callable(function))
+    return assigned and is_trusted(value) and _may_stand(module, scope, name, function, names)
+
+
+def _is_defined(module: str, name: str, function: Any, codes: tuple[CodeType, ...]) -> bool:
+    """Whether a function or a class is one that a module defines under a name, by one of these codes."""
     if isinstance(function, type):
         return function.__module__ == module and function.__name__ == name
     if not isinstance(function, FunctionType):
         return False
-    if function.__code__ in found:
+    if function.__code__ in codes:
         return function.__globals__ is vars(sys.modules[module])
     return bool(function.__closure__) and is_trusted(function)  # a decorator's wrapper
 
