@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from torchfeed.recognize.common import CLASSES
-from torchfeed.recognize.dataset import recognized_datasets, refused_datasets
+from torchfeed.recognize.dataset import conditional_datasets, recognized_datasets, refused_datasets
 from torchfeed.recognize.geometry import GEOMETRY, STRUCTURE
+from torchfeed.recognize.known import CLASSES
 from torchfeed.recognize.value import VALUES
 
 PAGE = Path(__file__).parents[1] / "docs" / "recognized.md"
@@ -23,11 +23,14 @@ holds the two together. How it is used is in [drop-in.md](drop-in.md).
 def page() -> str:
     """Writes the page."""
     by_source: dict[str, list[str]] = {}
+    needs = conditional_datasets()
     for names, how in recognized_datasets():
-        by_source.setdefault(how, []).append(names)
+        if names not in needs:
+            by_source.setdefault(how, []).append(names)
     datasets = [
         ("of torchvision: " + how, ", ".join(sorted(", ".join(by_source[how]).split(", ")))) for how in by_source
     ]
+    datasets.append(("of torchvision: with an argument", ", ".join(f"{name}({needs[name]})" for name in needs)))
     datasets += [
         ("of torchfeed", "ImageFolder, ImageList, CIFAR10, CIFAR100"),
         ("of torch", "TensorDataset (rows are gathered); Subset and ConcatDataset of all these, nested at will"),
@@ -43,7 +46,11 @@ def page() -> str:
     lines = [HEAD, "## Datasets", "", "| datasets | classes |", "| --- | --- |"]
     lines += [f"| {kind} | {classes} |" for kind, classes in datasets]
     lines += [
-        *("", "A subclass is its parent to us unless it has a `__getitem__` (or `__getitems__`) of its own.", ""),
+        *(
+            "",
+            "A subclass is its parent to us unless it has a `__getitem__` (or `__getitems__`) of its own, or a method",
+        ),
+        *("or property of its own that these use.", ""),
         *("These of torchvision's run in Python:", "", "| class | because it |", "| --- | --- |"),
     ]
     lines += [f"| {name} | {why} |" for name, why in refused_datasets()]

@@ -23,6 +23,7 @@ from .limits import Limits, get_limits
 from .pillow_limits import limits_in_force, pillow_limits
 from .recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
 from .recognize.leaf import Leaf
+from .recognize.metadata import hands_metadata_on
 
 __all__ = [
     "Compiled",
@@ -182,7 +183,10 @@ def apply_to_image(transform: Callable[[Any], Any], image: Image.Image) -> Image
     epoch = _native.Epoch(pipeline, fresh_seed() if plan.is_random else 0, 0)
     epoch.submit([0])
     images, _ = to_tensors(epoch.next())
-    return to_image((*images.shape[2:], images.shape[1]), images.permute(0, 2, 3, 1).numpy().tobytes())
+    made = to_image((*images.shape[2:], images.shape[1]), images.permute(0, 2, 3, 1).numpy().tobytes())
+    if hands_metadata_on(transform, image.size):
+        made.info = image.info.copy()
+    return made
 
 
 def to_tensors(batch: tuple[_native.Tensor, _native.Tensor] | None) -> tuple[Tensor, Tensor]:

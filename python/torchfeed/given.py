@@ -11,10 +11,13 @@ from PIL import Image
 
 from .recognize.leaf import Leaf
 
-__all__ = ["Given", "give"]
+__all__ = ["Given", "give", "give_with_metadata"]
 
 Given = tuple[Any, ...] | None
 """An item of `_native.Source.given`: a path, the bytes of a file, or pixels; `None` where the sample is listed."""
+
+Metadata = dict[Any, Any]
+"""The `info` of a PIL image."""
 
 
 def give(samples: Sequence[tuple[Leaf, int]]) -> tuple[list[Given] | None, list[Any]]:
@@ -29,17 +32,32 @@ def give(samples: Sequence[tuple[Leaf, int]]) -> tuple[list[Given] | None, list[
     Raises:
         TypeError: what `sample_source` returned is no image.
     """
+    items, targets, _ = give_with_metadata(samples)
+    return items, targets
+
+
+def give_with_metadata(samples: Sequence[tuple[Leaf, int]]) -> tuple[list[Given] | None, list[Any], list[Metadata]]:
+    """Asks for the images and targets of a batch as `give` does, and for the metadata of images that are decoded.
+
+    Raises:
+        TypeError: what `sample_source` returned is no image.
+    """
     given = [None if leaf.brings is None else leaf.brings(index) for leaf, index in samples]
     targets = [
         leaf.targets[index] if pair is None else pair[1] for (leaf, index), pair in zip(samples, given, strict=True)
     ]
     if not any(leaf.brings for leaf, _ in samples):
-        return None, targets
+        return None, targets, [{} for _ in samples]
+    images = [None if pair is None else _as_rgb(pair[0]) for pair in given]
     items = [
-        None if pair is None else _item(pair[0], leaf, index)
-        for (leaf, index), pair in zip(samples, given, strict=True)
+        None if leaf.brings is None else _item(image, leaf, index)
+        for (leaf, index), image in zip(samples, images, strict=True)
     ]
-    return items, targets
+    return items, targets, [image.info if isinstance(image, Image.Image) else {} for image in images]
+
+
+def _as_rgb(image: Any) -> Any:
+    return image.convert("RGB") if isinstance(image, Image.Image) else image
 
 
 def _item(image: Any, leaf: Leaf, index: int) -> Given:
@@ -47,7 +65,7 @@ def _item(image: Any, leaf: Leaf, index: int) -> Given:
         return "path", os.fsencode(image)
     if isinstance(image, bytes):
         return "bytes", image
-    array = np.asarray(image.convert("RGB")) if isinstance(image, Image.Image) else image
+    array = np.asarray(image) if isinstance(image, Image.Image) else image
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or not _is_image(array.shape):
         what = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(image).__name__
         raise TypeError(

@@ -17,14 +17,25 @@ from .compile import Compiled, compile_leaves
 from .datasets import NativeDataset
 from .default_device import CPU, placed_on
 from .internals import Internals
-from .recognize import Unrecognized, describe
+from .recognize import Unrecognized, class_name, describe
 from .recognize.dataset import read_samples
 from .recognize.leaf import Leaf
-from .recognize.tree import Tree, first_leaf, read_tree
+from .recognize.replaced import code_of_function, set_on
+from .recognize.tree import Tree, check, first_leaf, read_tree
 from .registered import registered_for
 from .tensors import Columns, read_columns
 
-__all__ = ["Gathered", "Native", "Resolved", "Split", "compile_tree", "find_way", "read_datasets", "resolve"]
+__all__ = [
+    "Gathered",
+    "Native",
+    "Resolved",
+    "Split",
+    "compile_tree",
+    "find_way",
+    "is_own_collate",
+    "read_datasets",
+    "resolve",
+]
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ def _find_way(loader: Any, own: Internals) -> Resolved:
     batched: bool = loader._auto_collation  # noqa: SLF001  (torch's own name)
     native_collate = (torch_default_collate, default_collate) if batched else (torch_default_convert,)
     why = ""
-    if all(loader.collate_fn is not known for known in native_collate):
+    if all(loader.collate_fn is not known for known in native_collate) or not is_own_collate(loader.collate_fn):
         why = f"the collate_fn {describe(loader.collate_fn)} runs in Python: apply it to the batch, in your loop"
     if type(first_leaf(loader.dataset)) is TensorDataset:
         return _gathered(loader, why)
@@ -123,7 +134,7 @@ def _gathered(loader: Any, why: str) -> Gathered:
         why = "without batches, a TensorDataset is indexed by torch itself"
     if why := why or registered_for(Tensor):
         raise Unrecognized(why)
-    columns = read_tree(loader.dataset, read_columns, len)
+    columns = read_tree(loader.dataset, _read_columns, len)
     if len({len(leaf.tensors) for leaf in columns.leaves}) > 1:
         raise Unrecognized("the TensorDatasets that are concatenated have different numbers of tensors")
     return Gathered(columns)
@@ -141,6 +152,17 @@ def _why_not_collated(tree: Tree[Leaf], *, batched: bool) -> str:
     if first.one_hot is None and not brought and not kinds <= {int}:
         return "numpy's numbers become tensors where there are no batches: make each target an int"
     return ""
+
+
+def is_own_collate(collate_fn: Any) -> bool:
+    """Whether a function of torch's or torchfeed's collates a batch by its own code."""
+    return collate_fn is default_collate or not code_of_function(collate_fn).why
+
+
+def _read_columns(dataset: Any) -> Columns:
+    columns = read_columns(dataset)
+    check(dataset)
+    return columns
 
 
 def compile_tree(tree: Tree[Leaf], own: Internals) -> Native:
@@ -188,6 +210,11 @@ def read_leaf(dataset: Any) -> Leaf:
         cls = type(dataset)
         if cls.__getitem__ is not NativeDataset.__getitem__ or cls.__getitems__ is not NativeDataset.__getitems__:
             raise Unrecognized(f"{cls.__name__} has a __getitem__ of its own: give it a sample_source instead")
+        for name in ("__getitem__", "__getitems__"):
+            code = code_of_function(getattr(cls, name), cls)
+            why = code.why or set_on(dataset, code)
+            if why:
+                raise Unrecognized(f"{cls.__name__} makes its samples in Python: {why}")
         return dataset.leaf()
     samples = read_samples(dataset)
     names: Sequence[str] = type(dataset).__getitem__.__code__.co_names
@@ -197,6 +224,6 @@ def read_leaf(dataset: Any) -> Leaf:
     joint = dataset.transforms
     if joint is None:
         return Leaf.read(dataset, samples.source, samples.labels, None, None)
-    if type(joint).__name__ == "StandardTransform" and type(joint).__module__.startswith("torchvision."):
+    if type(joint).__name__ == "StandardTransform" and class_name(joint):
         return Leaf.read(dataset, samples.source, samples.labels, joint.transform, joint.target_transform)
     return Leaf.read(dataset, samples.source, samples.labels, None, None, joint=joint)

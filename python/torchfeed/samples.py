@@ -17,14 +17,14 @@ from torch import Tensor
 from . import _native
 from .compile import Compiled, Drawn, compile_leaves, to_tensors
 from .decode import image_info
-from .given import Given, give
+from .given import Given, give_with_metadata
 from .limits import Limits, get_limits, slow_samples
 from .pillow_limits import PillowLimits, pillow_limits
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree
 from .turns import Turns
 
-__all__ = ["Key", "SampleMaker", "drawn", "own_random_state", "sample_seed", "seed_everything"]
+__all__ = ["Key", "SampleMaker", "drawn", "metadata_of", "own_random_state", "sample_seed", "seed_everything"]
 
 
 _IDLE_BYTES = 40 << 20
@@ -121,7 +121,7 @@ class SampleMaker:
         leaves = [self.tree.leaf(place) for place in places]
         brings = any(leaf.brings for leaf, _ in leaves)
         with own_random_state() if keeps_random_state and brings else nullcontext():
-            given, targets = give(leaves)
+            given, targets, metadata = give_with_metadata(leaves)
         images = self._native_part(keys, places, given, seeded=seeded)
         samples = []
         with own_random_state() if keeps_random_state else nullcontext():
@@ -130,7 +130,7 @@ class SampleMaker:
                 if leaf.plan.kind is Image.Image:
                     image = to_pil(image)
                     if leaf.plan.wants_metadata:
-                        image.info = _metadata(leaf, index, given[position] if given else None)
+                        image.info = _metadata(leaf, index, given[position] if given else None) or metadata[position]
                 elif leaf.plan.kind is not Tensor:
                     image = image.as_subclass(leaf.plan.kind)
                 with _turns if seeded and leaf.why else nullcontext():
@@ -202,5 +202,12 @@ def _metadata(leaf: Leaf, index: int, given: Given) -> dict[Any, Any]:
     """What the PIL image of a sample would have in `info`, had torchvision opened the file."""
     if given is not None:
         return {} if given[0] == "array" else image_info(given[1], is_path=given[0] == "path")
-    path = leaf.source.path(index)
-    return {} if path is None else image_info(path, is_path=True)
+    return metadata_of(leaf.dataset, leaf.source, index)
+
+
+def metadata_of(dataset: Any, source: _native.Source, index: int) -> dict[Any, Any]:
+    """Reads the metadata of an image that a dataset lists: of a file, or of the bytes of a file."""
+    path = source.path(index)
+    if path is not None:
+        return image_info(path, is_path=True)
+    return image_info(dataset.images[index], is_path=False) if source.is_encoded else {}

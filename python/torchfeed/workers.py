@@ -19,7 +19,7 @@ from .epoch import View
 from .limits import Limits, get_limits
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree, plain_index
-from .resolve import read_datasets
+from .resolve import is_own_collate, read_datasets
 from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
 from .settings import Settings
 from .tolerant import Job, TolerantCollate, TolerantDataset
@@ -43,7 +43,8 @@ def worker_view(loader: Any, settings: Settings, tree: Tree[Leaf] | None, cursor
     if settings.nice and hasattr(os, "nice"):  # Windows has no such thing
         seen["worker_init_fn"] = NiceInit(settings.nice, loader.worker_init_fn)
     if settings.native != "off":
-        if any(loader.collate_fn is known for known in (torch_default_collate, default_collate)):
+        known = any(loader.collate_fn is each for each in (torch_default_collate, default_collate))
+        if known and is_own_collate(loader.collate_fn):
             seen["collate_fn"] = Collate()
         elif tree is not None and batched:
             seen["collate_fn"] = SeededCollate(loader.collate_fn)

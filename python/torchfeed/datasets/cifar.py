@@ -47,6 +47,7 @@ class CIFAR10(InMemoryDataset):
         A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
     """
 
+    memory: ClassVar[str] = "data"
     base_folder: ClassVar[str] = "cifar-10-batches-py"
     train_files: ClassVar[tuple[str, ...]] = tuple(f"data_batch_{i}" for i in range(1, 6))
     test_files: ClassVar[tuple[str, ...]] = ("test_batch",)

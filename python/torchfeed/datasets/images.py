@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class ImageList(InMemoryDataset):
         >>> len(dataset)
         2
     """
+
+    memory: ClassVar[str] = "images"
 
     def __init__(
         self,

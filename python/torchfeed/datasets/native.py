@@ -6,22 +6,31 @@ import operator
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from PIL import Image
 from torch.utils.data import Dataset
 
 from torchfeed import _native
 from torchfeed.compile import Drawn, compile_leaves, compile_plan, fresh_seed, to_image
-from torchfeed.default_device import default_device
 from torchfeed.limits import Limits, get_limits
 from torchfeed.pillow_limits import PillowLimits, pillow_limits
 from torchfeed.recognize import Unrecognized, recognize_geometry
+from torchfeed.recognize.fingerprint import Fingerprint
 from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.replaced import code_of_function, set_on
 from torchfeed.recognize.tree import read_tree
-from torchfeed.samples import Key, SampleMaker, drawn
+from torchfeed.samples import Key, SampleMaker, drawn, metadata_of
 
 __all__ = ["InMemoryDataset", "NativeDataset"]
+
+
+class _Made(NamedTuple):
+    """What makes samples by index, and all that it was made of."""
+
+    parts: tuple[Any, ...]
+    fingerprint: Fingerprint
+    maker: SampleMaker
 
 
 class NativeDataset(Dataset[tuple[Any, Any]]):
@@ -54,8 +63,8 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         self.targets = list(targets)
         self.transform = transform
         self.target_transform = target_transform
-        self._made_with: tuple[Any, SampleMaker] | None = None
-        self._plain: tuple[Limits, PillowLimits, _native.Pipeline] | None = None
+        self._made_with: _Made | None = None
+        self._plain: tuple[Limits, PillowLimits, _native.Source, _native.Pipeline] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -66,22 +75,40 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         Raises:
             Unrecognized: samples are made in Python.
         """
-        return Leaf.read(self, self.source, self.targets, self.transform, self.target_transform)
+        code = code_of_function(type(self).image, type(self))  # what the native engine stands for
+        why = code.why or set_on(self, code)
+        if why:
+            raise Unrecognized(f"{type(self).__name__} makes its samples in Python: {why}")
+        return Leaf.read(self, self.source, self._listed_targets(), self.transform, self.target_transform)
+
+    def _listed_targets(self) -> Sequence[Any]:
+        """The target of each sample.
+
+        Raises:
+            Unrecognized: there are fewer than images.
+        """
+        count = len(self.source)
+        if len(self.targets) < count:
+            raise Unrecognized(f"{type(self).__name__} has {len(self.targets)} targets for {count} images")
+        return self.targets if len(self.targets) == count else self.targets[:count]
 
     def _maker(self) -> SampleMaker | None:
-        """What makes samples by index, kept while the transforms are the same objects; `None` in Python.
-
-        Some transforms make tensors on the default device, and then in Python.
-        """
-        transforms = self.transform, self.target_transform, default_device()
+        """What makes samples by index, kept while all is as it was that it was made of; `None` in Python."""
+        parts = self._parts()
         made = self._made_with  # asked for once: another thread may change it
-        if made is None or made[0] != transforms:
+        if made is None or not all(map(operator.is_, made.parts, parts)) or not made.fingerprint.is_current():
+            # Before anything is read: what changes meanwhile shows the next time.
+            fingerprint = Fingerprint([self.transform, self.target_transform])
             try:
-                made = transforms, SampleMaker(read_tree(self, lambda dataset: dataset.leaf(), len))
+                maker = SampleMaker(read_tree(self, lambda dataset: dataset.leaf(), len))
             except Unrecognized:
                 return None
-            self._made_with = made
-        return made[1]
+            self._made_with = made = _Made(parts, fingerprint, maker)
+        return made.maker
+
+    def _parts(self) -> tuple[Any, ...]:
+        """The attributes that samples are made of."""
+        return self.source, self.targets, self.transform, self.target_transform
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made_with": None, "_plain": None}
@@ -137,10 +164,14 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         """
         limits, pillow = get_limits(), pillow_limits()
         made = self._plain  # asked for once, as above
-        if made is None or made[0] is not limits or made[1] != pillow:
-            plan = recognize_geometry([], self.source.channels)
-            made = self._plain = limits, pillow, compile_plan(self.source, [0] * len(self), plan)
-        return to_image(*made[2].image(self._index(index)))
+        source = self.source
+        if made is None or made[0] is not limits or made[1] != pillow or made[2] is not source:
+            plan = recognize_geometry([], source.channels)
+            made = self._plain = limits, pillow, source, compile_plan(source, [0] * len(source), plan)
+        at = self._index(index)
+        image = to_image(*made[3].image(at))
+        image.info = metadata_of(self, source, at)
+        return image
 
     def draw(self, index: int, *, seed: int, occurrence: int = 0) -> Drawn:
         """Says what an epoch of `seed` does to sample `index`.
@@ -170,11 +201,22 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
 
 
 class InMemoryDataset(NativeDataset, ABC):
-    """A native dataset over memory of its own, pickled without its source, which is made from that memory again."""
+    """A native dataset over memory of its own, pickled without its source, which is made from that memory again.
+
+    The source is made anew when the attribute that holds the memory is set.
+    """
+
+    memory: ClassVar[str]
+    """The name of the attribute that holds the memory."""
 
     @abstractmethod
     def make_source(self) -> _native.Source:
         """Makes the source of the dataset's memory."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == self.memory and "source" in self.__dict__:
+            self.source = self.make_source()
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -1,6 +1,7 @@
 """Recognition: a user's own objects, torchfeed's or torchvision's, to what the native engine runs."""
 
-from .common import Unrecognized, class_name, describe
+from .common import Unrecognized, describe
+from .known import class_name
 from .target import OneHotLevels, recognize_target
 from .transform import Plan, recognize, recognize_geometry
 

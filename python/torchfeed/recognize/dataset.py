@@ -22,8 +22,10 @@ from torchfeed import _native
 
 from .common import Unrecognized, describe
 from .memo import Memo
+from .replaced import code_of, code_of_function, set_on
+from .written import is_trusted
 
-__all__ = ["Samples", "read_samples", "recognized_datasets", "refused_datasets"]
+__all__ = ["Samples", "conditional_datasets", "read_samples", "recognized_datasets", "refused_datasets", "same_labels"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class _Reader:
     how: str
     read: Callable[[Any], Samples]
     heirs: tuple[str, ...]
+    needs: str = ""
+    """An argument without which samples are made in Python."""
 
 
 def read_samples(dataset: Any) -> Samples:
@@ -63,6 +67,10 @@ def read_samples(dataset: Any) -> Samples:
         if key in _IN_PYTHON:
             raise Unrecognized(f"{name} {_IN_PYTHON[key]}")
         if key in _READERS:
+            code = code_of_function(type(dataset).__getitem__, type(dataset))
+            why = code.why or set_on(dataset, code)
+            if why:
+                raise Unrecognized(f"{name} makes its samples in Python: {why}")
             try:
                 return _READERS[key].read(dataset)
             except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -77,6 +85,11 @@ def read_samples(dataset: Any) -> Samples:
 def recognized_datasets() -> list[tuple[str, str]]:
     """Lists (names of classes, how their samples are read)."""
     return [(", ".join((key.split(".")[1], *reader.heirs)), reader.how) for key, reader in _READERS.items()]
+
+
+def conditional_datasets() -> dict[str, str]:
+    """Lists the arguments that classes need, by the names of the classes."""
+    return {key.split(".")[1]: reader.needs for key, reader in _READERS.items() if reader.needs}
 
 
 def refused_datasets() -> list[tuple[str, str]]:
@@ -103,7 +116,7 @@ def _attribute(dataset: Any, name: str, *kinds: type) -> Any:
 # Targets
 
 
-def _same_labels(dataset: Any, values: Any) -> list[int]:
+def same_labels(dataset: Any, values: Any) -> list[int]:
     """Takes labels that the dataset gives as they are, if torch makes a batch of int64 of them."""
     types: set[type] = {int}
     if isinstance(values, (np.ndarray, Tensor)):
@@ -146,7 +159,7 @@ _DEFAULT_LOADER = f"{_FOLDER}default_loader"
 _Listing = Callable[[Any], tuple[Sequence[Any], Sequence[Any]]]
 
 
-def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: bool = True) -> _Reader:
+def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: bool = True, needs: str = "") -> _Reader:
     """Reads image files, decoded to RGB.
 
     Args:
@@ -154,6 +167,7 @@ def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: b
         heirs: the classes that inherit the `__getitem__`.
         loader: the attribute that holds the function that opens a file, in those versions of torchvision that use it.
         always_rgb: the others open files themselves, and convert them to RGB.
+        needs: an argument without which samples are made in Python.
     """
 
     def read(dataset: Any) -> Samples:
@@ -161,10 +175,11 @@ def _files(listing: _Listing, *heirs: str, loader: str = "loader", always_rgb: b
             _check_loader(dataset, getattr(dataset, loader))
         elif not always_rgb:
             raise Unrecognized(f"{type(dataset).__name__} does not make its images RGB: newer torchvisions can")
+        _check_pillow(dataset)
         paths, labels = listing(dataset)
-        return _samples(dataset, _file_source(dataset, paths), _same_labels(dataset, labels))
+        return _samples(dataset, _file_source(dataset, paths), same_labels(dataset, labels))
 
-    return _Reader("image files", read, heirs)
+    return _Reader("image files", read, heirs, needs)
 
 
 _file_source = Memo(lambda paths: _native.Source.files(map(os.fsencode, paths)))
@@ -177,12 +192,29 @@ def _check_loader(dataset: Any, function: Any) -> None:
     name = _written_as(function)
     if name not in {_DEFAULT_LOADER, f"{_FOLDER}pil_loader", "torchvision.datasets.lfw._LFW._loader"}:
         raise Unrecognized(f"{name}, the loader of {type(dataset).__name__}, runs in Python: pass {_DEFAULT_LOADER}")
-    if name == _DEFAULT_LOADER:
-        if getattr(sys.modules.get("torchvision"), "_image_backend", "PIL") != "PIL":
-            raise Unrecognized('torchvision reads images by another package: torchvision.set_image_backend("PIL")')
-        opener = _written_as(function.__globals__["pil_loader"])
-        if opener != f"{_FOLDER}pil_loader":
-            raise Unrecognized(f"{opener} stands in the place of {_FOLDER}pil_loader: put that back")
+    if name == _DEFAULT_LOADER and getattr(sys.modules.get("torchvision"), "_image_backend", "PIL") != "PIL":
+        raise Unrecognized('torchvision reads images by another package: torchvision.set_image_backend("PIL")')
+    why = code_of_function(getattr(function, "__func__", function)).why
+    if why:
+        raise Unrecognized(f"the loader of {type(dataset).__name__} runs in Python: {why}")
+
+
+def _check_pillow(dataset: Any) -> None:
+    """Checks that Pillow's own code would read the formats that are read natively; what is not loaded is as it was."""
+    openers = getattr(sys.modules.get("PIL.Image"), "OPEN", {})
+    for kind, plugin, name in (
+        ("JPEG", "PIL.JpegImagePlugin", "JpegImageFile"),
+        ("PNG", "PIL.PngImagePlugin", "PngImageFile"),
+    ):
+        cls = getattr(sys.modules.get(plugin), name, None)
+        if cls is None:
+            continue
+        why = code_of(cls, ("__init__", "_open", "load", "load_end", "load_prepare", "load_read", "convert")).why
+        opener = openers.get(kind, (cls, None))[0]
+        if not is_trusted(opener):
+            why = f"PIL.Image.OPEN[{kind!r}] was replaced by {describe(opener)}"
+        if why:
+            raise Unrecognized(f"{type(dataset).__name__} makes its samples in Python: {why}")
 
 
 def _pairs(name: str) -> _Listing:
@@ -248,7 +280,7 @@ def _array(pixels: np.ndarray[Any, Any]) -> _native.Source:
 
 
 def _same(name: str) -> Callable[[Any], list[int]]:
-    return lambda dataset: _same_labels(dataset, getattr(dataset, name))
+    return lambda dataset: same_labels(dataset, getattr(dataset, name))
 
 
 def _int(name: str) -> Callable[[Any], list[int]]:
@@ -266,7 +298,7 @@ def _fer2013(dataset: Any) -> Samples:
     if any(image.dtype != torch.uint8 or image.ndim != 2 for image in images):
         raise Unrecognized("FER2013 holds images that are not uint8 (H, W): make them so")
     pixels = torch.stack(tuple(images)).numpy() if images else np.empty((0, 48, 48), np.uint8)
-    return _samples(dataset, _array(pixels[..., None]), _same_labels(dataset, labels))
+    return _samples(dataset, _array(pixels[..., None]), same_labels(dataset, labels))
 
 
 _FILES_AND_LABELS, _SAMPLES = _files(_lists("_image_files", "_labels")), _files(_pairs("_samples"))
@@ -278,7 +310,7 @@ _READERS: dict[str, _Reader] = {
     **dict.fromkeys(("flowers102.Flowers102", "food101.Food101", "sun397.SUN397"), _FILES_AND_LABELS),
     **dict.fromkeys(("gtsrb.GTSRB", "imagenette.Imagenette"), _SAMPLES),
     **dict.fromkeys(("rendered_sst2.RenderedSST2", "stanford_cars.StanfordCars"), _SAMPLES),
-    "inaturalist.INaturalist": _files(_inaturalist, always_rgb=False),
+    "inaturalist.INaturalist": _files(_inaturalist, always_rgb=False, needs=f"loader={_DEFAULT_LOADER}"),
     "lfw.LFWPeople": _files(_lists("data", "targets"), loader="_loader"),
     "oxford_iiit_pet.OxfordIIITPet": _files(_pets),
     "places365.Places365": _files(_pairs("imgs")),

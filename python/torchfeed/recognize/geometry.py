@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from torchfeed import _native
 
-from .common import Unrecognized, class_name, describe
+from .common import Unrecognized
+from .known import class_name, why_in_python
 
-__all__ = ["GEOMETRY", "INTERPOLATIONS", "STRUCTURE", "Geometry", "flatten", "make_op", "read_geometry", "read_padding"]
+__all__ = [
+    "GEOMETRY",
+    "INTERPOLATIONS",
+    "STRUCTURE",
+    "Geometry",
+    "fill_of",
+    "flatten",
+    "has_plain_steps",
+    "make_op",
+    "own_name",
+    "read_geometry",
+    "read_padding",
+]
 
 Geometry = tuple[str, tuple[Any, ...]]
 """A native transform: the name of its constructor in `_native.Op`, and the arguments. Those of the composite ones
@@ -34,15 +48,24 @@ def flatten(transform: Any) -> Iterator[Any]:
     """Yields the steps of a transform, however it is nested; steps that do nothing are left out."""
     if transform is None:
         return
-    name = class_name(transform)
-    if name == "Compose":
-        for step in transform.transforms:
+    # Of other classes the code is looked at later.
+    name = class_name(transform) if type(transform).__name__ in {"Compose", "Identity", "Sequential"} else None
+    if name == "Sequential" or (name == "Compose" and has_plain_steps(transform)):
+        for step in transform if name == "Sequential" else transform.transforms:
             yield from flatten(step)
-    elif type(transform) is nn.Sequential and not (transform._forward_hooks or transform._forward_pre_hooks):  # noqa: SLF001
-        for step in transform:
-            yield from flatten(step)
-    elif name != "Identity" and type(transform) is not nn.Identity:
+    elif name != "Identity":
         yield transform
+
+
+def has_plain_steps(container: Any) -> bool:
+    """Whether the steps inside a transform are a list that is no more than that."""
+    steps = container.transforms
+    return type(steps) in {list, tuple} or (type(steps) is nn.ModuleList and class_name(steps) is not None)
+
+
+def own_name(transform: Any) -> str:
+    """Names the class of torchfeed's that a transform is of, or inherits from."""
+    return next(cls.__name__ for cls in type(transform).__mro__ if cls.__module__ == "torchfeed.transforms.geometry")
 
 
 def make_op(geometry: Geometry) -> _native.Op:
@@ -64,19 +87,17 @@ def read_geometry(step: Any) -> tuple[Geometry, list[str]]:
     Raises:
         Unrecognized: it is none, or has an argument that the native engine does not run.
     """
-    name = class_name(step) or ""
-    if name in STRUCTURE:
+    name = class_name(step)
+    if name in STRUCTURE and has_plain_steps(step):
         return _structure(step)
     if name == "RandomResizedCropAndInterpolation":
         # timm's, which may choose between filters.
         filters = step.interpolation if isinstance(step.interpolation, (tuple, list)) else [step.interpolation]
         crops = [[_random_resized_crop(step, interpolation)] for interpolation in filters]
         return ("random_choice", ([1.0] * len(crops), crops)), [name, *([name] * len(crops))]
-    if name not in GEOMETRY:
-        raise Unrecognized(
-            f"{describe(step)} runs in Python, and so does all that follows it: put it last, or apply it to whole "
-            "batches in your loop"
-        )
+    # v2's pass over images of types that are not listed.
+    if name not in GEOMETRY or not {Tensor, Image.Image} <= set(getattr(step, "_transformed_types", _IMAGES)):
+        raise Unrecognized(why_in_python(step))
     return GEOMETRY[name](step), [name]
 
 
@@ -128,6 +149,14 @@ def _fill(fill: Any) -> list[int]:
     return [int(value) for value in values]
 
 
+def fill_of(step: Any) -> Any:
+    """Reads the fill that a padding uses: v2 looks at what its constructor made of it, by the type of the image."""
+    made = getattr(step, "_fill", None)
+    if not isinstance(made, dict):
+        return step.fill
+    return made["others"] if made.keys() == {"others"} else made
+
+
 def read_padding(padding: Any, fill: Any, mode: Any) -> tuple[list[int], list[int], str]:
     """Reads a padding: left, top, right and bottom, the fill of three channels, and the mode."""
     sides = [padding] if isinstance(padding, int) else [int(p) for p in padding]
@@ -137,7 +166,7 @@ def read_padding(padding: Any, fill: Any, mode: Any) -> tuple[list[int], list[in
 
 
 def _random_crop(step: Any) -> Geometry:
-    padding = read_padding(0 if step.padding is None else step.padding, step.fill, step.padding_mode)
+    padding = read_padding(0 if step.padding is None else step.padding, fill_of(step), step.padding_mode)
     if step.padding is not None and ".v2." in type(step).__module__:
         # v2 keeps (left, right, top, bottom).
         left, right, top, bottom = step.padding
@@ -150,8 +179,13 @@ def _random_crop(step: Any) -> Geometry:
 def _random_resized_crop(step: Any, interpolation: Any = None) -> Geometry:
     scale, ratio = (tuple(float(v) for v in pair) for pair in (step.scale, step.ratio))
     number = _interpolation(step.interpolation if interpolation is None else interpolation)
+    made = getattr(step, "_log_ratio", None)  # all that v2 looks at
+    if made is not None and made.tolist() != torch.log(torch.tensor(ratio, dtype=made.dtype, device="cpu")).tolist():
+        raise Unrecognized(f"RandomResizedCrop was made with another ratio than {ratio}: make a new one")
     return "random_resized_crop", (_size(step.size), scale, ratio, number)
 
+
+_IMAGES = (Tensor, Image.Image)
 
 GEOMETRY: dict[str, Callable[[Any], Geometry]] = {
     "Resize": _resize,
@@ -160,7 +194,7 @@ GEOMETRY: dict[str, Callable[[Any], Geometry]] = {
     "RandomResizedCrop": _random_resized_crop,
     "RandomHorizontalFlip": lambda step: ("random_horizontal_flip", (float(step.p),)),
     "RandomVerticalFlip": lambda step: ("random_vertical_flip", (float(step.p),)),
-    "Pad": lambda step: ("pad", (read_padding(step.padding, step.fill, step.padding_mode),)),
+    "Pad": lambda step: ("pad", (read_padding(step.padding, fill_of(step), step.padding_mode),)),
 }
 
 STRUCTURE: Sequence[str] = ("RandomApply", "RandomChoice", "RandomOrder")

@@ -47,7 +47,9 @@ class Leaf:
         brings: Callable[[int], tuple[Any, Any]] | None = None,
         joint: Callable[[Any, Any], Any] | None = None,
     ) -> Leaf:
-        plan = recognize(None if joint else transform, source.channels)
+        plan = recognize(
+            None if joint else transform, source.channels, metadata=source.is_encoded or brings is not None
+        )
         one_hot, why = None, plan.why
         if joint is not None:
             why = f"transforms, a function of image and target, runs in Python: {joint}"
@@ -62,7 +64,10 @@ class Leaf:
 
     def as_images(self, why: str) -> Leaf:
         """The same dataset, with every step from the first tensor on in Python, because of `why`."""
-        plan = self.plan if self.joint else recognize(self.transform, self.source.channels, images=True)
+        plan = self.plan
+        if self.joint is None:
+            metadata = self.source.is_encoded or self.brings is not None
+            plan = recognize(self.transform, self.source.channels, images=True, metadata=metadata)
         return replace(self, plan=plan, why=self.why or why)
 
     def finish(self, image: Any, target: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 from torchfeed.batch import one_hot_levels
 
-from .common import Unrecognized, class_name, describe
+from .common import Unrecognized, describe
+from .known import changed, class_name
 
 __all__ = ["OneHotLevels", "recognize_target"]
 
@@ -23,9 +24,7 @@ def recognize_target(target_transform: Callable[[Any], Any] | None) -> OneHotLev
     if target_transform is None:
         return None
     if class_name(target_transform) != "OneHot":
-        raise Unrecognized(
-            f"the target_transform {describe(target_transform)} runs in Python: use torchfeed.transforms.OneHot, "
-            "or apply it to the batch"
-        )
+        remedy = changed(target_transform) or "use torchfeed.transforms.OneHot, or apply it to the batch"
+        raise Unrecognized(f"the target_transform {describe(target_transform)} runs in Python: {remedy}")
     one_hot: Any = target_transform
     return one_hot_levels(one_hot.num_classes, one_hot.smoothing, one_hot.dtype)

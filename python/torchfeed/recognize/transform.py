@@ -1,15 +1,15 @@
 """Recognition of a whole transform: what the native engine runs of it, and what is left to Python.
 
 Classes are recognised by name and by the package that they come from, never by importing torchvision, and only if they
-are those very classes: a subclass may do anything.
+are those very classes, with their own code: a subclass may do anything, and so may a function that replaces a method.
 
 A transform is a chain of steps. Geometry comes first, on 8-bit images; value transforms, which look at one pixel at a
 time, become a table. Geometry that follows them moves in front of them where that makes no difference: a crop or a
 flip only chooses pixels. At the first step that is neither, the chain is cut: that step and all after it run in Python.
 
-A function of the user's own that gets a PIL image may read its metadata (`ImageOps.exif_transpose` does). torchvision's
-crops, flips and resizes hand the metadata on and its paddings do not, so before such a function the chain is cut at the
-first step that may pad.
+Code of the user's own that gets a PIL image, be it a step, a step inside another one or a collate_fn, may read its
+metadata (`ImageOps.exif_transpose` does). torchvision's crops, flips and resizes hand the metadata on and its paddings
+do not, so before such code the chain is cut at the first step that may pad.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from torch import Tensor
 
 from torchfeed import _native
 
-from .common import Unrecognized, class_name
-from .geometry import INTERPOLATIONS, STRUCTURE, Geometry, flatten, make_op, read_geometry
+from .common import Unrecognized
+from .geometry import GEOMETRY, INTERPOLATIONS, STRUCTURE, Geometry, fill_of, flatten, make_op, own_name, read_geometry
+from .known import class_name
+from .metadata import may_see_metadata
 from .value import VALUES, Ramp, Table
 
 __all__ = ["Plan", "recognize", "recognize_geometry"]
@@ -74,14 +76,20 @@ class Plan:
         return named
 
 
-def recognize(transform: Callable[[Any], Any] | None, channels: int = 3, *, images: bool = False) -> Plan:
-    """Compiles a transform of 8-bit PIL images with `channels` channels (1 or 3), as far as it is recognised.
+def recognize(
+    transform: Callable[[Any], Any] | None, channels: int = 3, *, images: bool = False, metadata: bool = True
+) -> Plan:
+    """Compiles a transform of 8-bit PIL images, as far as it is recognised.
 
-    With `images`, value transforms count as unrecognised, so that the native part makes PIL images.
+    Args:
+        transform: the transform.
+        channels: of the images, 1 or 3.
+        images: whether value transforms count as unrecognised, so that the native part makes PIL images.
+        metadata: whether the images have any.
     """
     steps = list(flatten(transform))
     plan = _chain(steps, channels, len(steps), images=images)
-    if plan.kind is not Image.Image or all(class_name(step) for step in plan.rest):
+    if not metadata or plan.kind is not Image.Image or not may_see_metadata(plan.rest):
         return plan
     padding = (i for i, step in enumerate(steps[: len(steps) - len(plan.rest)]) if _may_pad(step))
     cut = next(padding, None)
@@ -132,14 +140,14 @@ def _may_pad(step: Any) -> bool:
 
 
 def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int) -> Plan:
-    """Compiles geometric transforms only; pixels stay as they are.
+    """Compiles geometric transforms of torchfeed's only, by whatever code they are called; pixels stay as they are.
 
     Raises:
         Unrecognized: one has an argument that the native engine does not run.
     """
-    read = [read_geometry(step) for step in transforms]
-    names = [name for _, inner in read for name in inner]
-    return Plan(tuple(geometry for geometry, _ in read), tuple(names), (), Ramp(channels).table(), Tensor)
+    names = [own_name(step) for step in transforms]
+    geometry = tuple(GEOMETRY[name](step) for name, step in zip(names, transforms, strict=True))
+    return Plan(geometry, tuple(names), (), Ramp(channels).table(), Tensor)
 
 
 def _check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
@@ -168,7 +176,8 @@ def _check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
         fill = 0  # around an image that is smaller than the crop
     elif name == "Pad" or (name == "RandomCrop" and (step.padding is not None or step.pad_if_needed)):
         mode = str(getattr(step.padding_mode, "value", step.padding_mode))
-        fill = 0 if step.fill is None else step.fill
+        fill = fill_of(step)
+        fill = 0 if fill is None else fill
         if mode != "constant" or not isinstance(fill, (int, float)):
             raise Unrecognized(f"{name} of a tensor with padding_mode={mode!r}, fill={fill} runs in Python: {early}")
     if fill is not None and ramp.pixel(fill) != [int(fill)] * ramp.channels:

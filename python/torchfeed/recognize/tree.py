@@ -8,14 +8,16 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 from torch.utils.data import ConcatDataset, Subset
 
 from torchfeed import _native
 
-__all__ = ["Tree", "fetch", "first_leaf", "plain_index", "read_tree"]
+from .common import Unrecognized
+from .replaced import replaced
+
+__all__ = ["Tree", "check", "fetch", "first_leaf", "plain_index", "read_tree"]
 
 T = TypeVar("T")
 
@@ -116,8 +118,8 @@ class SubsetNode(Node):
 class ConcatNode(Node):
     """A `ConcatDataset`."""
 
-    def __init__(self, children: Sequence[Node], lengths: Sequence[int]) -> None:
-        self.children, self.ends = children, list(accumulate(lengths))
+    def __init__(self, children: Sequence[Node], ends: Sequence[int]) -> None:
+        self.children, self.ends = children, list(ends)
         self.length = self.ends[-1]
 
     def locate(self, index: Any) -> int:
@@ -143,11 +145,13 @@ def read_tree(dataset: Any, read: Callable[[Any], T], length: Callable[[T], int]
 
     def node(dataset: Any) -> Node:
         # These very classes: a subclass may do anything.
+        if type(dataset) in {Subset, ConcatDataset}:
+            check(dataset)
         if type(dataset) is Subset:
             return SubsetNode(node(dataset.dataset), dataset.indices)
         if type(dataset) is ConcatDataset:
             children: list[Any] = dataset.datasets
-            return ConcatNode([node(child) for child in children], [len(child) for child in children])
+            return ConcatNode([node(child) for child in children], dataset.cumulative_sizes)
         leaves.append(read(dataset))
         starts.append(starts[-1] + length(leaves[-1]))
         return LeafNode(starts[-2], length(leaves[-1]))
@@ -178,6 +182,17 @@ def plain_index(index: Any) -> Any:
         return operator.index(index)
     except TypeError:
         return index
+
+
+def check(dataset: Any) -> None:
+    """Checks that a dataset of torch's runs torch's own code.
+
+    Raises:
+        Unrecognized: it does not.
+    """
+    why = "__getitems__ was set on the object" if "__getitems__" in vars(dataset) else replaced(dataset)
+    if why:
+        raise Unrecognized(f"{type(dataset).__name__} makes its samples in Python: {why}")
 
 
 def first_leaf(dataset: Any) -> Any:

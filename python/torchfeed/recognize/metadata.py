@@ -1,0 +1,61 @@
+"""Whether the part of a transform that runs in Python may find out about the metadata of a PIL image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .geometry import GEOMETRY, STRUCTURE, flatten, has_plain_steps, own_name
+from .known import class_name
+from .value import VALUES
+
+__all__ = ["hands_metadata_on", "may_see_metadata"]
+
+_TO_TENSOR = {"MaybePILToTensor", "MaybeToTensor", "PILToTensor", "ToImage", "ToTensor"}
+
+# torchvision's own, which look at pixels and at nothing else.
+_PIXELS_ONLY = {
+    *GEOMETRY,
+    *VALUES,
+    *("AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"),
+    *("ColorJitter", "Grayscale", "RGB", "RandomChannelPermutation", "RandomGrayscale", "RandomPhotometricDistort"),
+    *("RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize", "RandomInvert", "RandomPosterize"),
+    *("GaussianBlur", "RandomErasing", "RandomSolarize"),
+    *("ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"),
+    *("RandomResize", "RandomResizedCropAndInterpolation", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
+}
+
+
+def may_see_metadata(steps: Sequence[Any]) -> bool:
+    """Whether one of some steps, which begin with a PIL image, may look at its metadata or hand the image on.
+
+    torchvision's own steps hand the metadata on without a look, until one makes a tensor. Any other step is a user's.
+    """
+    for step in steps:
+        if class_name(step) in _TO_TENSOR:
+            return False
+        if not _sees_pixels_only(step):
+            return True
+    return True
+
+
+def _sees_pixels_only(step: Any) -> bool:
+    name = class_name(step)
+    if name in STRUCTURE:
+        return has_plain_steps(step) and all(
+            _sees_pixels_only(inner) for branch in step.transforms for inner in flatten(branch)
+        )
+    return name in _PIXELS_ONLY
+
+
+def hands_metadata_on(step: Any, size: tuple[int, int]) -> bool:
+    """Whether a transform of torchfeed's hands the metadata of an image on, as torchvision's does: unless it pads.
+
+    Args:
+        step: the transform.
+        size: the image's (width, height).
+    """
+    name = own_name(step)
+    pads = name == "Pad" or (name == "RandomCrop" and step.padding is not None)
+    may_pad = name == "CenterCrop" or (name == "RandomCrop" and step.pad_if_needed)
+    return not pads and not (may_pad and (size[0] < step.size[1] or size[1] < step.size[0]))
