@@ -77,6 +77,8 @@ class _Indices(list[Any]):
 class GatherEpoch(Epoch):
     """Batches of rows of tensors; the caller's thread gathers them, which is faster than to hand them over."""
 
+    counts_samples = False
+
     def __init__(self, loader: Any, tree: Tree[Columns], cursor: Cursor) -> None:
         self._memory = pinned.PinnedMemory()
         super().__init__(loader, tree, cursor)
