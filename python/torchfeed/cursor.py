@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from .on_error import Windows
 from .report import ErrorReport, Tally
 from .settings import Settings
+from .stateful import KEYS, Parts, open_parts, parts_between_epochs
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader as TorchDataLoader
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["Cursor", "State", "check_state", "state_between_epochs"]
 
 State = dict[str, Any]
-"""A position as plain values: the same keys and types at any point of any epoch. It goes through JSON."""
+"""A position as plain values: the same keys at any point of any epoch. It goes through JSON, unless what a dataset or a
+sampler says of itself does not.
+"""
 
 _SEED_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: far apart, and no two epochs alike
 _NO_BASE = -1  # torch's base seeds are not negative
-_KEYS = {"batches", "base_seed", "epoch", "begun", "drawn", "generators", "order"}
+_NO_PARTS = dict.fromkeys(KEYS, "")
+_KEYS = {"batches", "base_seed", "epoch", "begun", "drawn", "generators", "order", *KEYS}
 
 
 class Cursor:
@@ -43,6 +47,7 @@ class Cursor:
         errors: where bad samples are listed.
         previous: the cursor of the epoch before, where the same iterator goes on, as with persistent workers.
         resume: the state to go on from.
+        follows_end: whether an epoch of the loader has ended.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class Cursor:
         errors: ErrorReport,
         previous: Cursor | None = None,
         resume: State | None = None,
+        *,
+        follows_end: bool = False,
     ) -> None:
         self.skip = int(resume["batches"]) if resume else 0
         """How many batches a resumed epoch passes over."""
@@ -81,6 +88,14 @@ class Cursor:
         self._seen: Counter[int] = Counter()
         self.windows: Windows | None = None
         self._tally: Tally | None = None
+        self.parts: Parts | None = open_parts(
+            loader,
+            None if previous is None else previous.parts,
+            resume,
+            self._begin_order_again,
+            follows_end=follows_end,
+        )
+        """What has a state of its own; `None` where nothing has."""
         if settings.tolerant:
             self.windows = Windows(
                 batched=loader._auto_collation,  # noqa: SLF001  (torch's own name)
@@ -124,6 +139,22 @@ class Cursor:
     def asks_at_once(self) -> bool:
         """Whether the sampler must be asked while the epoch begins, since the generators are borrowed."""
         return self._resume is not None and not self._flows
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the epoch goes on from a state without making the samples that came before."""
+        return self.parts is not None and self.parts.jumps
+
+    @property
+    def turn(self) -> int:
+        """The number of the worker process that makes the next batch, or that number and a multiple of theirs."""
+        known = None if self.parts is None else self.parts.dataset.turn
+        return self.skip if known is None else known
+
+    @property
+    def follows_end(self) -> bool:
+        """Whether an epoch ended before, as far as it matters to what has a state of its own."""
+        return self.parts is not None and self.parts.follows_end
 
     @contextmanager
     def borrowed_generators(self) -> Generator[None]:
@@ -172,6 +203,8 @@ class Cursor:
             return drawn
         if not self._has_order:
             self._note_order()
+        if self.parts is not None:
+            return self.parts.ask(draw, self.windows)
         return draw() if self.windows is None else self.windows.draw(draw)
 
     def ask_ahead(self, draw: Callable[[], Any]) -> None:
@@ -193,22 +226,44 @@ class Cursor:
         else:
             self._at_order = _states(self._generators)
 
-    def pass_over(self, draw: Callable[[], Any], skip: Callable[[Any], object]) -> None:
-        """Passes over the batches that a resumed epoch has had.
+    def _begin_order_again(self, load: Callable[[], None], begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+        """Makes an iterator of a sampler that has a state, when it is first asked.
+
+        Its order may follow from the generators as they were when the epoch began, or as they were when it was first
+        asked. What the state itself has set, it has set for what comes next.
+        """
+        if not self.asks_at_once:
+            load()
+            return begin()
+        _set_states(self._generators, self._at_iter)
+        load()
+        loaded = _states(self._generators)
+        iterator = begin()
+        for number, generator in enumerate(self._generators):
+            if torch.equal(loaded[number], self._at_iter[number]):
+                generator.set_state(self._at_order[number])
+        return iterator
+
+    def pass_over(self, draw: Callable[[], Any], skip: Callable[[Any], object] | None) -> None:
+        """Passes over the batches that a resumed epoch has had, unless the sampler goes on from a state of its own.
 
         Args:
             draw: asks the sampler.
-            skip: is told of the indices of each batch.
+            skip: is told of the indices of each batch, if what is random in samples depends on how often they came.
 
         Raises:
             ValueError: there are fewer batches than the state says.
         """
+        if self.parts is not None and self.batches <= self.skip and self.parts.go_on(skip, self.windows):
+            self.batches = self.skip
+            return
         while self.batches < self.skip:
             try:
                 drawn = self.ask(draw)
             except StopIteration:
                 raise self.too_few() from None
-            skip(drawn)
+            if skip is not None:
+                skip(drawn)
             self.advance()
 
     def too_few(self) -> ValueError:
@@ -228,6 +283,8 @@ class Cursor:
     def advance(self) -> None:
         """Counts a batch that was handed out or passed over."""
         self.batches += 1
+        if self.parts is not None:
+            self.parts.advance()
 
     def note_bad(self, found: Sequence[Any], end: int) -> None:
         """Notes the bad samples of a batch; `end` is the number in the epoch of the sample behind it.
@@ -250,24 +307,27 @@ class Cursor:
 
     def state(self) -> State:
         """Writes the place as plain values."""
+        batches = max(self.batches, self.skip)
+        parts = _NO_PARTS if self.parts is None else self.parts.write(batches, over=self.over)
         if self.over:
-            return _between(self.next_base if self._persistent else None, self._generators)
+            return _between(self.next_base if self._persistent else None, self._generators, parts)
         # Where the order is still to be drawn, it will follow from the generators as they are then.
         at_order = self._at_order if self._has_order else _states(self._generators)
         return {
-            "batches": max(self.batches, self.skip),
+            "batches": batches,
             **_write_base(self._base),
             "begun": True,
             "drawn": self._has_order,
             "generators": [_encode(state) for state in self._at_iter],
             # Most have not changed between the two moments.
             "order": ["" if torch.equal(a, b) else _encode(b) for a, b in zip(self._at_iter, at_order, strict=True)],
+            **parts,
         }
 
 
 def state_between_epochs(loader: TorchDataLoader[Any]) -> State:
     """The state of a loader whose first epoch has not begun."""
-    return _between(None, _generators(loader))
+    return _between(None, _generators(loader), parts_between_epochs(loader))
 
 
 def check_state(state: Any) -> State:
@@ -307,10 +367,10 @@ def _set_states(generators: Sequence[torch.Generator], states: Sequence[Tensor])
         generator.set_state(state)
 
 
-def _between(base: tuple[int, int] | None, generators: Sequence[torch.Generator]) -> State:
+def _between(base: tuple[int, int] | None, generators: Sequence[torch.Generator], parts: dict[str, Any]) -> State:
     states = [_encode(state) for state in _states(generators)]
     nothing = {"begun": False, "drawn": False, "generators": states, "order": [""] * len(states)}
-    return {"batches": 0, **_write_base(base), **nothing}
+    return {"batches": 0, **_write_base(base), **nothing, **parts}
 
 
 def _write_base(base: tuple[int, int] | None) -> State:

@@ -48,8 +48,13 @@ class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
         cursor: the place in the epoch.
     """
 
+    counts_samples = True
+    """Whether what is random in a sample depends on how often it came before."""
+
     def __init__(self, loader: Any, tree: Any, cursor: Cursor) -> None:
         self._cursor = cursor
+        if cursor.parts is not None and cursor.parts.sampler is not None:
+            loader = View(loader, _index_sampler=cursor.parts.sampler.index_sampler)
         super().__init__(loader)
         if self._num_workers == 0 and self._timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
@@ -73,15 +78,22 @@ class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
         # What is under way: submitted batches, and in their places those that cannot be made.
         self._pending: list[Any] = []
         self._closed = False
+        if self._cursor.parts is not None:
+            self._cursor.parts.dataset.run_here()
         if again:
+            if self._cursor.parts is not None and self._cursor.parts.sampler is not None:
+                self._index_sampler = self._cursor.parts.sampler.index_sampler
             self._cursor.begin_order()
             self._sampler_iter = iter(self._index_sampler)
         self._open(self._cursor.seed or 0)
-        self._cursor.pass_over(self._next_index, lambda drawn: self._skip(self._places(drawn)))
+        self._cursor.pass_over(self._next_index, self._skip_drawn if self.counts_samples else None)
         # torch's worker processes ask the sampler at once; without them it is asked when a batch is. A resumed epoch
         # asks now, while the random state is the one that it began with.
         if self._num_workers or self._cursor.asks_at_once:
             self._fill()
+
+    def _skip_drawn(self, drawn: Any) -> None:
+        self._skip(self._places(drawn))
 
     def _restart(self, tree: Any, cursor: Cursor) -> None:
         """Begins the next epoch in this iterator."""

@@ -74,7 +74,9 @@ class Internals:
         """
         resume, self.resume = self.resume, None
         self.errors.epoch += 1
-        self.cursor = Cursor(loader, self.settings, self.errors, previous, resume)
+        before = self.cursor
+        follows_end = before is not None and (before.over or before.follows_end)
+        self.cursor = Cursor(loader, self.settings, self.errors, previous, resume, follows_end=follows_end)
         return self.cursor
 
     def set_option(self, name: str, value: Any) -> None:

@@ -11,6 +11,7 @@ from .internals import Internals, internals
 from .recognize import Unrecognized
 from .recognize.value import Table
 from .resolve import Gathered, Native, Resolved, resolve
+from .stateful import load_parts
 from .tensors import GatherEpoch
 from .threads import NativeEpoch
 from .workers import MultiProcessIterator, SingleProcessIterator, worker_view
@@ -32,6 +33,8 @@ def open_iterator(loader: Any) -> Any:
     own = internals(loader)
     with own.turns:
         way = _way(loader, own)
+        if own.resume is not None and _load_parts(loader, own, way):
+            way = _way(loader, own)
         cursor = own.begin(loader)
         with cursor.borrowed_generators():
             return _open(loader, own, way, cursor)
@@ -46,6 +49,8 @@ def restart_iterator(loader: Any, iterator: Any) -> None:
     own = internals(loader)
     with own.turns:
         way = _way(loader, own)
+        if own.resume is not None and (own.resume["sampler"] or own.resume["dataset"]):
+            raise RuntimeError("workers that are there cannot be given a state: begin new ones with iter(loader)")
         if type(iterator) is not _kind(loader, way.resolved) or _is_split(iterator) != _splits(way.resolved):
             raise RuntimeError(
                 "the dataset or its transforms changed since this iterator began, so that its batches are made in "
@@ -71,6 +76,16 @@ def can_restart(loader: Any, iterator: Any) -> bool:
     return type(iterator) is _kind(loader, resolved) and _is_split(iterator) == _splits(resolved)
 
 
+def _load_parts(loader: Any, own: Internals, way: _Way) -> bool:
+    """Gives the dataset and the sampler the states that they had; returns whether the dataset may be another now."""
+    is_here = isinstance(way.resolved, (Native, Gathered))
+    try:
+        return load_parts(loader, own.resume, 0 if is_here else loader.num_workers)
+    except BaseException:
+        own.resume = None  # another epoch may begin
+        raise
+
+
 def _way(loader: Any, own: Internals) -> _Way:
     try:
         resolved: Resolved | None = resolve(loader, own)
@@ -85,11 +100,12 @@ def _way(loader: Any, own: Internals) -> _Way:
 def _open(loader: Any, own: Internals, way: _Way, cursor: Cursor) -> Any:
     resolved = way.resolved
     pin = loader.pin_memory or (own.wish is not None and own.wish.delivery.wants_pinned())
-    if isinstance(resolved, Native):
-        view, delivered = View(loader, pin_memory=pin), own.wish is not None
-        return NativeEpoch(view, own.settings, resolved, cursor, way.table, delivered=delivered)
-    if isinstance(resolved, Gathered):
-        return GatherEpoch(View(loader, pin_memory=pin), resolved.tree, cursor)
+    if isinstance(resolved, (Native, Gathered)):
+        view = View(loader, pin_memory=pin)
+        if isinstance(resolved, Native):
+            delivered = own.wish is not None
+            return NativeEpoch(view, own.settings, resolved, cursor, way.table, delivered=delivered)
+        return GatherEpoch(view, resolved.tree, cursor)
     # Tensors that torch's own iterators make in this process may be on a device, and then cannot be pinned.
     pin = loader.pin_memory or (pin and loader.num_workers > 0)
     if loader.num_workers:

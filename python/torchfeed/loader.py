@@ -94,7 +94,7 @@ class DataLoader(TorchDataLoader[T_co]):
         limits: what a sample may cost where it is made natively, in part or in whole; ``None`` is
             `torchfeed.get_limits()` at each ``iter()``.
         snapshot_every_n_steps: taken for the sake of torchdata's `StatefulDataLoader`, and without effect: a state is
-            exact at every step, and costs nothing before `state_dict` is called.
+            exact at every step.
 
     Raises:
         TypeError: with ``native="require"``, when the loader is made or iterated: a part is not native.
@@ -258,8 +258,11 @@ class DataLoader(TorchDataLoader[T_co]):
     def state_dict(self) -> State:
         """Says where the current epoch is: how many batches were handed out, its seed, and the state of generators.
 
+        Where the dataset, the sampler or an iterator of theirs has `state_dict` and `load_state_dict`, it is asked too.
+
         Returns:
-            A small dict of plain values, for `torch.save` or JSON: states of the same place are equal.
+            A small dict of plain values, for `torch.save` or JSON: states of the same place are equal. What a dataset
+            or a sampler says of itself is in it, and may be any value that can be pickled.
         """
         own = self._torchfeed
         handed = own.delivery.handed.state if own.delivery is not None else None
@@ -271,8 +274,9 @@ class DataLoader(TorchDataLoader[T_co]):
     def load_state_dict(self, state_dict: State) -> None:
         """Makes the next `iter()` go on where `state_dict()` was called, with the same batches as without the break.
 
-        On the native path nothing is decoded again; in torch's own path the batches up to there are made and dropped.
-        Persistent workers end, and the next `iter()` makes others.
+        On the native path nothing is decoded again. In torch's own path the batches up to there are made and dropped,
+        unless the dataset or the sampler has a state of its own. Persistent workers end, and the next `iter()` makes
+        others.
 
         Args:
             state_dict: what `state_dict()` returned, of a loader with the same dataset, sampler and batch size. An
@@ -281,7 +285,7 @@ class DataLoader(TorchDataLoader[T_co]):
         Raises:
             TypeError: it is no dict.
             ValueError: it is the state of something else. When the loader is iterated: the state is of a loader with
-                more batches, or with other generators.
+                more batches, other generators, or another number of workers whose datasets have states.
         """
         own = self._torchfeed
         own.resume = check_state(state_dict) if state_dict != {} else None

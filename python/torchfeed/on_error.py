@@ -102,6 +102,15 @@ class Windows:
         self._base += behind
         return indices if self._batched else indices[0]
 
+    def place(self) -> list[Any]:
+        """Where the samples of the latest draw end, and those before that substitutes may be taken from."""
+        return [self._start, self._known[: max(0, self._start - self._base)]]
+
+    def go_on(self, place: list[Any]) -> None:
+        """Goes on behind a draw that `place` was about."""
+        self._start, self._known = place[0], list(place[1])
+        self._base = self._start - len(self._known)
+
     def _pull(self, ask: Callable[[], Any]) -> None:
         try:
             drawn = ask()

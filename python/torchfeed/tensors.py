@@ -77,6 +77,8 @@ class _Indices(list[Any]):
 class GatherEpoch(Epoch):
     """Batches of rows of tensors; the caller's thread gathers them, which is faster than to hand them over."""
 
+    counts_samples = False
+
     def restart(self, tree: Tree[Columns], cursor: Cursor) -> None:
         """Begins the next epoch in this iterator."""
         self._restart(tree, cursor)

@@ -22,6 +22,7 @@ from .recognize.tree import Tree, plain_index
 from .resolve import is_own_collate, read_datasets
 from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
 from .settings import Settings
+from .stateful.worker_batches import Carried
 from .tolerant import Job, TolerantCollate, TolerantDataset
 from .turns import Turns
 
@@ -54,6 +55,10 @@ def worker_view(loader: Any, settings: Settings, tree: Tree[Leaf] | None, cursor
     if settings.tolerant:
         seen["dataset"] = TolerantDataset(seen["dataset"], settings.on_error, split=tree is not None, batched=batched)
         seen["collate_fn"] = TolerantCollate(seen["collate_fn"], batched=batched)
+    if cursor.parts is not None:
+        cursor.parts.dataset.run_in(loader.num_workers, loader, seen, seeded=tree is not None)
+        if cursor.parts.sampler is not None:
+            seen["_index_sampler"] = cursor.parts.sampler.index_sampler
     return View(loader, **seen, tree=tree, cursor=cursor)
 
 
@@ -172,6 +177,7 @@ class _Counted:
         self.tree: Tree[Leaf] | None = view.tree
         self._cursor: Cursor = view.cursor
         self._turns = Turns()
+        self._has_turn = False
         super().__init__(view)  # type: ignore[call-arg]  # the iterator that this is mixed into
         # By now the workers have what is for them; programs that look here want the loader's own.
         self._dataset, self._collate_fn = view.loader.dataset, view.loader.collate_fn
@@ -203,6 +209,9 @@ class _Counted:
         self._begin(loader, first_iter=False)
 
     def _begin(self, loader: Any, *, first_iter: bool) -> None:
+        if self._cursor.parts is not None and self._cursor.parts.sampler is not None:
+            self._index_sampler = self._cursor.parts.sampler.index_sampler
+        self._has_turn = False
         self._cursor.begin_order()
         super()._reset(loader, first_iter)  # type: ignore[misc]
 
@@ -216,8 +225,7 @@ class _Counted:
             ValueError: there are fewer batches than the state says.
         """
         draw = super()._next_index  # type: ignore[misc]
-        if self.tree is not None:
-            self._cursor.pass_over(draw, self._keys)
+        self._pass_over(draw)
         self._cursor.ask_ahead(draw)
         with suppress(StopIteration):
             while self._cursor.batches < self._cursor.skip:
@@ -225,10 +233,34 @@ class _Counted:
         if self._cursor.batches < self._cursor.skip:
             raise self._cursor.too_few()
 
+    def _pass_over(self, draw: Callable[[], Any]) -> None:
+        if self.tree is not None or self._cursor.jumps:
+            self._cursor.pass_over(draw, None if self.tree is None else self._keys)
+        if self._cursor.jumps:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Leaves the first batch to the worker whose turn it is where a state is."""
+        cycle = getattr(self, "_worker_queue_idx_cycle", None)
+        if cycle is not None and not self._has_turn:
+            self._has_turn = True
+            for _ in range(self._cursor.turn % self._num_workers):  # type: ignore[attr-defined]
+                next(cycle)
+
+    def _next_data(self) -> Any:
+        while True:
+            data = super()._next_data()  # type: ignore[misc]
+            if type(data) is not Carried:
+                return data
+            place = data.place
+            assert self._cursor.parts is not None, "they make batches carry places"
+            self._cursor.parts.dataset.note(place)
+            if not place.is_end:
+                return data.batch
+
     def _next_index(self) -> Any:
         draw = super()._next_index  # type: ignore[misc]
-        if self.tree is not None:
-            self._cursor.pass_over(draw, self._keys)
+        self._pass_over(draw)
         drawn = self._cursor.ask(draw)
         keys = drawn if self.tree is None else self._keys(drawn)
         if self._cursor.windows is None:

@@ -1,0 +1,5 @@
+"""Datasets, samplers and iterators that keep a state of their own, which is a part of the loader's."""
+
+from .parts import KEYS, Parts, load_parts, open_parts, parts_between_epochs
+
+__all__ = ["KEYS", "Parts", "load_parts", "open_parts", "parts_between_epochs"]

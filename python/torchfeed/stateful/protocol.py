@@ -1,0 +1,101 @@
+"""Datasets, samplers and iterators that have a state of their own: the protocol of torchdata, `state_dict` and back."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["Part", "freeze", "is_stateful", "read_part", "restore", "state_of", "thaw", "write_part"]
+
+Part = str | tuple[Any]
+"""A state as a value of the loader's: JSON where it can be, or a tuple around it; "" is none.
+
+`torch.distributed.checkpoint` takes both for one value, whatever the dicts inside hold by then.
+"""
+
+
+@runtime_checkable
+class _Stateful(Protocol):
+    def state_dict(self) -> Any: ...
+
+    def load_state_dict(self, state_dict: Any) -> None: ...
+
+
+def is_stateful(value: Any) -> bool:
+    """Whether a dataset, sampler or iterator has a state: both methods, as torchdata's loader looks for them."""
+    return hasattr(value, "state_dict") and isinstance(value, _Stateful)
+
+
+def state_of(value: Any) -> Any:
+    """Asks for a state; `None` is what has none. The state may change when `value` goes on: see `freeze`."""
+    if not is_stateful(value):
+        return None
+    with _named(value, "state_dict"):
+        return value.state_dict()
+
+
+def restore(value: Any, state: Any) -> None:
+    """Gives a state back, if there is one.
+
+    Raises:
+        ValueError: `value` takes no state.
+    """
+    if state is None:
+        return
+    if not is_stateful(value):
+        raise ValueError(
+            f"the state holds one of a dataset, sampler or iterator, and the {type(value).__name__} in its place here "
+            "has no load_state_dict: load it into a loader of the same dataset and sampler"
+        )
+    with _named(value, "load_state_dict"):
+        value.load_state_dict(state)
+
+
+@contextmanager
+def _named(value: Any, method: str) -> Generator[None]:
+    """Says of an exception whose method raised it, where exceptions can be told: since Python 3.11."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "add_note"):
+            error.add_note(f"raised by {type(value).__name__}.{method}(), which torchfeed.DataLoader called")
+        raise
+
+
+def freeze(state: Any) -> bytes:
+    """Keeps a state as it is now."""
+    return pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+
+
+def thaw(frozen: bytes) -> Any:
+    """Returns a copy of what was kept."""
+    return pickle.loads(frozen)  # noqa: S301  (bytes of this process and of its workers, never of a file)
+
+
+def write_part(state: Any) -> Part:
+    """Writes a state for the loader's."""
+    if state is None:
+        return ""
+    return json.dumps(state) if _is_plain(state) else (state,)
+
+
+def read_part(part: Any) -> Any:
+    """Reads what `write_part` wrote; a copy, which may be changed."""
+    if isinstance(part, str):
+        return json.loads(part) if part else None
+    return thaw(freeze(part[0]))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value comes back from JSON as it was, types included."""
+    if type(value) is dict:
+        return all(type(key) is str and _is_plain(entry) for key, entry in value.items())
+    if type(value) is list:
+        return all(map(_is_plain, value))
+    if type(value) is float:
+        return math.isfinite(value)
+    return value is None or type(value) in {bool, int, str}
