@@ -74,8 +74,9 @@ class ImageFolder(NativeDataset):
     Attributes:
         classes: the class names, sorted.
         class_to_idx: the class index of each name.
-        samples: (path, class index) of each sample.
-        targets: the class index of each sample.
+        samples: (path, class index) of each sample; setting it sets `targets` too.
+        targets: the class index of each sample, which is what a sample gets: unlike torchvision's, which looks at
+            `samples` alone.
 
     Raises:
         FileNotFoundError: no such folder, no class folder in it, or a class without an image.
@@ -119,7 +120,6 @@ class ImageFolder(NativeDataset):
             source = _native.Source.files(os.fsencode(path) for path, _ in found)
             targets = [target for _, target in found]
         super().__init__(source, targets, transform, target_transform)
-        self._sample_labels = list(targets)
         present = set(targets)
         empty = [name for name, index in self.class_to_idx.items() if index not in present]
         if empty and not allow_empty:
@@ -129,19 +129,15 @@ class ImageFolder(NativeDataset):
     @property
     def samples(self) -> Samples:
         """(path, class index) of each sample."""
-        return Samples(self.source, self._sample_labels)
+        return Samples(self.source, self.targets)
 
     @samples.setter
     def samples(self, samples: Sequence[tuple[str, int]]) -> None:
-        # `targets` stays as it is: as in torchvision, it is a list of its own.
         self.source = _native.Source.files(os.fsencode(path) for path, _ in samples)
-        self._sample_labels = [label for _, label in samples]
-
-    def _labels(self) -> list[int]:
-        return self._sample_labels
+        self.targets = [label for _, label in samples]
 
     def _parts(self) -> tuple[Any, ...]:
-        return *super()._parts(), self._sample_labels, self.loader
+        return *super()._parts(), self.loader
 
     @property
     def imgs(self) -> Samples:
