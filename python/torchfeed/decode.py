@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -58,12 +59,17 @@ def image_info(file: bytes, *, is_path: bool) -> dict[Any, Any]:
     """Reads the metadata that an image has after ``convert("RGB")``, such as its EXIF data.
 
     Of an RGB or gray JPEG the header is enough: converting it changes nothing in its `info`. Other formats keep some
-    of it behind the pixels, and lose some by converting.
+    of it behind the pixels, and lose some by converting. Where the image was let through that Pillow finds too large,
+    there is none.
     """
-    with Image.open(os.fsdecode(file) if is_path else io.BytesIO(file)) as image:
+    with (
+        suppress(Image.DecompressionBombError, Image.DecompressionBombWarning),
+        Image.open(os.fsdecode(file) if is_path else io.BytesIO(file)) as image,
+    ):
         if image.format == "JPEG" and image.mode in {"RGB", "L"}:
             return dict(image.info)
         return dict(image.convert("RGB").info)
+    return {}
 
 
 def _open(data: bytes) -> Image.Image:

@@ -65,6 +65,10 @@ class Internals:
         self.wish: Wish | None = None
         self.turns = Turns()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy begins anew: the cursor holds random generators, some of which cannot be sent to another process.
+        return {**self.__dict__, "cursor": None, "wish": None}
+
     def begin(self, loader: Any, previous: Cursor | None = None) -> Cursor:
         """Begins an epoch, at the state that was loaded if there is one.
 
@@ -94,9 +98,15 @@ class Internals:
 
 
 def internals(loader: Any) -> Internals:
-    """The internals of a loader of torchfeed's."""
-    found: Internals = loader.__dict__[ATTRIBUTE]
-    return found
+    """The internals of a loader of torchfeed's; made now where its `__init__` did not run."""
+    found = loader.__dict__.get(ATTRIBUTE)
+    if isinstance(found, Internals):
+        return found
+    from .loader import DataLoader  # noqa: PLC0415  (which needs this module)
+
+    made = Internals(Settings(), DataLoader)
+    loader.__dict__[ATTRIBUTE] = made
+    return made
 
 
 def latest_cursor(loader: Any) -> Cursor | None:
@@ -154,7 +164,7 @@ class Option:
     def __get__(self, loader: Any, cls: type | None = None) -> Any:
         if loader is None:
             return self
-        if self.name in loader.__dict__ or ATTRIBUTE not in loader.__dict__:
+        if self.name in loader.__dict__:
             return loader.__dict__[self.name]
         return getattr(internals(loader).settings, self.name)
 

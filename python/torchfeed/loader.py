@@ -202,19 +202,19 @@ class DataLoader(TorchDataLoader[T_co]):
             resolve(self, self._torchfeed)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class here
-        own = self._torchfeed
+        own = internals(self)
         if own.delivery is not None and own.wish is None:
             return own.delivery.batches(self, self._iterate, ("_get_iterator",))
         return self._iterate()
 
     def _iterate(self) -> Iterator[Any]:
-        with self._torchfeed.turns:
+        with internals(self).turns:
             if self._iterator is not None and not can_restart(self, self._iterator):
                 self._iterator = None
             return super().__iter__()
 
     def _get_iterator(self) -> Any:
-        own = self._torchfeed
+        own = internals(self)
         if own.delivery is not None and own.wish is None:  # asked by a subclass
             return own.delivery.batches(self, partial(open_iterator, self), ())
         return open_iterator(self)
@@ -264,7 +264,7 @@ class DataLoader(TorchDataLoader[T_co]):
             A small dict of plain values, for `torch.save` or JSON: states of the same place are equal. What a dataset
             or a sampler says of itself is in it, and may be any value that can be pickled.
         """
-        own = self._torchfeed
+        own = internals(self)
         handed = own.delivery.handed.state if own.delivery is not None else None
         state = own.resume or handed
         if state is None:
@@ -287,7 +287,7 @@ class DataLoader(TorchDataLoader[T_co]):
             ValueError: it is the state of something else. When the loader is iterated: the state is of a loader with
                 more batches, other generators, or another number of workers whose datasets have states.
         """
-        own = self._torchfeed
+        own = internals(self)
         own.resume = check_state(state_dict) if state_dict != {} else None
         self._iterator = None
         if own.delivery is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
+from .caller import warn_caller
 from .turns import Turns
 
 __all__ = ["BadSample", "ErrorReport", "Tally"]
@@ -142,11 +142,11 @@ class Tally:
                 f"max_errors={self._max_errors} allows\n{self._report}"
             )
         if found and first:
-            warnings.warn(
-                f"epoch {self._epoch}: sample {found[0].index} is bad and was {found[0].action}: {found[0].reason} "
-                "(the only warning of this epoch: loader.errors counts and lists all)",
-                UserWarning,
-                stacklevel=4,
+            warn_caller(
+                UserWarning(
+                    f"epoch {self._epoch}: sample {found[0].index} is bad and was {found[0].action}: "
+                    f"{found[0].reason} (the only warning of this epoch: loader.errors counts and lists all)"
+                )
             )
 
     def finish(self, *, handed: bool) -> None:

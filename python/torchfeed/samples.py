@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import _native
+from .caller import warn_caller
 from .compile import Compiled, Drawn, compile_leaves, to_tensors
 from .decode import image_info
 from .given import Given, give_with_metadata
@@ -172,7 +172,7 @@ class SampleMaker:
             count, slowest = epoch.slow()
             if count:
                 self._told = told
-                warnings.warn(slow_samples(count, slowest, limits.soft_seconds), stacklevel=4)
+                warn_caller(slow_samples(count, slowest, limits.soft_seconds))
 
 
 def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:
@@ -210,4 +210,5 @@ def metadata_of(dataset: Any, source: _native.Source, index: int) -> dict[Any, A
     path = source.path(index)
     if path is not None:
         return image_info(path, is_path=True)
-    return image_info(dataset.images[index], is_path=False) if source.is_encoded else {}
+    images = getattr(dataset, "images", None)
+    return image_info(images[index], is_path=False) if source.is_encoded and images is not None else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import threading
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from torch.utils.data import default_convert
 from . import _native, pinned
 from ._dlpack import dtype_of
 from .batch import default_collate, one_hot
+from .caller import warn_caller
 from .compile import to_tensors
 from .cursor import Cursor
 from .default_device import CPU, default_device, placed_on, workers_default_device
@@ -266,7 +266,7 @@ class NativeEpoch(Epoch):
         count, slowest = self._native.slow()
         if count == 0:
             return
-        warnings.warn(slow_samples(count, slowest, self._limits.soft_seconds), stacklevel=4)
+        warn_caller(slow_samples(count, slowest, self._limits.soft_seconds))
 
     def close(self) -> None:
         """Stops the epoch's threads, and reports samples that took long."""

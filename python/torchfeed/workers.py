@@ -18,7 +18,7 @@ from .cursor import Cursor
 from .epoch import View
 from .limits import Limits, get_limits
 from .recognize.leaf import Leaf
-from .recognize.tree import Tree, plain_index
+from .recognize.tree import Tree, fetch, plain_index
 from .resolve import is_own_collate, read_datasets
 from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
 from .settings import Settings
@@ -108,11 +108,16 @@ class SplitDataset(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: Key) -> Any:
-        return self.__getitems__([key])[0]
+    def __getitem__(self, key: Any) -> Any:
+        return self.__getitems__([key])[0] if isinstance(key, Key) else self.dataset[key]
 
-    def __getitems__(self, keys: Sequence[Key]) -> Samples:
-        """Makes the samples of a batch, from the dataset as it is in this process."""
+    def __getitems__(self, keys: Sequence[Any]) -> Sequence[Any]:
+        """Makes the samples of a batch, from the dataset as it is in this process.
+
+        Programs that look into torch's iterators may ask for plain indices too.
+        """
+        if not all(isinstance(key, Key) for key in keys):
+            return fetch(self.dataset, keys)
         self._make_maker()
         # A worker process has no use for its random state; in the user's own it is none of our business.
         return Samples(self.maker.make(keys, keeps_random_state=get_worker_info() is None), keys)

@@ -85,11 +85,11 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         """The target of each sample.
 
         Raises:
-            Unrecognized: there are fewer than images.
+            ValueError: there are fewer than images.
         """
         count = len(self.source)
         if len(self.targets) < count:
-            raise Unrecognized(f"{type(self).__name__} has {len(self.targets)} targets for {count} images")
+            raise ValueError(f"{len(self.targets)} labels for {count} samples: give each image of {self!r} a target")
         return self.targets if len(self.targets) == count else self.targets[:count]
 
     def _maker(self) -> SampleMaker | None:
