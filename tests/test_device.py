@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 import torch
 from torch.utils.data import ConcatDataset, TensorDataset
-from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from pictures import in_memory, pixels
+from pinning import pretend_to_pin
 from replay import same
 from test_batch import equal
 from torchfeed import DataLoader, explain, one_hot, pinned, to_device
 from torchfeed import transforms as T
-from torchfeed.default_device import CPU, placed_on
 from torchfeed.device.streams import memory_of
 from torchfeed.internals import begin_for
 
@@ -374,14 +373,7 @@ def test_batches_made_in_inference_mode_are_ordinary_ones(options: dict[str, Any
 @pytest.mark.parametrize("transform", [None, T.MixUp(num_classes=N), T.CutMix(num_classes=N)])
 def test_a_default_device_makes_no_difference(transform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only torch's own draw of a seed follows it, as in torch; every other tensor is where it has to be."""
-    torchs_init = _BaseDataLoaderIter.__init__
-
-    def init(self: Any, view: Any) -> None:
-        with placed_on(CPU):
-            torchs_init(self, view)
-        self._pin_memory = view.pin_memory
-
-    monkeypatch.setattr(_BaseDataLoaderIter, "__init__", init)
+    pretend_to_pin(monkeypatch)
     monkeypatch.setattr(pinned, "block", lambda nbytes: torch.empty(nbytes, dtype=torch.uint8, device="cpu"))
     monkeypatch.setattr(pinned, "pin", lambda batch: batch)
     rows = TensorDataset(torch.randn(6, 3, 8, 8), torch.arange(6))

@@ -13,8 +13,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import ConcatDataset, TensorDataset
 
 from pictures import encode, in_memory, picture, pixels
+from pinning import pretend_to_pin
 from test_batch import equal
-from torchfeed import DataLoader, _native, epoch, pinned
+from torchfeed import DataLoader, _native, pinned
 from torchfeed import transforms as T
 from torchfeed.datasets import NativeDataset
 from torchfeed.pinned import Layout, take
@@ -48,7 +49,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> Blocks:
     blocks = Blocks()
     monkeypatch.setattr(pinned, "block", blocks.block)
     monkeypatch.setattr(pinned, "pin", blocks.pin)
-    monkeypatch.setattr(epoch, "_can_pin", lambda: True)
+    pretend_to_pin(monkeypatch)
     return blocks
 
 

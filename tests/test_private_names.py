@@ -320,6 +320,57 @@ def test_what_torchs_loader_does(case: Callable[..., Any], way: str, workers: in
     assert case(torchfeed.DataLoader, ways[way], **options) == expected
 
 
+@pytest.mark.parametrize("way", ["native", "gathered", "torch's"])
+def test_on_the_way_to_a_device(way: str, ways: dict[str, Any]) -> None:
+    """The iterator there is one of torch's too, with the names of the one inside it."""
+    iterator: Any = iter(torchfeed.DataLoader(ways[way], BATCH, device="cpu"))
+    assert isinstance(iterator, _Base)
+    assert (iterator._num_workers, iterator._dataset) == (0, ways[way])
+    with pytest.raises(NotImplementedError):
+        pickle.dumps(iterator)
+    assert plain([iterator._next_data()]) == plain(TorchDataLoader(ways[way], BATCH))[:1]
+    iterator._shutdown_workers()
+    assert next(iterator, None) is None
+
+    class Halved(torchfeed.DataLoader[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            yield next(super().__iter__())
+
+    wrapped = torchfeed.to_device(Halved(ways[way], BATCH), "cpu")
+    assert plain(wrapped) == plain(TorchDataLoader(ways[way], BATCH))[:1]
+
+
+def test_no_table_is_left_out_behind_an_iterator_of_a_subclass(ways: dict[str, Any]) -> None:
+    """Whoever gets the images there gets those that the transforms make."""
+    seen = []
+
+    class Looking(torchfeed.DataLoader[Any]):
+        def _get_iterator(self) -> Any:
+            seen.append(super()._get_iterator())
+            return Wrapped(seen[-1])
+
+    dataset = datasets.ImageFolder(ways["native"].root, theirs.Compose([theirs.CenterCrop(8), theirs.ToTensor()]))
+    expected = list(TorchDataLoader(dataset, BATCH))
+    assert torch.equal(next(iter(torchfeed.to_device(Looking(dataset, BATCH), "cpu")))[0], expected[0][0])
+    with pytest.raises(TypeError, match="device_normalize=True, but"):
+        iter(torchfeed.to_device(Looking(dataset, BATCH), "cpu", device_normalize=True))
+    assert torch.equal(next(Looking(dataset, BATCH, device="cpu")._get_iterator())[0], expected[0][0])
+
+
+def test_a_loader_whose_init_did_not_run(ways: dict[str, Any]) -> None:
+    """Some programs give a loader of torch's another class, or another loader its attributes."""
+    for way, dataset in ways.items():
+        made: Any = TorchDataLoader(dataset, BATCH)
+        made.__class__ = torchfeed.DataLoader
+        assert plain(made) == plain(TorchDataLoader(dataset, BATCH)), way
+
+        class Shared(torchfeed.DataLoader[Any]):
+            def __init__(self, loader: Any) -> None:
+                self.__dict__.update(vars(loader))
+
+        assert plain(Shared(TorchDataLoader(dataset, BATCH))) == plain(TorchDataLoader(dataset, BATCH)), way
+
+
 def test_a_function_in_the_place_of_torchs_next(ways: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """As profilers put one there."""
     counted = []

@@ -16,9 +16,10 @@ from torch.utils.data._utils.pin_memory import pin_memory
 
 import torchfeed
 from pictures import in_memory, pixels
+from pinning import pretend_to_pin
 from replay import theirs
 from target_values import VALUES, alike, message, of, outcome
-from torchfeed import DataLoader, epoch, explain, pinned
+from torchfeed import DataLoader, explain, pinned
 from torchfeed import transforms as T
 
 N = 5
@@ -233,7 +234,7 @@ def test_pinned(name: str, batch_size: int | None, monkeypatch: pytest.MonkeyPat
         return made
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
-    monkeypatch.setattr(epoch, "_can_pin", lambda: True)
+    pretend_to_pin(monkeypatch)
     monkeypatch.setattr(pinned, "block", lambda nbytes: pin(torch.empty(nbytes, dtype=torch.uint8)))
     samples = dataset("native", of(name, N))
     plain = batches(TorchDataLoader(samples, batch_size))

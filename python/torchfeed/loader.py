@@ -35,17 +35,21 @@ class DataLoader(TorchDataLoader[T_co]):
     """A drop-in `torch.utils.data.DataLoader`: same arguments, attributes, length, order and batches.
 
     Where it understands the dataset, its transforms and the collate_fn, batches are made by native threads, without
-    the GIL and without worker processes; otherwise everything is torch's own. `torchfeed.explain` says which.
+    the GIL and without worker processes. Where it understands the dataset alone, samples are native up to the first
+    step that it does not know, and Python goes on from there. Otherwise everything is torch's own. `torchfeed.explain`
+    says which.
 
     Native batches take the memory of ``prefetched + 2`` batches, and of those that you keep. Prefetched are
     ``prefetch_factor * num_workers``, or none with 0 workers; two are in the loop's hands while it asks for the next.
-    Memory is used again while the iterator lives, and goes back with it.
+    Memory is used again, also by the next epoch. When the loader is gone, all of it goes back but the batches that you
+    keep.
 
     Args:
         dataset: as in torch. Native are `torchfeed.datasets`, most of torchvision's datasets of single images, datasets
             with a `sample_source`, tensors, and what `Subset` and `ConcatDataset` make of these. A dataset with a
-            method ``sample_source(index) -> (image, target)``, where the image is a path, the bytes of a file or
-            uint8 pixels (H, W, 3), has its images decoded to RGB and its ``transform`` applied natively.
+            method ``sample_source(index) -> (image, target)``, where the image is a path, the bytes of a file, a
+            PIL image, or uint8 pixels (H, W, 3) or (H, W), has its images decoded to RGB and its ``transform`` and
+            ``target_transform`` applied as by ``__getitem__``.
         batch_size: as in torch.
         shuffle: as in torch.
         sampler: as in torch.
@@ -177,7 +181,7 @@ class DataLoader(TorchDataLoader[T_co]):
         if settings.tolerant and isinstance(dataset, IterableDataset):
             raise ValueError("an IterableDataset's samples have no index: handle bad ones in its __iter__")
         self._torchfeed = Internals(settings, DataLoader)
-        show_options(self, self._given_options)
+        show_options(self, self.__dict__.pop("_given_options", ()))
         super().__init__(
             dataset,
             batch_size,

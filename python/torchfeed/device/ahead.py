@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from torchfeed.turns import Open, Turns
 
@@ -48,8 +49,11 @@ class _Entry(NamedTuple):
     error: Exception | None = None
 
 
-class Ahead(Iterator[Any]):
+class Ahead(_BaseDataLoaderIter, Iterator[Any]):
     """Hands a loader's batches over in order, after their copies, of which some are begun ahead.
+
+    It is one of torch's iterators for those who look at the class; the other names of these are those of the loader's
+    own iterator.
 
     Each call hands over the oldest batch under way. Before that it begins as many copies as are allowed and as the
     loader has batches ready for; it waits for the loader only where no batch is under way. It never waits for a copy:
@@ -86,6 +90,17 @@ class Ahead(Iterator[Any]):
         self._process = os.getpid()
         self._ended = self._closed = False
         _open.add(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_source":  # not there yet
+            raise AttributeError(name)
+        return getattr(self._source.batches, name)
+
+    def _next_data(self) -> Any:
+        return next(self)
+
+    def _shutdown_workers(self) -> None:
+        self.close()
 
     def __len__(self) -> int:
         return len(self._source)

@@ -25,17 +25,18 @@ class Source(Iterator[Any]):
             # The loader's own method may be about what was handed over.
             self._state = self._cursor.state
         self._ready = getattr(batches, "is_ready", None)
-        self._batches: Iterator[Any] | None = batches
+        self.batches = batches
+        self._is_open = True
         self._count = 0
 
     def __len__(self) -> int:
-        return len(self._batches)  # type: ignore[arg-type]  # an iterator without a length raises
+        return len(self.batches)  # type: ignore[arg-type]  # an iterator without a length raises
 
     def __next__(self) -> Any:
-        if self._batches is None:
+        if not self._is_open:
             raise StopIteration
         self._count += 1
-        return next(self._batches)
+        return next(self.batches)
 
     @property
     def number(self) -> int:
@@ -52,7 +53,7 @@ class Source(Iterator[Any]):
 
     def close(self) -> None:
         """Ends the loader's iterator."""
-        batches, self._batches = self._batches, None
+        batches, self.batches, self._is_open = self.batches, iter(()), False
         close = getattr(batches, "close", None)
         if close is not None:
             close()
