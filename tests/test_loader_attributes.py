@@ -90,11 +90,25 @@ def test_an_option_that_the_class_sets_is_not_given_twice() -> None:
 
 
 def test_a_signature_tells_of_the_options() -> None:
-    parameters = inspect.signature(Passing.__init__).parameters
+    """That of the object, whose options were given; that of the class is the user's, and is left alone."""
+    loader = Passing(DATA, nice=2)
+    parameters = inspect.signature(loader.__init__).parameters  # type: ignore[misc]
     assert set(OPTIONS) < set(parameters)
     assert parameters["on_error"].default == "raise"
     assert [*parameters][-1] == "kwargs"
-    assert inspect.signature(Naming.__init__).parameters["on_error"].default == "replace"
+    named = Naming(DATA, nice=2)
+    assert inspect.signature(named.__init__).parameters["on_error"].default == "replace"  # type: ignore[misc]
+    assert [*inspect.signature(Passing.__init__).parameters] == ["self", "args", "kwargs"]
+    assert [*inspect.signature(Passing(DATA).__init__).parameters] == ["args", "kwargs"]  # type: ignore[misc]
+
+
+def test_a_loader_can_be_set_up_again() -> None:
+    loader = Passing(DATA, 2, nice=2)
+    loader._DataLoader__initialized = False
+    loader.__init__(DATA, 4)  # type: ignore[misc]
+    assert (len(list(loader)), loader._torchfeed.settings.nice) == (2, 0)
+    with pytest.raises(TypeError, match=r"call Passing.__init__\(loader, ...\)"):
+        copy.copy(Passing(DATA, 2, nice=2)).__init__(DATA)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("cls", [DataLoader, Passing])

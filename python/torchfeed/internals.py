@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from inspect import Parameter, Signature, signature
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 import torch
 
@@ -24,7 +25,6 @@ __all__ = [
     "Internals",
     "Option",
     "Wish",
-    "accept_options",
     "begin_for",
     "internals",
     "latest_cursor",
@@ -196,8 +196,8 @@ def shown(doc: str, read: Callable[[Internals], Any]) -> Any:
 def show_options(loader: Any, given: Collection[str]) -> None:
     """Makes options attributes of a loader that `vars` lists, but for names that its class uses otherwise.
 
-    Frameworks make a loader again from these attributes: Lightning does, for several devices. It hands a subclass with
-    ``**kwargs`` each one that is named like an argument. So a subclass has those options there that its caller gave,
+    Frameworks make a loader again from these attributes: Lightning does, for several devices. It hands the class each
+    one that is named like an argument of its ``__init__``. So a subclass has those options there that its caller gave,
     and not those that its own ``__init__`` sets: it would get them twice.
 
     Args:
@@ -208,20 +208,33 @@ def show_options(loader: Any, given: Collection[str]) -> None:
     for name in OPTIONS if cls is own.base else given:
         if getattr(cls, name, None) is own.base.__dict__[name]:
             loader.__dict__.setdefault(name, getattr(own.settings, name))
+    if given and cls is not own.base:
+        with suppress(TypeError, ValueError):  # a function that has no signature
+            loader.__dict__["__init__"] = _Init(cls, loader)
 
 
-def accept_options(cls: type) -> None:
-    """Shows in the signature of a subclass with ``**kwargs`` that it takes the options, for those who look them up."""
-    init = cls.__dict__.get("__init__")
-    if not isinstance(init, FunctionType):
-        return
-    parameters = list(signature(init).parameters.values())
-    if not parameters or parameters[-1].kind is not Parameter.VAR_KEYWORD:
-        return
-    known = {parameter.name for parameter in parameters}
-    options = [
-        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default)
-        for field in fields(Settings)
-        if field.name not in known
-    ]
-    init.__signature__ = Signature([*parameters[:-1], *options, parameters[-1]])  # type: ignore[attr-defined]
+class _Init:
+    """The ``__init__`` of a loader to whom it looks at its signature: with ``**kwargs``, it takes the options too."""
+
+    def __init__(self, cls: type, loader: Any = None) -> None:
+        self._cls = cls
+        self._loader = None if loader is None else ref(loader)
+        _, *parameters = signature(cls.__init__).parameters.values()  # type: ignore[misc]
+        if parameters and parameters[-1].kind is Parameter.VAR_KEYWORD:
+            known = {parameter.name for parameter in parameters}
+            options = [
+                Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default)
+                for field in fields(Settings)
+                if field.name not in known
+            ]
+            parameters[-1:] = [*options, parameters[-1]]
+        self.__signature__ = Signature(parameters)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        loader = None if self._loader is None else self._loader()
+        if loader is None:
+            raise TypeError(f"call {self._cls.__name__}.__init__(loader, ...) for a copy of a loader")
+        self._cls.__init__(loader, *args, **kwargs)  # type: ignore[misc]
+
+    def __reduce__(self) -> tuple[Any, tuple[type]]:
+        return _Init, (self._cls,)

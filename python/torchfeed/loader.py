@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, IterableDataset, Sampler
 from .compile import Drawn, compile_leaves
 from .cores import auto_workers
 from .cursor import State, check_state, state_between_epochs
-from .internals import Internals, Option, accept_options, internals, show_options, shown
+from .internals import Internals, Option, internals, show_options, shown
 from .iterators import can_restart, open_iterator
 from .limits import Limits
 from .on_error import OnError
@@ -130,10 +130,6 @@ class DataLoader(TorchDataLoader[T_co]):
         loader = super().__new__(cls)
         loader._given_options = [name for name in OPTIONS if name in options]
         return loader
-
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        accept_options(cls)
 
     def __init__(
         self,
