@@ -334,7 +334,7 @@ def test_on_the_way_to_a_device(way: str, ways: dict[str, Any]) -> None:
     assert next(iterator, None) is None
 
     class Halved(torchfeed.DataLoader[Any]):
-        def __iter__(self) -> Iterator[Any]:
+        def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
             yield next(super().__iter__())
 
     wrapped = torchfeed.to_device(Halved(ways[way], BATCH), "cpu")
