@@ -547,3 +547,45 @@ def test_states_on_the_way_to_a_device() -> None:
         other = make("Whole", 99, device="cpu")
         resume(other, at)
         assert [plain(batch) for batch in other] == at.rest, at.name
+
+
+class DrawsGlobally(IterableDataset[int]):
+    """Draws from torch's global generator, which it keeps in its state."""
+
+    def __iter__(self) -> Any:
+        return DrawingIterator()
+
+
+class DrawingIterator:
+    def __init__(self) -> None:
+        self.left = 6
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> int:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return int(torch.randint(1000, ()))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"left": self.left, "generator": torch.get_rng_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.left = state["left"]
+        torch.set_rng_state(state["generator"])
+
+
+@pytest.mark.parametrize("had", [0, 1, 4])
+def test_a_state_that_holds_the_global_generator(had: int) -> None:
+    loader = DataLoader(DrawsGlobally())
+    batches = iter(loader)
+    for _ in range(had):
+        next(batches)
+    state = loader.state_dict()
+    expected = [int(batch) for batch in batches]
+    torch.manual_seed(99)
+    resumed = DataLoader(DrawsGlobally())
+    resumed.load_state_dict(state)
+    assert [int(batch) for batch in resumed] == expected

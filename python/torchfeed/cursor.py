@@ -16,7 +16,7 @@ from torch import Tensor
 from .on_error import Windows
 from .report import ErrorReport, Tally
 from .settings import Settings
-from .stateful import KEYS, Parts, open_parts, parts_between_epochs
+from .stateful import KEYS, Parts, noting_global_generator, open_parts, parts_between_epochs
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader as TorchDataLoader
@@ -171,10 +171,14 @@ class Cursor:
         next_draw = self._at_order if self._resume["begun"] else self._at_iter
         self._flows = not self._resume["drawn"] and torch.equal(before, next_draw[0])
         _set_states(self._generators, self._at_iter)
+        noted: list[Tensor] = []
         try:
-            yield
+            with noting_global_generator() as noted:
+                yield
         finally:
-            if not self._flows:
+            if noted:  # by a dataset that keeps it in its own state
+                torch.default_generator.set_state(noted[0])
+            elif not self._flows:
                 torch.default_generator.set_state(before)
             elif self._resume["begun"]:
                 _set_states(self._generators, self._at_order)

@@ -10,7 +10,7 @@ from torch.utils.data._utils.fetch import _IterableDatasetFetcher
 
 from torchfeed.samples import own_random_state
 
-from .protocol import freeze, is_stateful, restore, state_of
+from .protocol import freeze, is_stateful, restore_dataset, state_of
 from .worker_batches import Carried, Place, WorkerGenerators, this_worker
 
 __all__ = ["PlacedDataset", "as_is"]
@@ -77,7 +77,7 @@ class _Batches(Iterator[Any]):
         elif at == "begin":
             self._settle(state["dataset"], None)
         else:
-            restore(dataset, state["dataset"])
+            restore_dataset(dataset, state["dataset"])
         if at == "next":
             WorkerGenerators.restore(state["random"])
         self._ended = at == "end"
@@ -85,7 +85,7 @@ class _Batches(Iterator[Any]):
         if not self._ended:
             self._fetcher = _IterableDatasetFetcher(dataset, auto_collation, collate_fn, drop_last)
             if at != "next":
-                restore(self._fetcher.dataset_iter, state["iterator"])
+                restore_dataset(self._fetcher.dataset_iter, state["iterator"])
         if at != "next":
             WorkerGenerators.restore(state["random"])
         self.has_state = self._ended or is_stateful(dataset) or is_stateful(self._fetcher.dataset_iter)
@@ -100,16 +100,16 @@ class _Batches(Iterator[Any]):
         if state is None and iterator_state is None:
             return
         dataset = self._placed.dataset
-        restore(dataset, state)
+        restore_dataset(dataset, state)
         with own_random_state():
             iterator = iter(dataset)
-        restore(iterator, iterator_state)
+        restore_dataset(iterator, iterator_state)
         if iterator is dataset:  # whose own state it was
             return
         with own_random_state():
             is_at_end = next(iterator, _END) is _END
         if not is_at_end:
-            restore(dataset, state)
+            restore_dataset(dataset, state)
 
     def __next__(self) -> Any:
         if self._over:

@@ -7,9 +7,24 @@ import math
 import pickle
 from collections.abc import Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Part", "freeze", "is_stateful", "read_part", "restore", "state_of", "thaw", "write_part"]
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Part",
+    "freeze",
+    "is_stateful",
+    "noting_global_generator",
+    "read_part",
+    "restore",
+    "restore_dataset",
+    "state_of",
+    "thaw",
+    "write_part",
+]
 
 Part = str | tuple[Any]
 """A state as a value of the loader's: JSON where it can be, or a tuple around it; "" is none.
@@ -53,6 +68,39 @@ def restore(value: Any, state: Any) -> None:
         )
     with _named(value, "load_state_dict"):
         value.load_state_dict(state)
+
+
+_ELSEWHERE = 0x6E6F77686572  # a seed that nobody else has
+
+_set_by_dataset: ContextVar[list[Tensor] | None] = ContextVar("set by a dataset", default=None)
+
+
+@contextmanager
+def noting_global_generator() -> Generator[list[Tensor]]:
+    """Notes where a dataset's `load_state_dict` sets torch's global generator, for whoever borrows it."""
+    noted: list[Tensor] = []
+    token = _set_by_dataset.set(noted)
+    try:
+        yield noted
+    finally:
+        _set_by_dataset.reset(token)
+
+
+def restore_dataset(value: Any, state: Any) -> None:
+    """As `restore`, for a dataset or its iterator, whose state may hold torch's global generator too."""
+    noted = _set_by_dataset.get()
+    if noted is None or state is None:
+        restore(value, state)
+        return
+    before = torch.default_generator.get_state()
+    # From somewhere else, so that it shows if the generator is set to where it was.
+    elsewhere = torch.default_generator.manual_seed(_ELSEWHERE).get_state()
+    restore(value, state)
+    after = torch.default_generator.get_state()
+    if torch.equal(after, elsewhere):
+        torch.default_generator.set_state(before)
+    else:
+        noted[:] = [after]
 
 
 @contextmanager
