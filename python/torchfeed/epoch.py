@@ -14,7 +14,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 from .cursor import Cursor
 from .turns import Turns
 
-__all__ = ["NOTHING", "Epoch", "View"]
+__all__ = ["NOTHING", "Epoch", "MovesCursor", "View"]
 
 _torchs_next = _BaseDataLoaderIter.__next__
 
@@ -35,7 +35,26 @@ class View:
         return getattr(self.__dict__["loader"], name)
 
 
-class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
+class MovesCursor:
+    """Gives one of torch's iterators a cursor, which keeps the base seed that torch's code draws, or has another."""
+
+    _cursor: Cursor
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place in the epoch."""
+        return self._cursor
+
+    @property
+    def _base_seed(self) -> int:
+        return self._cursor.take_base_seed(0)
+
+    @_base_seed.setter
+    def _base_seed(self, drawn: int) -> None:
+        self._cursor.take_base_seed(drawn)
+
+
+class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: ignore[misc]  # the seed is a property here
     """Iterates over a loader's batches, as torch's own iterators do.
 
     It is one of torch's iterators for those who look at the class or at the names that torch's have. torch's code asks
@@ -108,19 +127,6 @@ class Epoch(_BaseDataLoaderIter, Iterator[Any], ABC):
         from .iterators import restart_iterator  # noqa: PLC0415  (that module needs this one)
 
         restart_iterator(loader, self)
-
-    @property
-    def cursor(self) -> Cursor:
-        """The place in the epoch."""
-        return self._cursor
-
-    @property
-    def _base_seed(self) -> int:
-        return self._cursor.take_base_seed(0)
-
-    @_base_seed.setter
-    def _base_seed(self, drawn: int) -> None:
-        self._cursor.take_base_seed(drawn)
 
     @abstractmethod
     def _open(self, seed: int) -> None:

@@ -15,7 +15,7 @@ from torch.utils.data import default_collate as torch_default_collate
 
 from .batch import Collate, default_collate
 from .cursor import Cursor
-from .epoch import View
+from .epoch import MovesCursor, View
 from .limits import Limits, get_limits
 from .recognize.leaf import Leaf
 from .recognize.tree import Tree, fetch, plain_index
@@ -175,30 +175,17 @@ class SeededCollate:
             return self.collate_fn(list(samples))
 
 
-class _Counted:
+class _Counted(MovesCursor):
     """Makes torch's iterators move a cursor, and tells a split dataset what to draw from."""
 
     def __init__(self, view: View) -> None:
         self.tree: Tree[Leaf] | None = view.tree
-        self._cursor: Cursor = view.cursor
+        self._cursor = view.cursor
         self._turns = Turns()
         self._has_turn = False
         super().__init__(view)  # type: ignore[call-arg]  # the iterator that this is mixed into
         # By now the workers have what is for them; programs that look here want the loader's own.
         self._dataset, self._collate_fn = view.loader.dataset, view.loader.collate_fn
-
-    @property
-    def cursor(self) -> Cursor:
-        """The place in the epoch."""
-        return self._cursor
-
-    @property
-    def _base_seed(self) -> int:
-        return self._cursor.take_base_seed(0)
-
-    @_base_seed.setter
-    def _base_seed(self, drawn: int) -> None:
-        self._cursor.take_base_seed(drawn)
 
     def _reset(self, loader: Any, first_iter: bool = False) -> None:
         if first_iter:
