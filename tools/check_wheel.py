@@ -157,6 +157,7 @@ def load_with_native(photos: Path, expected: Expected) -> None:
         one_hot=None,
         limits=importlib.import_module("torchfeed.limits").Limits(max_pixels=10**6),
         fallback=None,
+        fallback_limits=(10**6, 2**20, 2**26),
     )
     assert [pipeline.image(index) for index in range(len(source))] == [(size, pixels) for _, size, pixels in expected]
     print(f"Python {sys.version.split()[0]}, without torch: torchfeed._native decodes the folder")
