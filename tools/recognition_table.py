@@ -50,7 +50,12 @@ def page() -> str:
             "",
             "A subclass is its parent to us unless it has a `__getitem__` (or `__getitems__`) of its own, or a method",
         ),
-        *("or property of its own that these use.", ""),
+        "or property of its own that these use.",
+        *(
+            "",
+            '`OxfordIIITPet` and `INaturalist` are native where they give one class index: `target_types` "category"',
+        ),
+        *('or "binary-category", and with one `target_type`.', ""),
         *("These of torchvision's run in Python:", "", "| class | because it |", "| --- | --- |"),
     ]
     lines += [f"| {name} | {why} |" for name, why in refused_datasets()]
