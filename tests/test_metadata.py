@@ -215,3 +215,15 @@ def test_images_in_memory_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Pad, then a PIL image" in explain(DataLoader(dataset))
     ((batch, _),) = DataLoader(dataset, 3)
     assert bytes(batch[0].tolist()).decode().startswith(repr(([], {}))[:-1])
+
+
+def test_a_name_that_somebody_adds_to_pillow_s_class_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As fastai adds `shape`, which torchvision asks of tensors."""
+    from torchfeed.recognize.known import class_name  # noqa: PLC0415
+
+    step = theirs.Resize(8)
+    assert class_name(step) == "Resize"
+    monkeypatch.setattr(Image.Image, "shape", property(lambda self: self.size[::-1]), raising=False)
+    assert class_name(step) == "Resize"
+    monkeypatch.setattr(Image.Image, "resize", lambda *_: None)
+    assert class_name(step) is None

@@ -386,3 +386,30 @@ def test_a_function_in_the_place_of_torchs_next(ways: dict[str, Any], monkeypatc
         counted.clear()
         list(torchfeed.DataLoader(dataset, BATCH))
         assert len(counted) == N // BATCH + 1, way
+
+
+def test_an_epoch_that_begins_with_its_first_batch(ways: dict[str, Any]) -> None:
+    """Where `__iter__` is a generator function, nothing has begun before a batch is asked for."""
+
+    class Showing(torchfeed.DataLoader[Any]):
+        def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+            yield from super().__iter__()
+
+    for way in ("native", "gathered"):
+        plainly = torchfeed.DataLoader(ways[way], 1, generator=torch.Generator().manual_seed(3))
+        showing = Showing(ways[way], 1, generator=torch.Generator().manual_seed(3))
+        one, two = (
+            torchfeed.to_device(loader, "cpu", batch_transform=lambda *_: float(torch.rand(())))
+            for loader in (plainly, showing)
+        )
+        for _ in range(3):
+            expected = list(one)
+            assert len(set(expected)) == N
+            assert list(two) == expected
+        batches = iter(two)
+        next(batches)
+        next(batches)
+        assert two.state_dict()["batches"] == 2
+        resumed = Showing(ways[way], 1, generator=torch.Generator())
+        resumed.load_state_dict(two.state_dict())
+        assert len(list(resumed)) == N - 2

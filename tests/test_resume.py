@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -294,3 +296,18 @@ def test_an_option_of_torchdata() -> None:
     assert loader.snapshot_every_n_steps == 10
     next(iter(loader))
     assert loader.state_dict()["batches"] == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_iterator_at_its_end_goes_without_the_garbage_collector(way: str) -> None:
+    loader = DataLoader(WAYS[way](), 2, on_error="skip")
+    iterator = iter(loader)
+    list(iterator)
+    gone = weakref.ref(iterator)
+    gc.collect()
+    gc.disable()
+    try:
+        del iterator
+        assert gone() is None
+    finally:
+        gc.enable()

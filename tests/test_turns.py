@@ -521,3 +521,10 @@ def test_what_is_open_is_listed_while_it_changes() -> None:
     at_once(work)
     gc.collect()
     assert things.all() == []
+
+
+def test_threads_begin_epochs_on_the_way_to_a_device() -> None:
+    """Each has its own, and none waits for another for ever."""
+    shared = DataLoader(TensorDataset(torch.arange(8.0)), 4, device="cpu")
+    found = at_once(lambda _: {type(iter(shared)).__name__ for _ in range(300)})
+    assert found == [{"Ahead"}] * THREADS

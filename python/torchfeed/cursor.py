@@ -203,7 +203,10 @@ class Cursor:
         if self._asked_ahead:
             drawn = self._asked_ahead.popleft()
             if isinstance(drawn, Exception):
-                raise drawn
+                try:
+                    raise drawn
+                finally:
+                    del drawn  # whose traceback leads to this frame, and so to the iterator
             return drawn
         if not self._has_order:
             self._note_order()

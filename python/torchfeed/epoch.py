@@ -96,7 +96,6 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
         self._tree = tree
         # What is under way: submitted batches, and in their places those that cannot be made.
         self._pending: list[Any] = []
-        self._closed = False
         if self._cursor.parts is not None:
             self._cursor.parts.dataset.run_here()
         if again:
@@ -105,6 +104,7 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
             self._cursor.begin_order()
             self._sampler_iter = iter(self._index_sampler)
         self._open(self._cursor.seed or 0)
+        self._closed = False
         self._cursor.pass_over(self._next_index, self._skip_drawn if self.counts_samples else None)
         # torch's worker processes ask the sampler at once; without them it is asked when a batch is. A resumed epoch
         # asks now, while the random state is the one that it began with.
@@ -163,6 +163,7 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
     # Names of torch's iterators that programs use.
 
     _was_shut_down = False
+    _closed = True  # until it is open
 
     def _shutdown_workers(self) -> None:
         self._was_shut_down = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from inspect import Parameter, Signature, signature
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
@@ -27,6 +28,7 @@ __all__ = [
     "Wish",
     "begin_for",
     "internals",
+    "is_own",
     "latest_cursor",
     "show_options",
     "shown",
@@ -42,6 +44,8 @@ class Wish(NamedTuple):
     delivery: Delivery
     is_direct: bool
     """Whether the delivery gets the loader's own iterator, and not what a subclass makes of it."""
+    thread: int
+    """The thread that begins the epoch: another one may begin an epoch of the same loader meanwhile."""
 
     def leaves_table(self, resolved: Resolved | None) -> bool:
         """Whether images are to arrive as pixels, because the device applies the table."""
@@ -62,12 +66,28 @@ class Internals:
         self.delivery = _delivery(settings)
         self.cursor: Cursor | None = None
         self.resume: State | None = None
-        self.wish: Wish | None = None
+        self._wish: Wish | None = None
         self.turns = Turns()
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy begins anew: the cursor holds random generators, some of which cannot be sent to another process.
-        return {**self.__dict__, "cursor": None, "wish": None}
+        return {**self.__dict__, "cursor": None, "_wish": None}
+
+    @property
+    def wish(self) -> Wish | None:
+        """The wish of the epoch that this thread begins, if it is for a delivery."""
+        wish = self._wish
+        return wish if wish is not None and wish.thread == get_ident() else None
+
+    @contextmanager
+    def granting(self, wish: Wish) -> Generator[None]:
+        """Has the epochs that begin inside be made for a delivery."""
+        with self.turns:
+            before, self._wish = self._wish, wish
+            try:
+                yield
+            finally:
+                self._wish = before
 
     def begin(self, loader: Any, previous: Cursor | None = None) -> Cursor:
         """Begins an epoch, at the state that was loaded if there is one.
@@ -104,9 +124,13 @@ def internals(loader: Any) -> Internals:
         return found
     from .loader import DataLoader  # noqa: PLC0415  (which needs this module)
 
-    made = Internals(Settings(), DataLoader)
-    loader.__dict__[ATTRIBUTE] = made
+    made: Internals = loader.__dict__.setdefault(ATTRIBUTE, Internals(Settings(), DataLoader))
     return made
+
+
+def is_own(loader: Any) -> bool:
+    """Whether a loader is one of torchfeed's."""
+    return isinstance(getattr(loader, "__dict__", {}).get(ATTRIBUTE), Internals)
 
 
 def latest_cursor(loader: Any) -> Cursor | None:
@@ -132,12 +156,8 @@ def begin_for(
         return begin()
     cls = type(loader)
     is_direct = all(getattr(cls, name) is getattr(own.base, name) and name not in loader.__dict__ for name in hands)
-    with own.turns:
-        own.wish = Wish(delivery, is_direct)
-        try:
-            return begin()
-        finally:
-            own.wish = None
+    with own.granting(Wish(delivery, is_direct, get_ident())):
+        return begin()
 
 
 def _delivery(settings: Settings) -> Delivery | None:
@@ -209,7 +229,7 @@ def show_options(loader: Any, given: Collection[str]) -> None:
         if getattr(cls, name, None) is own.base.__dict__[name]:
             loader.__dict__.setdefault(name, getattr(own.settings, name))
     if given and cls is not own.base:
-        with suppress(TypeError, ValueError):  # a function that has no signature
+        with suppress(Exception):  # a function that has no signature, or annotations that cannot be evaluated
             loader.__dict__["__init__"] = _Init(cls, loader)
 
 

@@ -123,12 +123,11 @@ class DataLoader(TorchDataLoader[T_co]):
         lambda own: None if own.cursor is None else own.cursor.seed,
     )
 
-    _given_options: list[str]
-
     def __new__(cls, *_: Any, **options: Any) -> DataLoader[T_co]:
         """Makes a loader, and notes which options its caller gives; a subclass may set others."""
         loader = super().__new__(cls)
-        loader._given_options = [name for name in OPTIONS if name in options]
+        # Not by __setattr__, which a subclass may have for itself.
+        loader.__dict__["_given_options"] = [name for name in OPTIONS if name in options]
         return loader
 
     def __init__(
@@ -289,6 +288,8 @@ class DataLoader(TorchDataLoader[T_co]):
         """
         own = internals(self)
         own.resume = check_state(state_dict) if state_dict != {} else None
+        if own.resume is None:
+            own.cursor = None
         self._iterator = None
         if own.delivery is not None:
             own.delivery.forget()

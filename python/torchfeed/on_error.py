@@ -91,7 +91,10 @@ class Windows:
             self._pull(ask)
         indices = self._ahead.popleft()
         if isinstance(indices, Exception):
-            raise indices
+            try:
+                raise indices
+            finally:
+                del indices  # whose traceback leads to this frame, and so to the iterator
         end = self._start + len(indices)
         first = max(0, end - max(WINDOW, len(indices)))
         window = self._known[first - self._base : max(end, WINDOW) - self._base]

@@ -181,6 +181,7 @@ class _Counted(MovesCursor):
     def __init__(self, view: View) -> None:
         self.tree: Tree[Leaf] | None = view.tree
         self._cursor = view.cursor
+        self._process = os.getpid()
         self._turns = Turns()
         self._has_turn = False
         super().__init__(view)  # type: ignore[call-arg]  # the iterator that this is mixed into
@@ -317,6 +318,8 @@ class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoader
         Where the iterator is part of a reference cycle, Python closes its queues before this is called, and torch waits
         five seconds for each worker before it terminates it.
         """
+        if os.getpid() != self._process:
+            return  # a forked child has no workers of its own here
         if getattr(torch_utils, "python_exit_status", True) in {True, None}:
             return  # the interpreter ends, and with it the workers: torch leaves them alone then
         for queue, worker in zip(getattr(self, "_index_queues", ()), getattr(self, "_workers", ()), strict=False):

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from torchfeed.compile import fresh_seed
 from torchfeed.internals import begin_for, internals, latest_cursor
 from torchfeed.recognize import Unrecognized
 from torchfeed.resolve import Resolved
@@ -133,11 +132,12 @@ class Delivery:
             self._open = streams, None if self.ring is None else Ring(self.ring, streams)
         streams, ring = self._open
         streams.check()
+        before = latest_cursor(loader)
         batches = begin_for(loader, self, begin, hands)
-        source = Source(loader, batches)
+        source = Source(loader, batches, before)
         self.forget()
         with streams.copies():
-            finish = self._finish(loader, batches)
+            finish = self._finish(loader, source)
         iterator = Ahead(source, streams, finish, self.ahead, ring, self.handed)
         self._latest = weakref.ref(iterator)
         return iterator
@@ -167,20 +167,16 @@ class Delivery:
             return False
         return True
 
-    def _finish(self, loader: Any, batches: Iterator[Any]) -> Finish | None:
-        table = getattr(batches, "table", None)
+    def _finish(self, loader: Any, source: Source) -> Finish | None:
+        table = getattr(source.batches, "table", None)
         if self.device_normalize and table is None:
             self.leaves_table(None)
         lookup = None if table is None else Lookup(table, internals(loader).settings.memory_format, self.device)
         if lookup is None and self.batch_transform is None:
             return None
-        seed = 0
-        if self.batch_transform is not None:
-            # torchfeed's loaders have a seed; torch's iterators draw one, from the same generator.
-            cursor = latest_cursor(loader)
-            drawn = getattr(batches, "_base_seed", None) if cursor is None else cursor.seed
-            seed = fresh_seed() if drawn is None else int(drawn)
-        return Finish(lookup, self.batch_transform, seed % 2**64)
+        if self.batch_transform is not None and source.has_begun:
+            source.draw_seed()
+        return Finish(lookup, self.batch_transform, source.draw_seed)
 
     def __str__(self) -> str:
         said = [f"{self.device}"]

@@ -22,13 +22,15 @@ class Finish:
     Args:
         lookup: applied to the images, the first part of a batch.
         transform: called with the parts of a batch, or with the batch where that is no list nor tuple.
-        seed: the epoch's.
+        draw_seed: gives the seed of the epoch, which may begin with its first batch.
     """
 
-    def __init__(self, lookup: Lookup | None, transform: Callable[..., Any] | None, seed: int) -> None:
+    def __init__(
+        self, lookup: Lookup | None, transform: Callable[..., Any] | None, draw_seed: Callable[[], int]
+    ) -> None:
         self.lookup = lookup
         self.transform = transform
-        self.seed = seed
+        self.draw_seed = draw_seed
 
     def __call__(self, batch: Any, number: int) -> Any:
         """Finishes batch `number` of the epoch."""
@@ -36,7 +38,7 @@ class Finish:
             batch = [self.lookup(batch[0]), *batch[1:]]
         if self.transform is None:
             return batch
-        seed = _native.batch_seed(self.seed, number)
+        seed = _native.batch_seed(self.draw_seed(), number)
         if isinstance(self.transform, Mix):
             return list(self.transform(*batch, generator=torch.Generator().manual_seed(seed)))
         with own_random_state():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from torchfeed.internals import latest_cursor
+from torchfeed.compile import fresh_seed
+from torchfeed.cursor import Cursor
+from torchfeed.internals import is_own, latest_cursor
 
 __all__ = ["Source"]
 
@@ -16,14 +18,16 @@ class Source(Iterator[Any]):
     Args:
         loader: whose batches they are; with a `state_dict` it has a place in its epoch.
         batches: its iterator.
+        before: the place of the loader before that was made. An iterator that a subclass makes may begin its epoch
+            with the first batch, or be in an older one.
     """
 
-    def __init__(self, loader: Iterable[Any], batches: Iterator[Any]) -> None:
-        self._cursor = latest_cursor(loader)
+    def __init__(self, loader: Iterable[Any], batches: Iterator[Any], before: Cursor | None = None) -> None:
+        self._loader, self._before = loader, before
+        self._cursor: Cursor | None = None
+        self._seed: int | None = None
         self._state = getattr(loader, "state_dict", None)
-        if self._cursor is not None:
-            # The loader's own method may be about what was handed over.
-            self._state = self._cursor.state
+        self._find_cursor()
         self._ready = getattr(batches, "is_ready", None)
         self.batches = batches
         self._is_open = True
@@ -36,7 +40,30 @@ class Source(Iterator[Any]):
         if not self._is_open:
             raise StopIteration
         self._count += 1
-        return next(self.batches)
+        batch = next(self.batches)
+        if self._cursor is None and self._count == 1:
+            self._find_cursor()
+        return batch
+
+    def _find_cursor(self) -> None:
+        cursor = latest_cursor(self._loader)
+        if cursor is not None and cursor is not self._before:
+            self._cursor = cursor
+            # The loader's own method may be about what was handed over.
+            self._state = cursor.state
+
+    def draw_seed(self) -> int:
+        """The seed of the pass: the loader's, if it has begun an epoch; else one that is drawn the first time."""
+        if self._seed is None:
+            # torchfeed's loaders have a seed; torch's iterators draw one, from the same generator.
+            drawn = getattr(self.batches, "_base_seed", None) if self._cursor is None else self._cursor.seed
+            self._seed = (fresh_seed() if drawn is None else int(drawn)) % 2**64
+        return self._seed
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the loader's epoch has begun, as far as it can be known."""
+        return self._cursor is not None or not is_own(self._loader)
 
     @property
     def number(self) -> int:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torchfeed.turns import Turns
 
 from .common import describe
-from .written import function_of, home_of, is_followed, is_trusted, is_watched, is_written, names_in
+from .written import function_of, home_of, is_defined, is_followed, is_trusted, is_watched, is_written, names_in
 
 __all__ = ["Code", "Slots", "Watch", "code_of", "code_of_function", "replaced", "set_on"]
 
@@ -197,7 +197,9 @@ class _Walk:
             self._class(cls, names)
         if home_of(function).startswith(_TAKE_IMAGES):
             # Whatever it calls methods of these names on; NumPy asks an image for the last one.
-            self._class(Image.Image, {*names, "__array_interface__"})
+            # Names that others add to the class are none of Pillow's: torchvision means those of tensors then.
+            own = {name for name in names if is_defined("PIL.Image", "Image", name)}
+            self._class(Image.Image, {*own, "__array_interface__"})
         self._kernels(function)
 
     def _module(self, module: ModuleType, names: Iterable[str]) -> list[ModuleType]:

@@ -16,7 +16,7 @@ from inspect import CO_OPTIMIZED
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-__all__ = ["function_of", "home_of", "is_followed", "is_trusted", "is_watched", "is_written", "names_in"]
+__all__ = ["function_of", "home_of", "is_defined", "is_followed", "is_trusted", "is_watched", "is_written", "names_in"]
 
 # Functions of these modules are held against their source, and so are the functions that those call.
 _FOLLOWED = (
@@ -68,6 +68,14 @@ def names_in(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from names_in(constant)
+
+
+def is_defined(module: str, scope: str, name: str) -> bool:
+    """Whether the source of a module gives a name to a scope, be it by a definition or by an assignment."""
+    codes = _codes(module)
+    if codes is None:
+        return True
+    return f"{scope}.{name}" in codes or any(name in code.co_names for code in codes.get(scope, ()))
 
 
 def is_written(module: str, scope: str, name: str, value: Any) -> bool:

@@ -95,11 +95,13 @@ def restore_dataset(value: Any, state: Any) -> None:
     before = torch.default_generator.get_state()
     # From somewhere else, so that it shows if the generator is set to where it was.
     elsewhere = torch.default_generator.manual_seed(_ELSEWHERE).get_state()
-    restore(value, state)
-    after = torch.default_generator.get_state()
-    if torch.equal(after, elsewhere):
-        torch.default_generator.set_state(before)
-    else:
+    try:
+        restore(value, state)
+    finally:
+        after = torch.default_generator.get_state()
+        if torch.equal(after, elsewhere):
+            torch.default_generator.set_state(before)
+    if not torch.equal(after, elsewhere):
         noted[:] = [after]
 
 
