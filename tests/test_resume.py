@@ -301,12 +301,12 @@ def test_an_option_of_torchdata() -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_an_iterator_at_its_end_goes_without_the_garbage_collector(way: str) -> None:
     loader = DataLoader(WAYS[way](), 2, on_error="skip")
-    iterator = iter(loader)
-    list(iterator)
-    gone = weakref.ref(iterator)
     gc.collect()
     gc.disable()
     try:
+        iterator = iter(loader)
+        list(iterator)
+        gone = weakref.ref(iterator)
         del iterator
         assert gone() is None
     finally:
