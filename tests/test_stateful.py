@@ -34,7 +34,7 @@ from stateful_parts import (
     Whole,
     generator,
 )
-from torchfeed import DataLoader, explain
+from torchfeed import DataLoader, explain, to_device
 from torchfeed import transforms as T
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")
@@ -504,15 +504,16 @@ def refusing(kind: str, method: str, workers: int) -> DataLoader[Any]:
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("kind", ["items", "walk", "sampler", "native"])
 def test_errors_of_the_methods_are_raised(kind: str, workers: int) -> None:
-    """With their own type, and with what raised them where Python can say so."""
+    """With their own type, and with what raised them where Python can say so; and to those only who ask for a state."""
     loader = refusing(kind, "state_dict", workers)
-
-    def ask() -> None:
-        next(iter(loader))
-        loader.state_dict()
-
+    batches = iter(loader)
+    next(batches)
     with pytest.raises(LookupError, match="no state today"):
-        ask()
+        loader.state_dict()
+    whole = -(-N // 2)
+    assert len(list(batches)) == len(list(loader)) - 1 == whole - 1
+    if kind == "native":
+        assert len(list(to_device(loader, "cpu"))) == whole
     loader = refusing(kind, "load_state_dict", workers)
     next(iter(loader))
     other = refusing(kind, "load_state_dict", workers)

@@ -7,6 +7,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from .on_error import Windows
 from .report import ErrorReport, Tally
 from .settings import Settings
-from .stateful import KEYS, Parts, noting_global_generator, open_parts, parts_between_epochs
+from .stateful import KEYS, Parts, freeze, noting_global_generator, open_parts, parts_between_epochs, thaw
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader as TorchDataLoader
@@ -314,27 +315,26 @@ class Cursor:
 
     def state(self) -> State:
         """Writes the place as plain values."""
-        batches = max(self.batches, self.skip)
-        parts = _NO_PARTS if self.parts is None else self.parts.write(batches, over=self.over)
+        return self.keep()()
+
+    def keep(self) -> Callable[[], State]:
+        """Keeps the place as it is now, which takes microseconds; returns what writes it as plain values.
+
+        What cannot be kept of a dataset or a sampler is an error when the place is written, and not before.
+        """
+        batches, parts = max(self.batches, self.skip), None
+        if self.parts is not None:
+            parts = freeze(partial(self.parts.write, batches, over=self.over))
         if self.over:
-            return _between(self.next_base if self._persistent else None, self._generators, parts)
+            return partial(_between, self.next_base if self._persistent else None, _states(self._generators), parts)
         # Where the order is still to be drawn, it will follow from the generators as they are then.
         at_order = self._at_order if self._has_order else _states(self._generators)
-        return {
-            "batches": batches,
-            **_write_base(self._base),
-            "begun": True,
-            "drawn": self._has_order,
-            "generators": [_encode(state) for state in self._at_iter],
-            # Most have not changed between the two moments.
-            "order": ["" if torch.equal(a, b) else _encode(b) for a, b in zip(self._at_iter, at_order, strict=True)],
-            **parts,
-        }
+        return partial(_within, batches, self._base, self._at_iter, at_order, parts, drawn=self._has_order)
 
 
 def state_between_epochs(loader: TorchDataLoader[Any]) -> State:
     """The state of a loader whose first epoch has not begun."""
-    return _between(None, _generators(loader), parts_between_epochs(loader))
+    return _between(None, _states(_generators(loader)), freeze(partial(parts_between_epochs, loader)))
 
 
 def check_state(state: Any) -> State:
@@ -374,19 +374,42 @@ def _set_states(generators: Sequence[torch.Generator], states: Sequence[Tensor])
         generator.set_state(state)
 
 
-def _between(base: tuple[int, int] | None, generators: Sequence[torch.Generator], parts: dict[str, Any]) -> State:
-    states = [_encode(state) for state in _states(generators)]
-    nothing = {"begun": False, "drawn": False, "generators": states, "order": [""] * len(states)}
-    return {"batches": 0, **_write_base(base), **nothing, **parts}
+def _between(base: tuple[int, int] | None, states: Sequence[Tensor], parts: bytes | None) -> State:
+    """Writes a place between epochs."""
+    return {**_within(0, base, states, states, parts, drawn=False), "begun": False}
 
 
-def _write_base(base: tuple[int, int] | None) -> State:
-    return {"base_seed": base[0] if base else _NO_BASE, "epoch": base[1] if base else 0}
+def _within(
+    batches: int,
+    base: tuple[int, int] | None,
+    at_iter: Sequence[Tensor],
+    at_order: Sequence[Tensor],
+    parts: bytes | None,
+    *,
+    drawn: bool,
+) -> State:
+    """Writes a place in an epoch."""
+    return {
+        "batches": batches,
+        "base_seed": base[0] if base else _NO_BASE,
+        "epoch": base[1] if base else 0,
+        "begun": True,
+        "drawn": drawn,
+        "generators": [_encode(state) for state in at_iter],
+        # Most have not changed between the two moments.
+        "order": ["" if torch.equal(a, b) else _encode(b) for a, b in zip(at_iter, at_order, strict=True)],
+        **(_NO_PARTS if parts is None else thaw(parts)),
+    }
 
 
 def _encode(state: Tensor) -> str:
     """Writes the state of a generator, 5056 bytes of which half are zero, in some 3400 characters."""
-    return base64.b85encode(zlib.compress(state.numpy().tobytes(), 1)).decode()
+    return _compressed(state.numpy().tobytes())
+
+
+@lru_cache(maxsize=16)  # the states that are asked for at each step are those of the epoch's beginning
+def _compressed(data: bytes) -> str:
+    return base64.b85encode(zlib.compress(data, 1)).decode()
 
 
 def _read_states(texts: Sequence[str], generators: Sequence[torch.Generator]) -> list[Any]:

@@ -35,7 +35,13 @@ def _close_all() -> None:
 class Handed:
     """The position of a loader after the last batch that was handed over, while the loader itself is ahead of it."""
 
-    state: dict[str, Any] | None = None
+    place: Callable[[], dict[str, Any]] | None = None
+    """Writes the position, which is seldom asked for."""
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """The position; `None` where it is that of the loader."""
+        return None if self.place is None else self.place()
 
 
 class _Entry(NamedTuple):
@@ -43,7 +49,7 @@ class _Entry(NamedTuple):
 
     batch: Any
     mark: Any
-    state: dict[str, Any] | None
+    place: Callable[[], dict[str, Any]] | None
     number: int = -1
     """Of those that were put into the ring."""
     error: Exception | None = None
@@ -83,10 +89,10 @@ class Ahead(_BaseDataLoaderIter, Iterator[Any]):
         self._ahead, self._ring, self._handed = ahead, ring, handed
         self._under_way: deque[_Entry] = deque()
         self._sending: deque[tuple[Any, Any]] = deque()
-        self._taken: tuple[Any, dict[str, Any] | None] | None = None
+        self._taken: tuple[Any, Callable[[], dict[str, Any]] | None] | None = None
         self._begun, self._last = 0, -1
         self._turns = Turns()
-        handed.state = source.state()
+        handed.place = source.place()
         self._process = os.getpid()
         self._ended = self._closed = False
         _open.add(self)
@@ -117,14 +123,14 @@ class Ahead(_BaseDataLoaderIter, Iterator[Any]):
         self._let_go()
         self._fill()
         if not self._under_way:
-            self._handed.state = None
+            self._handed.place = None
             self.close()
             raise StopIteration
         entry = self._under_way[0]
         if entry.error is None:
             self._streams.hand_over(entry.mark, tensors(entry.batch))
         self._under_way.popleft()  # only now, as Ctrl-C may come before
-        self._handed.state = entry.state
+        self._handed.place = entry.place
         if entry.error is not None:
             raise entry.error
         self._last = entry.number
@@ -138,19 +144,19 @@ class Ahead(_BaseDataLoaderIter, Iterator[Any]):
                 return
             try:
                 if self._taken is None:  # unless Ctrl-C came after it was taken
-                    self._taken = next(self._source), self._source.state()
+                    self._taken = next(self._source), self._source.place()
             except StopIteration:
                 self._ended = True
                 return
             except Exception as error:  # noqa: BLE001  (raised when its turn comes, after the batches before it)
-                self._under_way.append(_Entry(None, None, self._source.state(), error=error))
+                self._under_way.append(_Entry(None, None, self._source.place(), error=error))
                 continue
-            host, state = self._taken
+            host, place = self._taken
             try:
-                entry = _Entry(*self._begin(host, self._begun), state, self._begun)
+                entry = _Entry(*self._begin(host, self._begun), place, self._begun)
                 self._begun += 1
             except Exception as error:  # noqa: BLE001  (as above)
-                entry = _Entry(None, None, state, error=error)
+                entry = _Entry(None, None, place, error=error)
             self._taken = None
             self._under_way.append(entry)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from torchfeed.compile import fresh_seed
@@ -26,7 +26,6 @@ class Source(Iterator[Any]):
         self._loader, self._before = loader, before
         self._cursor: Cursor | None = None
         self._seed: int | None = None
-        self._state = getattr(loader, "state_dict", None)
         self._find_cursor()
         self._ready = getattr(batches, "is_ready", None)
         self.batches = batches
@@ -49,8 +48,6 @@ class Source(Iterator[Any]):
         cursor = latest_cursor(self._loader)
         if cursor is not None and cursor is not self._before:
             self._cursor = cursor
-            # The loader's own method may be about what was handed over.
-            self._state = cursor.state
 
     def draw_seed(self) -> int:
         """The seed of the pass: the loader's, if it has begun an epoch; else one that is drawn the first time."""
@@ -74,9 +71,15 @@ class Source(Iterator[Any]):
         """Whether the next batch, or the end, is there without waiting; true where it cannot be known."""
         return self._ready is None or self._ready()
 
-    def state(self) -> dict[str, Any] | None:
-        """The state of the loader, if it has one."""
-        return None if self._state is None else self._state()
+    def place(self) -> Callable[[], dict[str, Any]] | None:
+        """Keeps where the loader is; what is returned says it. `None` if the loader has no state."""
+        if self._cursor is not None:  # whose loader's own method may be about what was handed over
+            return self._cursor.keep()
+        state_dict = getattr(self._loader, "state_dict", None)
+        if state_dict is None:
+            return None
+        state: dict[str, Any] = state_dict()
+        return lambda: state
 
     def close(self) -> None:
         """Ends the loader's iterator."""

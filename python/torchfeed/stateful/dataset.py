@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from torch.utils.data import IterableDataset, IterDataPipe
@@ -106,7 +107,7 @@ class DatasetPart:
         self._processes = processes
         states = self._resume["places"] if self._resume is not None else []
         if processes:
-            self._here = freeze(_state_here(self._dataset, processes))
+            self._here = freeze(partial(_state_here, self._dataset, processes))
             self._places = list(states) or [None] * processes
             self._turn = self._resume["turn"] if self._resume is not None else 0
         init = seen.get("worker_init_fn", loader.worker_init_fn)
@@ -130,7 +131,7 @@ class DatasetPart:
     def before_asking(self) -> None:
         """Keeps the state before the next batch is asked for."""
         if self._ahead:
-            self._before.append(freeze(state_of(self._dataset)))
+            self._before.append(freeze(partial(state_of, self._dataset)))
 
     def advance(self) -> None:
         """Counts a batch that is handed out."""
@@ -182,12 +183,16 @@ class DatasetPart:
 
     def as_left(self) -> tuple[int, bytes | None, list[Any]]:
         """What the next epoch of workers that persist begins with: their number, their origin and their places."""
-        return self._processes, self._here, self._next_places()
+        return self._processes, self._here, [place and freeze(partial(_next_place, place)) for place in self._places]
 
     def _next_places(self) -> list[Any]:
         """The places of workers that go on with another epoch."""
-        places = [_read(place) for place in self._places]
-        return [{**place, "at": "next"} if place is not None and "at" in place else place for place in places]
+        return [_next_place(place) for place in self._places]
+
+
+def _next_place(place: Any) -> Any:
+    read = _read(place)
+    return {**read, "at": "next"} if read is not None and "at" in read else read
 
 
 def _read(place: Any) -> Any:

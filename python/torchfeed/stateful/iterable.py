@@ -121,7 +121,7 @@ class _Batches(Iterator[Any]):
                 raise StopIteration
             return batch
         # A worker says where its dataset is when it has ended, too: it may go on with another epoch.
-        place = Place(this_worker(), freeze(self.state()), is_end=self._over)
+        place = Place(this_worker(), freeze(self.state), is_end=self._over)
         return Carried(None if self._over else batch, place)
 
     def _fetch(self) -> Any:

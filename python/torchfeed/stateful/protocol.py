@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -116,14 +116,42 @@ def _named(value: Any, method: str) -> Generator[None]:
         raise
 
 
-def freeze(state: Any) -> bytes:
-    """Keeps a state as it is now."""
-    return pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+class _Unsaid(NamedTuple):
+    """In the place of a state that could not be kept: why."""
+
+    error: Exception
+
+
+def freeze(make: Callable[[], Any]) -> bytes:
+    """Keeps a state as it is now, for whoever may ask for it.
+
+    Most never do, and so an error of `make`, or a state that cannot be pickled, is kept as well.
+    """
+    try:
+        return pickle.dumps(make(), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is raised when the state is asked for)
+        return pickle.dumps(_Unsaid(_sent(error)), pickle.HIGHEST_PROTOCOL)
+
+
+def _sent(error: Exception) -> Exception:
+    """An exception as another process gets it; those that cannot be sent are told of."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  (its own bytes)
+    except Exception:  # noqa: BLE001  (of whatever kind)
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def thaw(frozen: bytes) -> Any:
-    """Returns a copy of what was kept."""
-    return pickle.loads(frozen)  # noqa: S301  (bytes of this process and of its workers, never of a file)
+    """Returns a copy of what was kept.
+
+    Raises:
+        Exception: it could not be kept.
+    """
+    kept = pickle.loads(frozen)  # noqa: S301  (bytes of this process and of its workers, never of a file)
+    if isinstance(kept, _Unsaid):
+        raise kept.error
+    return kept
 
 
 def write_part(state: Any) -> Part:
@@ -137,7 +165,7 @@ def read_part(part: Any) -> Any:
     """Reads what `write_part` wrote; a copy, which may be changed."""
     if isinstance(part, str):
         return json.loads(part) if part else None
-    return thaw(freeze(part[0]))
+    return pickle.loads(pickle.dumps(part[0], pickle.HIGHEST_PROTOCOL))  # noqa: S301  (what was just pickled)
 
 
 def _is_plain(value: Any) -> bool:

@@ -192,7 +192,7 @@ class SamplerPart:
             return draw
 
         def noted() -> Any:
-            self._before.append(freeze(self._now()))
+            self._before.append(freeze(self._now))
             try:
                 return draw()
             except StopIteration:

@@ -17,6 +17,9 @@ from .protocol import freeze, restore, state_of
 __all__ = ["Carried", "CarryingCollate", "Place", "RestoringInit", "WorkerGenerators", "this_worker"]
 
 
+_NOWHERE = freeze(lambda: None)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a worker is behind a batch; of no type that torch would look into when it pins memory."""
@@ -135,10 +138,13 @@ class CarryingCollate:
     def __call__(self, samples: Any) -> Carried:
         """Collates a batch."""
         batch = self.collate_fn(samples)
+        kept = freeze(self._place)
+        return Carried(batch, Place(this_worker(), None if kept == _NOWHERE else kept))
+
+    def _place(self) -> Any:
         moved = None if self.generators is None else self.generators.moved()
         state = state_of(self.dataset)
-        place = None if state is None and moved is None else {"dataset": state, "random": moved}
-        return Carried(batch, Place(this_worker(), None if place is None else freeze(place)))
+        return None if state is None and moved is None else {"dataset": state, "random": moved}
 
 
 def this_worker() -> int:
