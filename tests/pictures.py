@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from torchfeed.compile import array_source
 from torchfeed.datasets import NativeDataset
+from torchfeed.plan.compile import array_source
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from torchfeed.default_device import CPU, placed_on
+from torchfeed.util.default_device import CPU, placed_on
 
 
 def pretend_to_pin(monkeypatch: pytest.MonkeyPatch) -> None:

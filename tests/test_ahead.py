@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lazy_device import LazyDevice, Memory
 from torchfeed.device.ahead import Ahead, Handed
+from torchfeed.device.host_batches import Source
 from torchfeed.device.ring import Ring
-from torchfeed.device.source import Source
 
 N, LENGTH = 25, 3
 

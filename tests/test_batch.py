@@ -21,7 +21,7 @@ from torch.utils.data import default_collate as torch_collate
 import torchfeed
 from replay import as_bytes, same
 from torchfeed import default_collate, one_hot
-from torchfeed.batch import NATIVE_BYTES
+from torchfeed.batch.collate import NATIVE_BYTES
 
 Point = namedtuple("Point", ["x", "y"])  # noqa: PYI024  (the other kind is below)
 
@@ -154,7 +154,7 @@ def test_any_strides(shape: list[int], order: Any, steps: list[int], dtype: torc
     axes = order.sample(range(len(shape)), len(shape))
     view = tensor(*(n * step for n, step in zip(shape, steps, strict=False)), dtype=dtype).permute(axes)
     view = view[tuple(slice(None, None, steps[axis]) for axis in axes)]
-    with mock.patch.object(torchfeed.batch, "NATIVE_BYTES", 0):
+    with mock.patch.object(torchfeed.batch.collate, "NATIVE_BYTES", 0):
         equal(default_collate([view] * 3), torch_collate([view] * 3))
 
 

@@ -20,7 +20,7 @@ from pictures import pixels
 from replay import same, theirs, v2
 from torchfeed import DataLoader, datasets, explain
 from torchfeed import transforms as ours
-from torchfeed.samples import SampleMaker
+from torchfeed.epoch.samples import SampleMaker
 
 
 def steps() -> list[Any]:

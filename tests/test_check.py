@@ -12,8 +12,8 @@ import pytest
 from pictures import encode, files, picture
 from torchfeed import DataLoader, datasets
 from torchfeed import transforms as T
-from torchfeed.check import check, find
 from torchfeed.cli import main
+from torchfeed.cli.check import check, find
 
 JPEG = encode(picture(60, 60), "JPEG")
 BAD = {"a/1.jpg": JPEG[: len(JPEG) // 2], "a/b/2.JPG": b"no image", "3.png": b"", "c/4.webp": b"\0" * 100}
@@ -93,6 +93,6 @@ def test_ctrl_c_ends_it_without_a_traceback(
     def press(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torchfeed.check.check", press)
+    monkeypatch.setattr("torchfeed.cli.check.check", press)
     assert main(["check", str(folder)]) == 130
     assert capsys.readouterr().err == "\ninterrupted\n"

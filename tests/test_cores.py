@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pictures import in_memory, pixels
-from torchfeed import DataLoader, cores
+from torchfeed import DataLoader
 from torchfeed import transforms as T
+from torchfeed.util import cores
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 

@@ -18,8 +18,9 @@ from pictures import in_memory, pixels
 from pinning import pretend_to_pin
 from replay import same
 from test_batch import equal
-from torchfeed import DataLoader, explain, one_hot, pinned, to_device
+from torchfeed import DataLoader, explain, one_hot, to_device
 from torchfeed import transforms as T
+from torchfeed.batch import pinned
 from torchfeed.device.streams import memory_of
 from torchfeed.internals import begin_for
 

@@ -11,7 +11,7 @@ from torchvision import transforms as theirs
 
 from pictures import in_memory, pixels
 from torchfeed import transforms as T
-from torchfeed.compile import compile_leaves
+from torchfeed.plan.compile import compile_leaves
 
 N = 4000
 # Two samples of N from one distribution exceed this in one comparison of a thousand. The seeds are fixed, so the tests

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from torch.utils.data import _utils as torch_utils
 
-from torchfeed import DataLoader, workers
+from torchfeed import DataLoader
+from torchfeed.epoch import processes as workers
 
 # One process loads torch, and forks of it, all at once, end as programs of their own would.
 PROGRAM = """

@@ -19,7 +19,7 @@ from pictures import encode, picture
 from replay import same
 from torchfeed import DataLoader, DecodeError, _native, datasets
 from torchfeed import transforms as T
-from torchfeed.decode import PillowDecoder
+from torchfeed.decode.pillow import PillowDecoder
 
 WORKERS = pytest.mark.parametrize("workers", [0, 2])
 TRANSFORM = T.Compose([T.RandomCrop(16), T.ToTensor()])

@@ -26,7 +26,7 @@ from replay import same
 from test_batch import equal
 from torchfeed import DataLoader, _native, datasets
 from torchfeed import transforms as T
-from torchfeed.decode import PillowDecoder
+from torchfeed.decode.pillow import PillowDecoder
 
 TRANSFORM = T.Compose([T.RandomCrop(16, padding=2), T.ToTensor()])
 

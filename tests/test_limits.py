@@ -30,7 +30,7 @@ from torchfeed import (
     set_max_pixels,
 )
 from torchfeed import transforms as T
-from torchfeed.decode import PillowDecoder
+from torchfeed.decode.pillow import PillowDecoder
 
 HEIGHT, WIDTH = 40, 56
 IMAGE = picture(HEIGHT, WIDTH)

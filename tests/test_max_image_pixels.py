@@ -21,8 +21,8 @@ from torchvision import transforms as T
 
 from pictures import chunk, encode, header, picture
 from torchfeed import DataLoader, DecodeError, Limits, datasets, get_limits, get_max_pixels, set_limits, set_max_pixels
+from torchfeed.decode.pillow_limits import limits_in_force, pillow_limits
 from torchfeed.limits import Unset
-from torchfeed.pillow_limits import limits_in_force, pillow_limits
 
 HEIGHT, WIDTH = 20, 30
 PIXELS = HEIGHT * WIDTH

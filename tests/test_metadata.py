@@ -18,8 +18,9 @@ from torchvision import datasets as their_datasets
 from pictures import encode, picture
 from replay import theirs, v2
 from test_batch import equal
-from torchfeed import DataLoader, datasets, explain, samples
+from torchfeed import DataLoader, datasets, explain
 from torchfeed import transforms as ours
+from torchfeed.epoch import samples
 
 to_tensor = theirs.PILToTensor()
 

@@ -28,8 +28,9 @@ from bad_samples import (
 )
 from pictures import rgb
 from replay import functional, same, theirs, values
-from torchfeed import DataLoader, DecodeError, report
-from torchfeed.on_error import TRIES, WINDOW, Windows
+from torchfeed import DataLoader, DecodeError
+from torchfeed.bad_samples import report
+from torchfeed.bad_samples.policy import TRIES, WINDOW, Windows
 
 # Five processes may be more than there are cores.
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")

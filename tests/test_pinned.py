@@ -15,10 +15,11 @@ from torch.utils.data import ConcatDataset, TensorDataset
 from pictures import encode, in_memory, picture, pixels
 from pinning import pretend_to_pin
 from test_batch import equal
-from torchfeed import DataLoader, _native, pinned
+from torchfeed import DataLoader, _native
 from torchfeed import transforms as T
+from torchfeed.batch import pinned
+from torchfeed.batch.pinned import Layout, take
 from torchfeed.datasets import NativeDataset
-from torchfeed.pinned import Layout, take
 
 
 class Blocks:

@@ -19,8 +19,9 @@ from pictures import in_memory, pixels
 from pinning import pretend_to_pin
 from replay import theirs
 from target_values import VALUES, alike, message, of, outcome
-from torchfeed import DataLoader, explain, pinned
+from torchfeed import DataLoader, explain
 from torchfeed import transforms as T
+from torchfeed.batch import pinned
 
 N = 5
 WAYS = {"native": "native, ", "in part": "native in part", "torch": "torch's own path"}

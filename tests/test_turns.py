@@ -23,10 +23,11 @@ from torch.utils.data import TensorDataset
 
 from pictures import encode, picture
 from replay import theirs
-from torchfeed import DataLoader, _native, datasets, decode, default_collate, one_hot, to_device
+from torchfeed import DataLoader, _native, datasets, default_collate, one_hot, to_device
 from torchfeed import transforms as T
-from torchfeed.report import BadSample, ErrorReport
-from torchfeed.turns import Open, Turns
+from torchfeed.bad_samples.report import BadSample, ErrorReport
+from torchfeed.decode import pillow as decode
+from torchfeed.util.locks import Open, Turns
 
 N, THREADS = 24, 6
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork")

@@ -18,7 +18,7 @@ from odd_jpegs import JPEG, RESOLUTION, UNIT, directory, inserted, resources, se
 from odd_pngs import PNGS, places
 from pictures import chunk, encode, picture, rgb
 from torchfeed import DecodeError, datasets
-from torchfeed.decode import PillowDecoder
+from torchfeed.decode.pillow import PillowDecoder
 
 
 def outcome(make: Callable[[], Any]) -> bytes | None:

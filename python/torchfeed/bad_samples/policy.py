@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from . import _native
-from .recognize.tree import plain_index
+from torchfeed import _native
+from torchfeed.recognize.tree import plain_index
+
 from .report import BadSample
 
 __all__ = ["LEFT_OUT", "Draw", "OnError", "Windows", "check_arguments", "is_bad_sample", "settle"]

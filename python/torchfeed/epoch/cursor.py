@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .on_error import Windows
-from .report import ErrorReport, Tally
-from .settings import Settings
+from torchfeed.bad_samples.policy import Windows
+from torchfeed.bad_samples.report import ErrorReport, Tally
+from torchfeed.settings import Settings
+
 from .stateful import KEYS, Parts, freeze, noting_global_generator, open_parts, parts_between_epochs, thaw
 
 if TYPE_CHECKING:

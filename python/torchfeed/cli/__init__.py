@@ -12,7 +12,7 @@ __all__ = ["main"]
 # A command's module has ``main(argv) -> exit status``.
 COMMANDS = {
     "bench": ("torchfeed.bench.command", "time loaders on a folder of your own images, torchfeed's beside others"),
-    "check": ("torchfeed.check", "decode all images of a folder and list the bad ones"),
+    "check": ("torchfeed.cli.check", "decode all images of a folder and list the bad ones"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from .limits import DEFAULT_BYTES, MAX_IMAGE_PIXELS, Limits, Unset
+from torchfeed.limits import DEFAULT_BYTES, MAX_IMAGE_PIXELS, Limits, Unset
 
 __all__ = ["PillowLimits", "limits_in_force", "pillow_limits"]
 

@@ -13,18 +13,20 @@ from torch.utils.data import _utils as torch_utils
 from torch.utils.data import dataloader as torch_dataloader
 from torch.utils.data import default_collate as torch_default_collate
 
-from .batch import Collate, default_collate
+from torchfeed.bad_samples.tolerant_dataset import Job, TolerantCollate, TolerantDataset
+from torchfeed.batch.collate import Collate, default_collate
+from torchfeed.epoch.stateful.worker_batches import Carried
+from torchfeed.limits import Limits, get_limits
+from torchfeed.plan.resolve import is_own_collate, read_datasets
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.tree import Tree, fetch, plain_index
+from torchfeed.settings import Settings
+from torchfeed.util.locks import Turns
+from torchfeed.util.random_state import own_random_state, sample_seed, seed_everything
+
 from .cursor import Cursor
-from .epoch import MovesCursor, View
-from .limits import Limits, get_limits
-from .recognize.leaf import Leaf
-from .recognize.tree import Tree, fetch, plain_index
-from .resolve import is_own_collate, read_datasets
-from .samples import Key, SampleMaker, own_random_state, sample_seed, seed_everything
-from .settings import Settings
-from .stateful.worker_batches import Carried
-from .tolerant import Job, TolerantCollate, TolerantDataset
-from .turns import Turns
+from .in_process import MovesCursor, View
+from .samples import Key, SampleMaker
 
 __all__ = ["MultiProcessIterator", "SingleProcessIterator", "worker_view"]
 

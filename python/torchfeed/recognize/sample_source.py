@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .recognize.leaf import Leaf
+from .leaf import Leaf
 
 __all__ = ["Given", "give", "give_with_metadata"]
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from torchfeed.device.normalize import leave_table, shared_table
+from torchfeed.internals import Internals, internals
+from torchfeed.plan.resolve import Gathered, Native, Resolved, resolve
+from torchfeed.recognize import Unrecognized
+from torchfeed.recognize.value import Table
+
 from .cursor import Cursor
-from .device.normalize import leave_table, shared_table
-from .epoch import Epoch, View
-from .internals import Internals, internals
-from .recognize import Unrecognized
-from .recognize.value import Table
-from .resolve import Gathered, Native, Resolved, resolve
+from .in_process import Epoch, View
+from .native import NativeEpoch
+from .processes import MultiProcessIterator, SingleProcessIterator, worker_view
+from .rows import GatherEpoch
 from .stateful import load_parts
-from .tensors import GatherEpoch
-from .threads import NativeEpoch
-from .workers import MultiProcessIterator, SingleProcessIterator, worker_view
 
 __all__ = ["can_restart", "open_iterator", "restart_iterator"]
 

@@ -11,19 +11,20 @@ from torch.utils.data import IterableDataset, TensorDataset
 from torch.utils.data import default_collate as torch_default_collate
 from torch.utils.data import default_convert as torch_default_convert
 
-from . import _native
-from .batch import default_collate
+from torchfeed import _native
+from torchfeed.batch.collate import default_collate
+from torchfeed.datasets import NativeDataset
+from torchfeed.epoch.rows import Columns, read_columns
+from torchfeed.internals import Internals
+from torchfeed.recognize import Unrecognized, class_name, describe
+from torchfeed.recognize.collate import registered_for
+from torchfeed.recognize.dataset import read_samples
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.replaced import code_of_function, set_on
+from torchfeed.recognize.tree import Tree, check, first_leaf, read_tree
+from torchfeed.util.default_device import CPU, placed_on
+
 from .compile import Compiled, compile_leaves
-from .datasets import NativeDataset
-from .default_device import CPU, placed_on
-from .internals import Internals
-from .recognize import Unrecognized, class_name, describe
-from .recognize.dataset import read_samples
-from .recognize.leaf import Leaf
-from .recognize.replaced import code_of_function, set_on
-from .recognize.tree import Tree, check, first_leaf, read_tree
-from .registered import registered_for
-from .tensors import Columns, read_columns
 
 __all__ = [
     "Gathered",

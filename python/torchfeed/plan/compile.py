@@ -15,15 +15,16 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
-from . import _native
-from ._dlpack import dtype_code
-from .decode import PillowDecoder
-from .given import give
-from .limits import Limits, get_limits
-from .pillow_limits import limits_in_force, pillow_limits
-from .recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
-from .recognize.leaf import Leaf
-from .recognize.metadata import hands_metadata_on
+from torchfeed import _native
+from torchfeed.decode.pillow import PillowDecoder
+from torchfeed.decode.pillow_limits import limits_in_force, pillow_limits
+from torchfeed.limits import Limits, get_limits
+from torchfeed.recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.metadata import hands_metadata_on
+from torchfeed.recognize.sample_source import give
+from torchfeed.util.dlpack import dtype_code
+from torchfeed.util.random_state import fresh_seed
 
 __all__ = [
     "Compiled",
@@ -32,7 +33,6 @@ __all__ = [
     "array_source",
     "compile_leaves",
     "compile_plan",
-    "fresh_seed",
     "to_image",
     "to_tensors",
 ]
@@ -41,11 +41,6 @@ __all__ = [
 CHEAPER_PASS_FIRST = int(PIL.__version__.split(".", maxsplit=1)[0]) >= 13
 
 Drawn = list[tuple[str, dict[str, Any]]]
-
-
-def fresh_seed() -> int:
-    """Draws a seed from torch's global generator, so that `torch.manual_seed` governs what comes of it."""
-    return int(torch.empty((), dtype=torch.int64, device="cpu").random_().item())
 
 
 @dataclass(frozen=True)

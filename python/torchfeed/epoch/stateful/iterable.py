@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.data import IterableDataset, get_worker_info
 from torch.utils.data._utils.fetch import _IterableDatasetFetcher
 
-from torchfeed.samples import own_random_state
+from torchfeed.util.random_state import own_random_state
 
 from .protocol import freeze, is_stateful, restore_dataset, state_of
 from .worker_batches import Carried, Place, WorkerGenerators, this_worker

@@ -20,8 +20,8 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from torchfeed.on_error import Windows
-from torchfeed.samples import own_random_state
+from torchfeed.bad_samples.policy import Windows
+from torchfeed.util.random_state import own_random_state
 
 from .protocol import freeze, is_stateful, restore, state_of, thaw
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from .cores import usable_cores
-from .datasets import ImageList
-from .datasets.folder import IMG_EXTENSIONS
+from torchfeed.datasets import ImageList
+from torchfeed.datasets.folder import IMG_EXTENSIONS
+from torchfeed.util.cores import usable_cores
 
 __all__ = ["BadImage", "check", "find", "main"]
 

@@ -11,8 +11,9 @@ import torch
 from torch.autograd.profiler import record_function
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 
+from torchfeed.util.locks import Turns
+
 from .cursor import Cursor
-from .turns import Turns
 
 __all__ = ["NOTHING", "Epoch", "MovesCursor", "View"]
 

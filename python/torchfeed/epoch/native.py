@@ -11,23 +11,26 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_convert
 
-from . import _native, pinned
-from ._dlpack import dtype_of
-from .batch import default_collate, one_hot
-from .caller import warn_caller
-from .compile import to_tensors
+from torchfeed import _native
+from torchfeed.bad_samples.policy import Draw, settle
+from torchfeed.bad_samples.substitutes import check_target, give_each, mend
+from torchfeed.batch import pinned
+from torchfeed.batch.collate import default_collate
+from torchfeed.batch.one_hot import one_hot
+from torchfeed.limits import get_limits, slow_samples
+from torchfeed.plan.compile import to_tensors
+from torchfeed.plan.resolve import Native
+from torchfeed.recognize import recognize
+from torchfeed.recognize.sample_source import Given, give
+from torchfeed.recognize.value import Table
+from torchfeed.settings import Settings
+from torchfeed.util.caller import warn_caller
+from torchfeed.util.default_device import CPU, default_device, placed_on, workers_default_device
+from torchfeed.util.dlpack import dtype_of
+from torchfeed.util.locks import Open
+
 from .cursor import Cursor
-from .default_device import CPU, default_device, placed_on, workers_default_device
-from .epoch import NOTHING, Epoch
-from .given import Given, give
-from .limits import get_limits, slow_samples
-from .mend import check_target, give_each, mend
-from .on_error import Draw, settle
-from .recognize import recognize
-from .recognize.value import Table
-from .resolve import Native
-from .settings import Settings
-from .turns import Open
+from .in_process import NOTHING, Epoch
 
 __all__ = ["NativeEpoch"]
 

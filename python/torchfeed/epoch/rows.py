@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from . import pinned
-from .batch import default_collate
+from torchfeed.batch import pinned
+from torchfeed.batch.collate import default_collate
+from torchfeed.recognize import Unrecognized, describe
+from torchfeed.recognize.tree import Tree, fetch
+
 from .cursor import Cursor
-from .epoch import Epoch
-from .recognize import Unrecognized, describe
-from .recognize.tree import Tree, fetch
+from .in_process import Epoch
 
 __all__ = ["Columns", "GatherEpoch", "gather", "read_columns"]
 

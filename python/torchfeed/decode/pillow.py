@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from .errors import DecodeError
+from torchfeed.errors import DecodeError
 
 __all__ = ["PillowDecoder", "image_info", "refusal"]
 

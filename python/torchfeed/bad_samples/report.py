@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
-from .caller import warn_caller
-from .turns import Turns
+from torchfeed.util.caller import warn_caller
+from torchfeed.util.locks import Turns
 
 __all__ = ["BadSample", "ErrorReport", "Tally"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from torchfeed.compile import fresh_seed
-from torchfeed.cursor import Cursor
+from torchfeed.epoch.cursor import Cursor
 from torchfeed.internals import is_own, latest_cursor
+from torchfeed.util.random_state import fresh_seed
 
 __all__ = ["Source"]
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from .on_error import LEFT_OUT, Draw, OnError, is_bad_sample, settle
-from .recognize.tree import fetch
+from torchfeed.recognize.tree import fetch
+
+from .policy import LEFT_OUT, Draw, OnError, is_bad_sample, settle
 from .report import BadSample
 
 __all__ = ["Job", "TolerantCollate", "TolerantDataset"]

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .batch import one_hot
-from .given import Given, give
-from .on_error import LEFT_OUT, is_bad_sample
-from .recognize.leaf import Leaf
+from torchfeed.batch.one_hot import one_hot
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.sample_source import Given, give
+
+from .policy import LEFT_OUT, is_bad_sample
 
 __all__ = ["check_target", "give_each", "mend"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchfeed.on_error import Windows
+from torchfeed.bad_samples.policy import Windows
 
 from .dataset import DatasetPart, check_processes, dataset_between_epochs, may_have_state
 from .protocol import Part, is_stateful, read_part, restore, write_part

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from . import _native
-from .caller import warn_caller
-from .compile import Compiled, Drawn, compile_leaves, to_tensors
-from .decode import image_info
-from .given import Given, give_with_metadata
-from .limits import Limits, get_limits, slow_samples
-from .pillow_limits import PillowLimits, pillow_limits
-from .recognize.leaf import Leaf
-from .recognize.tree import Tree
-from .turns import Turns
+from torchfeed import _native
+from torchfeed.decode.pillow import image_info
+from torchfeed.decode.pillow_limits import PillowLimits, pillow_limits
+from torchfeed.limits import Limits, get_limits, slow_samples
+from torchfeed.plan.compile import Compiled, Drawn, compile_leaves, to_tensors
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.sample_source import Given, give_with_metadata
+from torchfeed.recognize.tree import Tree
+from torchfeed.util.caller import warn_caller
+from torchfeed.util.random_state import own_random_state, random_state_turns, sample_seed, seed_everything
 
-__all__ = ["Key", "SampleMaker", "drawn", "metadata_of", "own_random_state", "sample_seed", "seed_everything"]
+__all__ = ["Key", "SampleMaker", "drawn", "metadata_of"]
 
 
 _IDLE_BYTES = 40 << 20
 """Of pixels, for which memory is kept where no thread uses it: those of one photo of 12 megapixels."""
-
-_turns = Turns()
-"""Of threads that seed the generators, of which the process has one of each."""
 
 
 class Key(NamedTuple):
@@ -43,31 +38,6 @@ class Key(NamedTuple):
     """The epoch's seed."""
     occurrence: int
     """How often the sample came up before in the epoch."""
-
-
-def sample_seed(key: Sequence[int]) -> int:
-    """Derives the seed of what runs in Python, by NumPy's `SeedSequence`: 63 bits."""
-    return int(np.random.SeedSequence(tuple(key)).generate_state(1, np.uint64)[0]) >> 1
-
-
-def seed_everything(seed: int) -> None:
-    """Seeds torch's generator of the CPU, NumPy's global one and `random`, as a user would to replay a sample."""
-    torch.default_generator.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  (the global generator is what transforms use)
-    random.seed(seed)
-
-
-@contextmanager
-def own_random_state() -> Generator[None]:
-    """Gives the caller's random state back at the end, before another thread may borrow it."""
-    with _turns:
-        states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-        try:
-            yield
-        finally:
-            torch.default_generator.set_state(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
-            random.setstate(states[2])
 
 
 class SampleMaker:
@@ -133,7 +103,7 @@ class SampleMaker:
                         image.info = _metadata(leaf, index, given[position] if given else None) or metadata[position]
                 elif leaf.plan.kind is not Tensor:
                     image = image.as_subclass(leaf.plan.kind)
-                with _turns if seeded and leaf.why else nullcontext():
+                with random_state_turns if seeded and leaf.why else nullcontext():
                     if seeded and leaf.why:
                         seed_everything(python_seed(keys[position], places[position]))
                     samples.append(leaf.finish(image, targets[position]))
