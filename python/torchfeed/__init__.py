@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from . import datasets, transforms
     from .batch import default_collate, one_hot
     from .device import to_device
-    from .errors import DecodeError
+    from .errors import DecodeError, InternalError
     from .limits import Limits, SlowSampleWarning, get_limits, get_max_pixels, set_limits, set_max_pixels
     from .loader import DataLoader
     from .version import __version__
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DataLoader",
     "DecodeError",
+    "InternalError",
     "Limits",
     "SlowSampleWarning",
     "__version__",
@@ -41,6 +42,7 @@ __all__ = [
 _MODULES = {
     "DataLoader": "loader",
     "DecodeError": "errors",
+    "InternalError": "errors",
     "Limits": "limits",
     "SlowSampleWarning": "limits",
     "__version__": "version",

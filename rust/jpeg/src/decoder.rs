@@ -1,7 +1,7 @@
 //! The way through a file: markers, scans, pixels.
 
 use crate::{
-    Error, Header, Limits, Result,
+    Budget, Error, Header, Limits, Result,
     header::parse_restart_interval,
     index::RowIndex,
     kernel::Kernels,
@@ -155,7 +155,7 @@ impl Decoder {
     ) -> Result<Info> {
         let Plan { header, options, layout, view } = plan;
         let limits = &options.limits;
-        Limits::check("pixels", header.width as u64 * header.height as u64, limits.max_pixels)?;
+        Limits::check(Budget::Pixels, header.width as u64 * header.height as u64, limits.max_pixels)?;
         let mut walk = Walk::new(bytes)?;
         self.tables.reset();
         let mut interval = 0;
@@ -174,7 +174,7 @@ impl Decoder {
         // Without byte stuffing, and where there are restart markers, with a padding for each.
         let data = bytes.len() as u64 * if interval > 0 { 16 } else { 1 };
         let memory = data + planes + coefficients;
-        Limits::check("bytes of memory", memory, limits.max_memory)?;
+        Limits::check(Budget::Memory, memory, limits.max_memory)?;
         check_mcu(header, &scan)?;
         let mut pipeline = Pipeline::new(&self.kernels, layout, view, header.color, &mut self.pipeline, sink);
         let mut warnings = walk.warnings;
@@ -306,7 +306,7 @@ fn scans(
             Err(error) => return Err(error),
         }
         count += 1;
-        Limits::check("scans", count, options.limits.max_scans.into())?;
+        Limits::check(Budget::Scans, count, options.limits.max_scans.into())?;
     }
     Ok(walk.warnings + coefficients.warnings)
 }

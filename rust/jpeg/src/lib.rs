@@ -30,7 +30,7 @@ mod view;
 mod zigzag;
 
 pub use decoder::{Decoder, Info, Options};
-pub use error::{Error, Result};
+pub use error::{Budget, Error, Result};
 pub use header::{ColorSpace, Component, Components, Header, read_header};
 pub use index::RowIndex;
 pub use layout::Scale;

@@ -3,7 +3,7 @@
 //! Anything that libjpeg would remark upon, warnings included, is an `Err` with the reason, so that the caller asks the
 //! fallback: what libjpeg makes of broken data is not reproduced here.
 
-use torchfeed_jpeg::{Decoder, Info, Options, Output, Region, RowIndex, Scale};
+use torchfeed_jpeg::{Budget, Decoder, Info, Options, Output, Region, RowIndex, Scale};
 
 use super::{
     Slot, convert,
@@ -122,7 +122,9 @@ fn clean(
 fn refused(error: torchfeed_jpeg::Error) -> Error {
     use torchfeed_jpeg::Error::{Interrupted, Limit, Memory};
     match error {
-        Limit { what: "scans", .. } => Error::Limit(format!("{error}; raise Limits.max_scans if such files are meant")),
+        Limit { budget: Budget::Scans, .. } => {
+            Error::Limit(format!("{error}; raise Limits.max_scans if such files are meant"))
+        }
         Limit { .. } => {
             Error::Limit(format!("{error} beside the pixels; raise Limits.max_decoded_bytes if such images are meant"))
         }
