@@ -4,7 +4,7 @@ use crate::{
     Budget, Error, Header, Limits, Result,
     header::parse_restart_interval,
     index::RowIndex,
-    kernel::Kernels,
+    kernel::{InstructionSet, Kernels},
     layout::{Layout, Scale},
     marker::{self, Walk},
     output::{Output, Sink, Strips},
@@ -69,16 +69,22 @@ impl Decoder {
     /// A decoder with the fastest code that this machine can run.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Kernels::detect())
+        Self::of(Kernels::detect())
+    }
+
+    /// A decoder with the code for `set`; `None` where this machine lacks the instructions.
+    #[must_use]
+    pub fn with(set: InstructionSet) -> Option<Self> {
+        Kernels::with(set).map(Self::of)
     }
 
     /// A decoder without vector instructions. Its results are the same.
     #[must_use]
     pub fn portable() -> Self {
-        Self::with(Kernels::portable())
+        Self::of(Kernels::portable())
     }
 
-    fn with(kernels: Kernels) -> Self {
+    fn of(kernels: Kernels) -> Self {
         Self {
             kernels,
             tables: Tables::default(),
