@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torchvision.transforms
 import torchvision.transforms.v2
+from torchfeed.compile import array_source, compile_leaves
 from torchvision.transforms import InterpolationMode
 
 import torchfeed.transforms
-from torchfeed.compile import array_source, compile_leaves
 from torchfeed.datasets import NativeDataset
 
 TABLE = Path(__file__).parents[1] / "rust" / "core" / "tests" / "golden" / "draws.jsonl"

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from golden_draws import LIBRARIES, Row, build, draws, label, libraries, rows
+from oracle import functional, same
 from pictures import in_memory, pixels
-from replay import functional, same
 from torchfeed import transforms as T
 
 ROWS = rows()
