@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import torchvision.transforms
 import torchvision.transforms.v2
-from torchfeed.compile import array_source, compile_leaves
 from torchvision.transforms import InterpolationMode
 
 import torchfeed.transforms
 from torchfeed.datasets import NativeDataset
+from torchfeed.plan.compile import array_source, compile_leaves
 
 TABLE = Path(__file__).parents[1] / "rust" / "core" / "tests" / "golden" / "draws.jsonl"
 
