@@ -13,9 +13,12 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use torchfeed_core::{
     batch::{Batch, Part, Pipeline, Pool, Scratch, Target, one_hot::Levels},
     decode::{Decoder, RowIndexMemory},
-    image::Size,
+    image::{Rect, Size, View},
     source::{Arrays, Files, Source},
-    transform::{self, Filter, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize, Tail},
+    transform::{
+        self, Call, Filter, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize, Tail,
+        execute::Executor,
+    },
 };
 
 /// The system's allocator, counting what each thread asks of it.
@@ -204,4 +207,31 @@ fn arrays_take_none() {
     let (work, rest) = steady_state(&pipeline(source, vec![crop, FLIP], Target::OneHot(levels)));
     assert_eq!(work, 0);
     assert!(rest <= PER_BATCH, "{rest}");
+}
+
+#[test]
+fn passes_take_none() {
+    let input = Size::new(40, 50);
+    let resize = |height, width| Resize { size: Size::new(height, width), filter: Filter::Bicubic };
+    let crop = Call::ResizedCrop { top: 3, left: 4, crop: Size::new(20, 30), resize: resize(16, 16) };
+    let white = Padding { left: 2, top: 2, right: 2, bottom: 2, fill: [255; 3], mode: PadMode::Constant };
+    let twice = [Call::HorizontalFlip, Call::Resize(resize(30, 20)), Call::VerticalFlip, Call::Resize(resize(9, 9))];
+    // White is not what posterizing makes, so the padding cannot come before it.
+    let points =
+        [Call::Invert, crop, Call::Posterize { bits: 3 }, Call::Pad(white), Call::Solarize { threshold: 99.5 }];
+    let table = (0..3 * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
+    let tail = Tail::new(table, 3, 4, transform::Layout::ChannelsFirst).unwrap();
+    let plan = Plan { ops: Vec::new(), tail, pass_order: PassOrder::default() };
+    let pixels: Vec<u8> = (0..input.height * input.width * 3).map(|i| (i * 7) as u8).collect();
+    let mut scratch = Default::default();
+    for calls in [&twice[..], &points] {
+        let calls: Vec<_> = calls.iter().map(|call| (0, *call)).collect();
+        let mut out = vec![0; Executor::new(&plan, &calls, input).output_bytes()];
+        let mut run = || {
+            let executor = Executor::new(&plan, &calls, input);
+            executor.run(View::packed(input, Rect::all(input), 3, &pixels), &mut scratch, &mut out).unwrap();
+        };
+        run();
+        assert_eq!(allocations(run), 0);
+    }
 }
