@@ -106,7 +106,7 @@ def _pipeline(
     assert code is not None, "no table has another dtype"
     limits, fallback_limits = limits_in_force(limits or get_limits(), pillow_limits())
     return _native.Pipeline(
-        [_native.Part(source, labels, plan.native_ops(), plan.table.values) for source, labels, plan in parts],
+        [_native.Part(source, labels, plan.ops, plan.table.values) for source, labels, plan in parts],
         table.channels,
         code,
         channels_last=memory_format == torch.channels_last,
