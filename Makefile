@@ -106,8 +106,8 @@ $(ASAN):
 
 # The package beside an extension of its own: what is installed stays as it is.
 # Left out is what measures seconds and bytes, of which the sanitizer takes more.
-MEASURED = tests/test_lifecycle.py::test_ctrl_c_returns_within_half_a_second \
-	tests/test_datasets.py::test_memory_of_a_listed_file
+MEASURED = tests/loader/test_lifecycle.py::test_ctrl_c_returns_within_half_a_second \
+	tests/source/test_datasets.py::test_memory_of_a_listed_file
 
 test-asan: $(INSTALLED) $(ASAN)
 	$(IN_VENV) RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $(CHECKED)" CARGO_TARGET_DIR=target/asan $(WITHOUT_LTO) \

@@ -30,6 +30,7 @@ from torchvision import transforms as T
 import torchfeed
 from torchfeed.internals import begin_for
 from torchfeed.train import cnn
+from torchfeed.util.cores import auto_workers
 
 from .conftest import photo
 
@@ -249,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--data", type=Path, metavar="DIR", help="an ImageFolder of photos; a few are made when omitted"
     )
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--workers", type=int, default=torchfeed.cores.auto_workers(), metavar="N")
+    parser.add_argument("--workers", type=int, default=auto_workers(), metavar="N")
     parser.add_argument("--quick", action="store_true", help="a few batches, and no timing")
     options = parser.parse_args(argv)
     device = torch.device(options.device)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 # A module of the same name, which would take its place whenever it is imported first.
 from .explain import explain
-from .turns import Turns
+from .util.locks import Turns
 
 if TYPE_CHECKING:
     from . import datasets, transforms
-    from .batch import default_collate, one_hot
+    from .batch.collate import default_collate
+    from .batch.one_hot import one_hot
     from .device import to_device
     from .errors import DecodeError, InternalError
     from .limits import Limits, SlowSampleWarning, get_limits, get_max_pixels, set_limits, set_max_pixels

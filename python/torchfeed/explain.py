@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from .device import Delivery
     from .internals import Internals
     from .loader import DataLoader
+    from .plan.resolve import Resolved
     from .recognize.leaf import Leaf
-    from .resolve import Resolved
 
 __all__ = ["explain"]
 
@@ -36,12 +36,12 @@ def explain(loader: Any) -> str:
         batch      torch.float32, shape (64, 3, 224, 224)
         device     cpu
     """
-    from .compile import compile_leaves  # noqa: PLC0415  (this module is loaded with the package, those need not be)
     from .device import DeviceLoader  # noqa: PLC0415
     from .internals import internals  # noqa: PLC0415
     from .loader import DataLoader  # noqa: PLC0415
+    from .plan.compile import compile_leaves  # noqa: PLC0415  (this module is loaded with the package, those need not be)
+    from .plan.resolve import Gathered, Split, find_way  # noqa: PLC0415
     from .recognize import Unrecognized  # noqa: PLC0415
-    from .resolve import Gathered, Split, find_way  # noqa: PLC0415
 
     inner = loader.loader if isinstance(loader, DeviceLoader) else loader
     if not isinstance(inner, DataLoader):
@@ -81,7 +81,7 @@ def _indexed(own: Internals) -> str:
 
 def _device(loader: Any, own: Internals, resolved: Resolved) -> str:
     from .device import DeviceLoader  # noqa: PLC0415
-    from .resolve import Split  # noqa: PLC0415
+    from .plan.resolve import Split  # noqa: PLC0415
 
     inner: Any = loader.loader if isinstance(loader, DeviceLoader) else loader
     delivery: Delivery | None = loader.delivery if isinstance(loader, DeviceLoader) else own.delivery
@@ -99,8 +99,8 @@ def _device(loader: Any, own: Internals, resolved: Resolved) -> str:
 
 
 def _elsewhere(loader: DataLoader[Any], resolved: Resolved) -> str:
-    from .default_device import CPU, default_device, workers_default_device  # noqa: PLC0415
-    from .resolve import Gathered, Split  # noqa: PLC0415
+    from .plan.resolve import Gathered, Split  # noqa: PLC0415
+    from .util.default_device import CPU, default_device, workers_default_device  # noqa: PLC0415
 
     device = workers_default_device(loader) if loader.num_workers else default_device()
     if device == CPU or isinstance(resolved, Gathered):
@@ -133,7 +133,7 @@ def _transform(leaf: Leaf) -> str:
 def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:
     from torch.utils.data import default_collate as torch_default_collate  # noqa: PLC0415
 
-    from .batch import default_collate  # noqa: PLC0415
+    from .batch.collate import default_collate  # noqa: PLC0415
     from .recognize import class_name, describe  # noqa: PLC0415
 
     steps: list[Any] = [leaf.joint] if leaf.joint else list(leaf.plan.rest)

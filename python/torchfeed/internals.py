@@ -13,14 +13,14 @@ from weakref import ref
 import torch
 
 from . import _native
-from .cursor import Cursor, State
-from .report import ErrorReport
+from .bad_samples.report import ErrorReport
+from .epoch.cursor import Cursor, State
 from .settings import OPTIONS, Settings, speaks_for_itself
-from .turns import Turns
+from .util.locks import Turns
 
 if TYPE_CHECKING:
     from .device import Delivery
-    from .resolve import Resolved
+    from .plan.resolve import Resolved
 
 __all__ = [
     "Internals",

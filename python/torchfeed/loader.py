@@ -11,18 +11,18 @@ import torch
 from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data import Dataset, IterableDataset, Sampler
 
-from .compile import Drawn, compile_leaves
-from .cores import auto_workers
-from .cursor import State, check_state, state_between_epochs
+from .bad_samples.policy import OnError
+from .bad_samples.report import ErrorReport
+from .epoch.cursor import State, check_state, state_between_epochs
+from .epoch.iterators import can_restart, open_iterator
+from .epoch.samples import drawn
 from .internals import Internals, Option, internals, show_options, shown
-from .iterators import can_restart, open_iterator
 from .limits import Limits
-from .on_error import OnError
+from .plan.compile import Drawn, compile_leaves
+from .plan.resolve import Gathered, Native, resolve
 from .recognize import Unrecognized
-from .report import ErrorReport
-from .resolve import Gathered, Native, resolve
-from .samples import drawn
 from .settings import OPTIONS, Settings
+from .util.cores import auto_workers
 
 __all__ = ["DataLoader"]
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import torch
 
+from .bad_samples.policy import OnError, check_arguments
 from .limits import Limits
-from .on_error import OnError, check_arguments
 
 __all__ = ["OPTIONS", "Settings"]
 

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from torchfeed.internals import internals
+from torchfeed.plan.resolve import Gathered, resolve
 from torchfeed.recognize import Unrecognized
 from torchfeed.replay import GEOMETRY, functional, same, steps
-from torchfeed.resolve import Gathered, resolve
-from torchfeed.samples import own_random_state, seed_everything
+from torchfeed.util.random_state import own_random_state, seed_everything
 
 __all__ = ["assert_same_bits", "level_difference", "pil_image"]
 

@@ -79,8 +79,9 @@ class _Server:
 
     def check(self) -> dict[str, Any]:
         """Holds the answers against torchvision's."""
+        from torchfeed.bench.peers.ours import loader
+
         from .check import assert_same_bits, level_difference
-        from .peers.ours import loader
         from .tasks import MEAN_STD
 
         if self._peer.name == "torchfeed":

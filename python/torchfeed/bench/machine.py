@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torchfeed
-from torchfeed.cores import usable_cores
+from torchfeed.util.cores import usable_cores
 
 __all__ = ["describe"]
 

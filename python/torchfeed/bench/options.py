@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torchfeed.cores import usable_cores
+from torchfeed.util.cores import usable_cores
 
 from .operators import OPERATORS
 from .peers import CHOICES, PEERS

@@ -13,7 +13,7 @@ from torchvision import transforms as T
 
 import torchfeed
 from torchfeed import _native
-from torchfeed.compile import compile_leaves
+from torchfeed.plan.compile import compile_leaves
 from torchfeed.recognize.leaf import Leaf
 
 from .operators import time_sides

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from torchfeed import _native
-from torchfeed.compile import array_source, compile_plan, to_tensors
+from torchfeed.plan.compile import array_source, compile_plan, to_tensors
 from torchfeed.recognize import recognize_geometry
 
 from .folder import ImageFolder

@@ -12,15 +12,16 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from torchfeed import _native
-from torchfeed.compile import Drawn, compile_leaves, compile_plan, fresh_seed, to_image
+from torchfeed.decode.pillow_limits import PillowLimits, pillow_limits
+from torchfeed.epoch.samples import Key, SampleMaker, drawn, metadata_of
 from torchfeed.limits import Limits, get_limits
-from torchfeed.pillow_limits import PillowLimits, pillow_limits
+from torchfeed.plan.compile import Drawn, compile_leaves, compile_plan, to_image
 from torchfeed.recognize import Unrecognized, recognize_geometry
 from torchfeed.recognize.fingerprint import Fingerprint
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.replaced import code_of_function, set_on
 from torchfeed.recognize.tree import read_tree
-from torchfeed.samples import Key, SampleMaker, drawn, metadata_of
+from torchfeed.util.random_state import fresh_seed
 
 __all__ = ["InMemoryDataset", "NativeDataset"]
 

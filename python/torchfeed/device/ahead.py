@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from torchfeed.turns import Open, Turns
+from torchfeed.util.locks import Open, Turns
 
+from .host_batches import Source
 from .nested import map_tensors, tensors
 from .ring import Ring
-from .source import Source
 from .streams import Streams
 
 __all__ = ["Ahead", "Handed"]

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from torchfeed.internals import begin_for, internals, latest_cursor
+from torchfeed.plan.resolve import Resolved
 from torchfeed.recognize import Unrecognized
-from torchfeed.resolve import Resolved
-from torchfeed.turns import Turns
+from torchfeed.util.locks import Turns
 
 from .ahead import Ahead, Handed
 from .finish import Finish
+from .host_batches import Source
 from .normalize import Lookup, shared_table
 from .ring import Ring
-from .source import Source
 from .streams import Streams, open_streams
 
 __all__ = ["Delivery", "DeviceLoader", "to_device"]

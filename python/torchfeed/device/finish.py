@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from torchfeed import _native
-from torchfeed.samples import own_random_state, seed_everything
 from torchfeed.transforms.mix import Mix
+from torchfeed.util.random_state import own_random_state, seed_everything
 
 from .normalize import Lookup
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from torchfeed.plan.resolve import Native, Resolved, compile_tree
 from torchfeed.recognize import Unrecognized
 from torchfeed.recognize.value import Table
-from torchfeed.resolve import Native, Resolved, compile_tree
 
 if TYPE_CHECKING:
     from torchfeed.internals import Internals

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchfeed.default_device import default_device
+from torchfeed.util.default_device import default_device
 
 from .known import is_named
 from .replaced import Slots, Watch, code_of

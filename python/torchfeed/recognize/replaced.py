@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor, nn
 
-from torchfeed.turns import Turns
+from torchfeed.util.locks import Turns
 
 from .common import describe
 from .written import function_of, home_of, is_defined, is_followed, is_trusted, is_watched, is_written, names_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchfeed.batch import one_hot_levels
+from torchfeed.batch.one_hot import one_hot_levels
 
 from .common import Unrecognized, describe
 from .known import changed, class_name

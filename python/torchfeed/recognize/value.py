@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from torchfeed._dlpack import dtype_code
-from torchfeed.turns import Turns
+from torchfeed.util.dlpack import dtype_code
+from torchfeed.util.locks import Turns
 
 from .common import Unrecognized, describe
 

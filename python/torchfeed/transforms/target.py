@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from torchfeed.batch import one_hot, one_hot_levels
+from torchfeed.batch.one_hot import one_hot, one_hot_levels
 
 __all__ = ["OneHot"]
 

@@ -1,0 +1,428 @@
+"""Where an epoch is, and how to get there again."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchfeed.bad_samples.policy import Windows
+from torchfeed.bad_samples.report import ErrorReport, Tally
+from torchfeed.settings import Settings
+
+from .stateful import KEYS, Parts, freeze, noting_global_generator, open_parts, parts_between_epochs, thaw
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader as TorchDataLoader
+
+__all__ = ["Cursor", "State", "check_state", "state_between_epochs"]
+
+State = dict[str, Any]
+"""A position as plain values: the same keys at any point of any epoch. It goes through JSON, unless what a dataset or a
+sampler says of itself does not.
+"""
+
+_SEED_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: far apart, and no two epochs alike
+_NO_BASE = -1  # torch's base seeds are not negative
+_NO_PARTS = dict.fromkeys(KEYS, "")
+_KEYS = {"batches", "base_seed", "epoch", "begun", "drawn", "generators", "order", *KEYS}
+
+
+class Cursor:
+    """The place in one epoch of a loader, from its seed and order to the number of batches that were handed out.
+
+    An epoch follows from three things: its base seed, the state of the random generators when the sampler is asked for
+    an iterator, and their state when that iterator is asked for its first indices. A state holds all three, so it does
+    not matter what the training loop draws in between. Each iterator of a loader has a cursor of its own.
+
+    Args:
+        loader: the loader, whose sampler and generators count.
+        settings: its options.
+        errors: where bad samples are listed.
+        previous: the cursor of the epoch before, where the same iterator goes on, as with persistent workers.
+        resume: the state to go on from.
+        follows_end: whether an epoch of the loader has ended.
+    """
+
+    def __init__(
+        self,
+        loader: TorchDataLoader[Any],
+        settings: Settings,
+        errors: ErrorReport,
+        previous: Cursor | None = None,
+        resume: State | None = None,
+        *,
+        follows_end: bool = False,
+    ) -> None:
+        self.skip = int(resume["batches"]) if resume else 0
+        """How many batches a resumed epoch passes over."""
+        self.batches = 0
+        """How many batches were handed out or passed over."""
+        self.over = False
+        self.handed = self.skip > 0
+        """Whether the epoch has had a batch."""
+        self._generators = _generators(loader)
+        self._persistent = loader.persistent_workers and loader.num_workers > 0
+        self._resume = resume
+        self._base = previous.next_base if previous is not None else None
+        if resume:
+            self._base = None if resume["base_seed"] == _NO_BASE else (int(resume["base_seed"]), int(resume["epoch"]))
+        self._seed_is_known = self._base is not None
+        # The states of the generators at the two moments that count.
+        self._at_iter = _read_states(resume["generators"], self._generators) if resume else _states(self._generators)
+        self._at_order = self._at_iter
+        if resume and resume["begun"]:
+            self._at_order = [
+                known if state is None else state
+                for known, state in zip(self._at_iter, _read_states(resume["order"], self._generators), strict=True)
+            ]
+        self._has_order = False
+        self._flows = False  # whether the generators stand where the resumed epoch goes on without being set
+        self._asked_ahead: deque[Any] = deque()
+        self._seen: Counter[int] = Counter()
+        self.windows: Windows | None = None
+        self._tally: Tally | None = None
+        self.parts: Parts | None = open_parts(
+            loader,
+            None if previous is None else previous.parts,
+            resume,
+            self._begin_order_again,
+            follows_end=follows_end,
+        )
+        """What has a state of its own; `None` where nothing has."""
+        if settings.tolerant:
+            self.windows = Windows(
+                batched=loader._auto_collation,  # noqa: SLF001  (torch's own name)
+                keeps=settings.on_error == "replace",
+            )
+            self._tally = Tally(errors, settings.max_errors)
+
+    # Seeds
+
+    def take_base_seed(self, drawn: int) -> int:
+        """Notes the base seed that torch's iterator drew; returns the one of this epoch.
+
+        With ``persistent_workers`` torch draws once for all epochs; later ones then count up from there, so that each
+        has augmentations of its own.
+        """
+        if self._base is None:
+            self._base = drawn, 0
+        return self._base[0]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of all that is random in the epoch's samples; `None` before the iterator has drawn it."""
+        if self._base is None:
+            return None
+        base, epoch = self._base
+        return (base + epoch * _SEED_STEP) % 2**64
+
+    @property
+    def next_base(self) -> tuple[int, int] | None:
+        """The base seed and the number of the next epoch, where the same iterator has it."""
+        return (self._base[0], self._base[1] + 1) if self._base else None
+
+    # The order
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the epoch goes on from a state."""
+        return self._resume is not None
+
+    @property
+    def asks_at_once(self) -> bool:
+        """Whether the sampler must be asked while the epoch begins, since the generators are borrowed."""
+        return self._resume is not None and not self._flows
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the epoch goes on from a state without making the samples that came before."""
+        return self.parts is not None and self.parts.jumps
+
+    @property
+    def turn(self) -> int:
+        """The number of the worker process that makes the next batch, or that number and a multiple of theirs."""
+        known = None if self.parts is None else self.parts.dataset.turn
+        return self.skip if known is None else known
+
+    @property
+    def follows_end(self) -> bool:
+        """Whether an epoch ended before, as far as it matters to what has a state of its own."""
+        return self.parts is not None and self.parts.follows_end
+
+    @contextmanager
+    def borrowed_generators(self) -> Generator[None]:
+        """Sets the generators to where a state has them, while a resumed epoch begins.
+
+        The generators of the loader and of its samplers go on from there. The global generator belongs to the caller,
+        who may have restored it from a checkpoint: it is given back. But where it stands just where the state was
+        taken, before the order was drawn, it is left alone, and the epoch begins as it would have done.
+        """
+        if self._resume is None:
+            yield
+            return
+        before = torch.default_generator.get_state()
+        next_draw = self._at_order if self._resume["begun"] else self._at_iter
+        self._flows = not self._resume["drawn"] and torch.equal(before, next_draw[0])
+        _set_states(self._generators, self._at_iter)
+        noted: list[Tensor] = []
+        try:
+            with noting_global_generator() as noted:
+                yield
+        finally:
+            if noted:  # by a dataset that keeps it in its own state
+                torch.default_generator.set_state(noted[0])
+            elif not self._flows:
+                torch.default_generator.set_state(before)
+            elif self._resume["begun"]:
+                _set_states(self._generators, self._at_order)
+
+    def begin_order(self) -> None:
+        """Notes the generators before the sampler is asked for the iterator that counts."""
+        if self._resume is not None and self._seed_is_known:
+            # torch has drawn a base seed meanwhile, which the epoch did not where it began.
+            _set_states(self._generators, self._at_iter)
+        else:
+            self._at_iter = _states(self._generators)
+
+    def ask(self, draw: Callable[[], Any]) -> Any:
+        """Gives what the sampler gives next.
+
+        Args:
+            draw: asks the sampler.
+
+        Raises:
+            StopIteration: there is no more.
+        """
+        if self._asked_ahead:
+            drawn = self._asked_ahead.popleft()
+            if isinstance(drawn, Exception):
+                try:
+                    raise drawn
+                finally:
+                    del drawn  # whose traceback leads to this frame, and so to the iterator
+            return drawn
+        if not self._has_order:
+            self._note_order()
+        if self.parts is not None:
+            return self.parts.ask(draw, self.windows)
+        return draw() if self.windows is None else self.windows.draw(draw)
+
+    def ask_ahead(self, draw: Callable[[], Any]) -> None:
+        """Asks the sampler now, while the generators are where the state has them, for what `ask` gives later."""
+        if self._has_order or not self.asks_at_once:
+            return
+        try:
+            drawn = self.ask(draw)
+        except StopIteration:  # a new one, as the traceback of this one leads back to the iterator
+            drawn = StopIteration()
+        except Exception as error:  # noqa: BLE001  (raised when its turn comes)
+            drawn = error
+        self._asked_ahead.append(drawn)
+
+    def _note_order(self) -> None:
+        self._has_order = True
+        if self.asks_at_once and self._resume is not None and self._resume["begun"]:
+            _set_states(self._generators, self._at_order)
+        else:
+            self._at_order = _states(self._generators)
+
+    def _begin_order_again(self, load: Callable[[], None], begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+        """Makes an iterator of a sampler that has a state, when it is first asked.
+
+        Its order may follow from the generators as they were when the epoch began, or as they were when it was first
+        asked. What the state itself has set, it has set for what comes next.
+        """
+        if not self.asks_at_once:
+            load()
+            return begin()
+        _set_states(self._generators, self._at_iter)
+        load()
+        loaded = _states(self._generators)
+        iterator = begin()
+        for number, generator in enumerate(self._generators):
+            if torch.equal(loaded[number], self._at_iter[number]):
+                generator.set_state(self._at_order[number])
+        return iterator
+
+    def pass_over(self, draw: Callable[[], Any], skip: Callable[[Any], object] | None) -> None:
+        """Passes over the batches that a resumed epoch has had, unless the sampler goes on from a state of its own.
+
+        Args:
+            draw: asks the sampler.
+            skip: is told of the indices of each batch, if what is random in samples depends on how often they came.
+
+        Raises:
+            ValueError: there are fewer batches than the state says.
+        """
+        if self.parts is not None and self.batches <= self.skip and self.parts.go_on(skip, self.windows):
+            self.batches = self.skip
+            return
+        while self.batches < self.skip:
+            try:
+                drawn = self.ask(draw)
+            except StopIteration:
+                raise self.too_few() from None
+            if skip is not None:
+                skip(drawn)
+            self.advance()
+
+    def too_few(self) -> ValueError:
+        """Says that the epoch has fewer batches than the state."""
+        return ValueError(
+            f"the state is {self.skip} batches into its epoch, which has {self.batches} batches here: load it into a "
+            "loader of the same dataset, sampler and batch size"
+        )
+
+    def occurrence(self, place: int) -> int:
+        """Counts a sample; returns how often it came up before in the epoch."""
+        self._seen[place] += 1
+        return self._seen[place] - 1
+
+    # Hand-out
+
+    def advance(self) -> None:
+        """Counts a batch that was handed out or passed over."""
+        self.batches += 1
+        if self.parts is not None:
+            self.parts.advance()
+
+    def note_bad(self, found: Sequence[Any], end: int) -> None:
+        """Notes the bad samples of a batch; `end` is the number in the epoch of the sample behind it.
+
+        Raises:
+            RuntimeError: there are more than `max_errors`.
+        """
+        if self._tally is not None:
+            self._tally.note(found, end)
+
+    def finish(self) -> None:
+        """Ends the epoch.
+
+        Raises:
+            RuntimeError: all its samples were bad.
+        """
+        self.over = True
+        if self._tally is not None:
+            self._tally.finish(handed=self.handed)
+
+    def state(self) -> State:
+        """Writes the place as plain values."""
+        return self.keep()()
+
+    def keep(self) -> Callable[[], State]:
+        """Keeps the place as it is now, which takes microseconds; returns what writes it as plain values.
+
+        What cannot be kept of a dataset or a sampler is an error when the place is written, and not before.
+        """
+        batches, parts = max(self.batches, self.skip), None
+        if self.parts is not None:
+            parts = freeze(partial(self.parts.write, batches, over=self.over))
+        if self.over:
+            return partial(_between, self.next_base if self._persistent else None, _states(self._generators), parts)
+        # Where the order is still to be drawn, it will follow from the generators as they are then.
+        at_order = self._at_order if self._has_order else _states(self._generators)
+        return partial(_within, batches, self._base, self._at_iter, at_order, parts, drawn=self._has_order)
+
+
+def state_between_epochs(loader: TorchDataLoader[Any]) -> State:
+    """The state of a loader whose first epoch has not begun."""
+    return _between(None, _states(_generators(loader)), freeze(partial(parts_between_epochs, loader)))
+
+
+def check_state(state: Any) -> State:
+    """Checks that a state is one of torchfeed's loader; returns a copy.
+
+    Raises:
+        TypeError: it is no dict.
+        ValueError: it is another dict.
+    """
+    if not isinstance(state, dict):
+        raise TypeError(f"a state is a dict, as state_dict() returns it, not {type(state).__name__}")
+    missing = sorted(_KEYS.difference(state))
+    if missing:
+        raise ValueError(
+            f"not a state of torchfeed.DataLoader: {', '.join(missing)} is missing, and there is "
+            f"{', '.join(map(str, state)) or 'nothing'}"
+        )
+    return dict(state)
+
+
+def _generators(loader: TorchDataLoader[Any]) -> list[torch.Generator]:
+    """Finds the generators that the order may follow from: the global one, the loader's, those of its samplers."""
+    found = [torch.default_generator]
+    for owner in (loader, loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)):
+        generator = getattr(owner, "generator", None)
+        if isinstance(generator, torch.Generator) and generator.device.type == "cpu":
+            found += [generator] if all(generator is not other for other in found) else []
+    return found
+
+
+def _states(generators: Sequence[torch.Generator]) -> list[Tensor]:
+    return [generator.get_state() for generator in generators]
+
+
+def _set_states(generators: Sequence[torch.Generator], states: Sequence[Tensor]) -> None:
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)
+
+
+def _between(base: tuple[int, int] | None, states: Sequence[Tensor], parts: bytes | None) -> State:
+    """Writes a place between epochs."""
+    return {**_within(0, base, states, states, parts, drawn=False), "begun": False}
+
+
+def _within(
+    batches: int,
+    base: tuple[int, int] | None,
+    at_iter: Sequence[Tensor],
+    at_order: Sequence[Tensor],
+    parts: bytes | None,
+    *,
+    drawn: bool,
+) -> State:
+    """Writes a place in an epoch."""
+    return {
+        "batches": batches,
+        "base_seed": base[0] if base else _NO_BASE,
+        "epoch": base[1] if base else 0,
+        "begun": True,
+        "drawn": drawn,
+        "generators": [_encode(state) for state in at_iter],
+        # Most have not changed between the two moments.
+        "order": ["" if torch.equal(a, b) else _encode(b) for a, b in zip(at_iter, at_order, strict=True)],
+        **(_NO_PARTS if parts is None else thaw(parts)),
+    }
+
+
+def _encode(state: Tensor) -> str:
+    """Writes the state of a generator, 5056 bytes of which half are zero, in some 3400 characters."""
+    return _compressed(state.numpy().tobytes())
+
+
+@lru_cache(maxsize=16)  # the states that are asked for at each step are those of the epoch's beginning
+def _compressed(data: bytes) -> str:
+    return base64.b85encode(zlib.compress(data, 1)).decode()
+
+
+def _read_states(texts: Sequence[str], generators: Sequence[torch.Generator]) -> list[Any]:
+    if len(texts) != len(generators):
+        raise ValueError(
+            f"the state holds {len(texts)} random generators, and this loader has {len(generators)}, the global one "
+            "included: give it and its samplers a `generator` as the loader had that the state is of"
+        )
+    return [_decode(text) for text in texts]
+
+
+def _decode(text: str) -> Tensor | None:
+    if not text:
+        return None
+    return torch.from_numpy(np.frombuffer(bytearray(zlib.decompress(base64.b85decode(text))), np.uint8))

@@ -1,0 +1,282 @@
+"""Batches that native threads make."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_convert
+
+from torchfeed import _native
+from torchfeed.bad_samples.policy import Draw, settle
+from torchfeed.bad_samples.substitutes import check_target, give_each, mend
+from torchfeed.batch import pinned
+from torchfeed.batch.collate import default_collate
+from torchfeed.batch.one_hot import one_hot
+from torchfeed.limits import get_limits, slow_samples
+from torchfeed.plan.compile import to_tensors
+from torchfeed.plan.resolve import Native
+from torchfeed.recognize import recognize
+from torchfeed.recognize.sample_source import Given, give
+from torchfeed.recognize.value import Table
+from torchfeed.settings import Settings
+from torchfeed.util.caller import warn_caller
+from torchfeed.util.default_device import CPU, default_device, placed_on, workers_default_device
+from torchfeed.util.dlpack import dtype_of
+from torchfeed.util.locks import Open
+
+from .cursor import Cursor
+from .in_process import NOTHING, Epoch
+
+__all__ = ["NativeEpoch"]
+
+_exiting = threading.Event()
+_open_epochs: Open[NativeEpoch] = Open()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Joins all threads while there is still an interpreter that they may call for a fallback decode."""
+    _exiting.set()
+    for epoch in _open_epochs.all():
+        epoch.close()
+
+
+def _hold_at_exit() -> None:
+    """Keeps from a daemon thread what went wrong because the interpreter ends."""
+    if _exiting.is_set() and threading.current_thread().daemon:
+        threading.Event().wait()  # for ever, as Python itself holds daemon threads up at exit
+
+
+class _Submitted(NamedTuple):
+    """A batch that native threads make."""
+
+    out: list[Tensor]
+    """Its pinned memory, if it has some: for images, and for targets unless they came from Python."""
+    targets: list[Any] | None
+    """Its targets, if they came from Python."""
+    errors: dict[int, Exception]
+    """Why samples cannot be made, by position, if Python could not bring them."""
+    draw: Draw | None
+    """What the sampler drew, if samples may fail."""
+
+
+class NativeEpoch(Epoch):
+    """Batches that native threads make.
+
+    Args:
+        loader: the loader, as an `Epoch` takes it.
+        settings: its options.
+        resolved: its datasets, compiled.
+        cursor: the place in the epoch.
+        table: what is left to be applied to the images, if they are to be handed out as pixels.
+        delivered: whether batches go from host memory to a device, wherever the default one is.
+    """
+
+    def __init__(
+        self,
+        loader: Any,
+        settings: Settings,
+        resolved: Native,
+        cursor: Cursor,
+        table: Table | None = None,
+        *,
+        delivered: bool = False,
+    ) -> None:
+        self._in_order = loader.in_order or loader.num_workers == 0
+        # Where targets are put: where worker processes would, or, with None, where the loop's thread would.
+        self._default_device = workers_default_device(loader) if loader.num_workers else None
+        if delivered:
+            self._default_device = CPU
+        self._take_way(settings, resolved, table)
+        super().__init__(loader, resolved.tree, cursor)
+
+    def _take_way(self, settings: Settings, resolved: Native, table: Table | None) -> None:
+        self._settings = settings
+        self._began_with = default_device()
+        self.table = table
+        self._compiled = resolved.compiled
+        self._brings = any(leaf.brings for leaf in resolved.tree.leaves)
+
+    def restart(self, settings: Settings, resolved: Native, cursor: Cursor, table: Table | None = None) -> None:
+        """Begins the next epoch in this iterator."""
+        self.close()
+        self._take_way(settings, resolved, table)
+        self._restart(resolved.tree, cursor)
+
+    def _open(self, seed: int) -> None:
+        self._limits = self._settings.limits or get_limits()
+        self._native = _native.Epoch(self._compiled.pipeline, seed, self._num_workers, nice=self._settings.nice)
+        _open_epochs.add(self)
+
+    def _skip(self, places: list[int]) -> None:
+        self._native.skip(places)
+
+    def _submit(self, places: list[int]) -> _Submitted:
+        given = targets = None
+        errors: dict[int, Exception] = {}
+        if self._brings:
+            leaves = [self._tree.leaf(place) for place in places]
+            items: list[Given] | None
+            if not self._settings.tolerant:
+                items, targets = give(leaves)
+            else:
+                items, targets, errors = give_each(leaves)
+            # In a batch, all of the samples may be of those datasets that list theirs.
+            given = None if items is None else _native.Source.given(items)
+        out = self._pinned_output(len(places)) if self._pin_memory else []
+        memory = ((tensor.data_ptr(), tensor.nbytes, tensor) for tensor in out)
+        self._native.submit(places, *memory, given=given, tolerant=self._settings.tolerant)
+        windows = self._cursor.windows
+        return _Submitted(out, targets, errors, None if windows is None else windows.latest)
+
+    def _pinned_output(self, length: int) -> list[Tensor]:
+        """Takes pinned memory for a batch, if its shape is known."""
+        size, leaf = self._compiled.pipeline.output_size(), self._compiled.leaves[0]
+        if size is None:
+            return []
+        table = leaf.plan.table
+        layouts = [pinned.Layout((length, table.channels, *size), table.dtype, self._settings.memory_format)]
+        if not self._brings and leaf.one_hot is not None:
+            classes, _, _, code = leaf.one_hot
+            layouts.append(pinned.Layout((length, classes), dtype_of(code)))
+        elif not self._brings:
+            layouts.append(pinned.Layout((length,), torch.int64))
+        return pinned.take(layouts)
+
+    def _is_done(self) -> bool:
+        if not self._num_workers:
+            return True
+        try:
+            return self._native.wait(0, in_order=self._in_order) is not None
+        except Exception:
+            _hold_at_exit()
+            raise
+
+    def _ready(self) -> int:
+        try:
+            position = self._native.wait(self._timeout or None, in_order=self._in_order)
+        except Exception:
+            _hold_at_exit()
+            raise
+        if position is None:
+            self.close()
+            raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
+        return position
+
+    def _take(self, position: int, submitted: _Submitted) -> Any:
+        errors = submitted.errors
+        try:
+            if submitted.draw is None:
+                images, targets = to_tensors(self._native.take(position))
+            else:
+                *made, failures = self._native.take_tolerant(position)
+                images, targets = to_tensors((made[0], made[1]))
+                errors = {**dict(failures), **errors}
+        except Exception:
+            _hold_at_exit()
+            raise
+        images, targets = (*submitted.out, *(images, targets)[len(submitted.out) :])
+        brought = submitted.targets
+        if submitted.draw is not None:
+            mended = self._mend(images, targets if brought is None else brought, errors, submitted.draw)
+            if mended is None:
+                return NOTHING
+            images, targets = mended
+            brought = None if brought is None else targets
+        collated = targets if brought is None else self._collate(brought)
+        if self._pin_memory and len(submitted.out) < 2:
+            images, collated = pinned.pin((images, collated))  # what is pinned stays where it is
+        device = self._default_device or default_device()
+        if device is not CPU and device != CPU:
+            images = images.to(self._device_of_images(device))
+            # Not rows, which are on the CPU, where they are made; nor what becomes a number again.
+            if brought is None and self._auto_collation and self._compiled.leaves[0].one_hot is None:
+                collated = collated.to(device)
+        return (
+            [images, collated] if self._auto_collation else self._alone(images, collated, brought=brought is not None)
+        )
+
+    def _alone(self, images: Tensor, collated: Any, *, brought: bool) -> list[Any]:
+        """Takes the one sample out of a batch, as torch's default_convert leaves it."""
+        kind = self._compiled.leaves[0].plan.kind
+        # Only images side by side are plain tensors.
+        image = images[0] if kind is Tensor or self.table is not None else images[0].as_subclass(kind)
+        if brought:
+            return [image, collated]
+        return [image, collated.item() if self._compiled.leaves[0].one_hot is None else collated[0]]
+
+    def _device_of_images(self, device: torch.device) -> torch.device:
+        """Finds where torchvision would put images, if a default device was set after the epoch began."""
+        if device == self._began_with or self._default_device is not None:
+            return CPU
+        plans = [recognize(leaf.transform, leaf.source.channels) for leaf in self._compiled.leaves]
+        return device if any(plan.why for plan in plans) else CPU
+
+    def _mend(
+        self, images: Tensor, targets: Any, errors: dict[int, Exception], draw: Draw
+    ) -> tuple[Tensor, Any] | None:
+        """Does about the failed samples of a batch what the user wants, and notes it."""
+        if not errors:
+            return images, targets
+        seed = self._cursor.seed or 0
+        found = []
+
+        def settled(position: int) -> Any:
+            leaf, at = self._tree.leaf(self._tree.locate(draw.indices[position]))
+            path: Any = leaf.source.path(at)
+            made, bad = settle(self._settings.on_error, errors[position], (draw, position), seed, path, self._make)
+            found.append(bad)
+            return made
+
+        mended = mend(images, targets, [*errors], settled, self._settings.memory_format)
+        try:
+            self._cursor.note_bad(found, draw.end)
+        except RuntimeError:
+            self.close()
+            raise
+        return mended
+
+    def _make(self, index: Any, occurrence: int) -> tuple[Tensor, Any]:
+        """Makes one sample, in this thread."""
+        place = self._tree.locate(index)
+        leaf, at = self._tree.leaf(place)
+        items, brought = give([(leaf, at)]) if self._brings else (None, [])
+        given = None if items is None else _native.Source.given(items)
+        images, targets = to_tensors(self._native.make(place, occurrence, given))
+        if self._brings:
+            check_target(leaf, brought[0])
+        return images[0], brought[0] if self._brings else targets[0]
+
+    def _collate(self, targets: Sequence[Any]) -> Any:
+        """Does to targets that datasets bring what torch's loader does."""
+        transform: Any = self._compiled.leaves[0].target_transform
+        with placed_on(self._default_device):
+            if transform is None:
+                # A tuple, as torch makes of each part of the samples: some types come out as they came in.
+                return default_collate(tuple(targets)) if self._auto_collation else default_convert(targets[0])  # type: ignore[no-untyped-call]
+            if not self._auto_collation:
+                return transform(targets[0])
+            if {*map(type, targets)} != {int}:
+                return default_collate([transform(target) for target in targets])
+            return one_hot(targets, transform.num_classes, dtype=transform.dtype, smoothing=transform.smoothing)
+
+    def _report_slow_samples(self) -> None:
+        count, slowest = self._native.slow()
+        if count == 0:
+            return
+        warn_caller(slow_samples(count, slowest, self._limits.soft_seconds))
+
+    def close(self) -> None:
+        """Stops the epoch's threads, and reports samples that took long."""
+        try:
+            if not self._closed and not _exiting.is_set():
+                self._report_slow_samples()
+        finally:  # a warning may be an error
+            self._closed = True
+            _open_epochs.discard(self)
+            self._native.close()

@@ -1,0 +1,337 @@
+"""torch's own iterators, in this process or with worker processes, for what is not wholly native."""
+
+from __future__ import annotations
+
+import multiprocessing.queues
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import _utils as torch_utils
+from torch.utils.data import dataloader as torch_dataloader
+from torch.utils.data import default_collate as torch_default_collate
+
+from torchfeed.bad_samples.tolerant_dataset import Job, TolerantCollate, TolerantDataset
+from torchfeed.batch.collate import Collate, default_collate
+from torchfeed.epoch.stateful.worker_batches import Carried
+from torchfeed.limits import Limits, get_limits
+from torchfeed.plan.resolve import is_own_collate, read_datasets
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.tree import Tree, fetch, plain_index
+from torchfeed.settings import Settings
+from torchfeed.util.locks import Turns
+from torchfeed.util.random_state import own_random_state, sample_seed, seed_everything
+
+from .cursor import Cursor
+from .in_process import MovesCursor, View
+from .samples import Key, SampleMaker
+
+__all__ = ["MultiProcessIterator", "SingleProcessIterator", "worker_view"]
+
+
+def worker_view(loader: Any, settings: Settings, tree: Tree[Leaf] | None, cursor: Cursor, *, pin: bool) -> View:
+    """Makes what one of torch's iterators is to see of a loader.
+
+    Args:
+        loader: the loader.
+        settings: its options.
+        tree: its datasets, if their samples are made natively in part.
+        cursor: the place in the epoch.
+        pin: whether batches are to be copied to pinned memory.
+    """
+    batched: bool = loader._auto_collation  # noqa: SLF001  (torch's own name)
+    seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": loader.collate_fn, "pin_memory": pin}
+    if settings.nice and hasattr(os, "nice"):  # Windows has no such thing
+        seen["worker_init_fn"] = NiceInit(settings.nice, loader.worker_init_fn)
+    if settings.native != "off":
+        known = any(loader.collate_fn is each for each in (torch_default_collate, default_collate))
+        if known and is_own_collate(loader.collate_fn):
+            seen["collate_fn"] = Collate()
+        elif tree is not None and batched:
+            seen["collate_fn"] = SeededCollate(loader.collate_fn)
+        if tree is not None:
+            limits = settings.limits or get_limits()
+            seen["dataset"] = SplitDataset(loader.dataset, fast=settings.decodes_fast, limits=limits, batched=batched)
+    if settings.tolerant:
+        seen["dataset"] = TolerantDataset(seen["dataset"], settings.on_error, split=tree is not None, batched=batched)
+        seen["collate_fn"] = TolerantCollate(seen["collate_fn"], batched=batched)
+    if cursor.parts is not None:
+        cursor.parts.dataset.run_in(loader.num_workers, loader, seen, seeded=tree is not None)
+        if cursor.parts.sampler is not None:
+            seen["_index_sampler"] = cursor.parts.sampler.index_sampler
+    return View(loader, **seen, tree=tree, cursor=cursor)
+
+
+class NiceInit:
+    """A worker_init_fn that lowers the worker's priority, and then calls the user's, if there is one."""
+
+    def __init__(self, nice: int, worker_init_fn: Callable[[int], None] | None) -> None:
+        self.nice = nice
+        self.worker_init_fn = worker_init_fn
+
+    def __call__(self, worker: int) -> None:
+        """Sets the worker process up."""
+        os.nice(self.nice)
+        if self.worker_init_fn is not None:
+            self.worker_init_fn(worker)
+
+
+class SplitDataset(Dataset[Any]):
+    """A dataset whose samples are made natively up to the first step that is not recognised.
+
+    Indices are `Key`s. Other attributes are those of the dataset, for what a ``worker_init_fn`` may do.
+    """
+
+    def __init__(self, dataset: Any, *, fast: bool, limits: Limits, batched: bool) -> None:
+        self.__dict__.update(dataset=dataset, decodes_fast=fast, limits_of_loader=limits, by_batch=batched, maker=None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {
+            "dataset",
+            "decodes_fast",
+            "limits_of_loader",
+            "by_batch",
+            "maker",
+        }:  # not there yet: while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.dataset, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "maker": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.__getitems__([key])[0] if isinstance(key, Key) else self.dataset[key]
+
+    def __getitems__(self, keys: Sequence[Any]) -> Sequence[Any]:
+        """Makes the samples of a batch, from the dataset as it is in this process.
+
+        Programs that look into torch's iterators may ask for plain indices too.
+        """
+        if not all(isinstance(key, Key) for key in keys):
+            return fetch(self.dataset, keys)
+        self._make_maker()
+        # A worker process has no use for its random state; in the user's own it is none of our business.
+        return Samples(self.maker.make(keys, keeps_random_state=get_worker_info() is None), keys)
+
+    def _make_maker(self) -> None:
+        if self.maker is None:
+            tree = read_datasets(self.dataset)
+            self.__dict__["maker"] = SampleMaker(
+                tree, fast=self.decodes_fast, limits=self.limits_of_loader, batched=self.by_batch
+            )
+
+    def path_of(self, key: Key) -> Any:
+        """The file of a sample, if it is listed.
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        self._make_maker()
+        leaf, at = self.maker.tree.leaf(self.maker.tree.locate(key.sample))
+        return leaf.source.path(at)
+
+    def key(self, index: Any, seed: int, occurrence: int) -> Key:
+        """What stands for a sample here."""
+        return Key(index, seed, occurrence)
+
+    def among(self, samples: Sequence[Any], keys: Sequence[Key]) -> Samples:
+        """The samples of the batch of some keys, of which some may be left out."""
+        return Samples(samples, keys)
+
+
+class Samples(list[Any]):
+    """The samples of a batch, and the seed of what is random in collating them."""
+
+    def __init__(self, samples: Sequence[Any], keys: Sequence[Key]) -> None:
+        super().__init__(samples)
+        # One number more than a sample's seed is made of, so that it is none of theirs.
+        self.seed = 0
+        if keys:
+            first, seed, occurrence = keys[0]
+            number = plain_index(first)
+            number = number % 2**64 if isinstance(number, int) else 0
+            self.seed = sample_seed((number, seed, occurrence, len(keys)))
+
+
+class SeededCollate:
+    """A collate_fn of the user's, whose own randomness is that of the batch, whichever worker makes it."""
+
+    def __init__(self, collate_fn: Callable[[list[Any]], Any]) -> None:
+        self.collate_fn = collate_fn
+
+    def __call__(self, samples: Samples) -> Any:
+        """Collates a batch."""
+        with nullcontext() if get_worker_info() else own_random_state():
+            seed_everything(samples.seed)
+            return self.collate_fn(list(samples))
+
+
+class _Counted(MovesCursor):
+    """Makes torch's iterators move a cursor, and tells a split dataset what to draw from."""
+
+    def __init__(self, view: View) -> None:
+        self.tree: Tree[Leaf] | None = view.tree
+        self._cursor = view.cursor
+        self._process = os.getpid()
+        self._turns = Turns()
+        self._has_turn = False
+        super().__init__(view)  # type: ignore[call-arg]  # the iterator that this is mixed into
+        # By now the workers have what is for them; programs that look here want the loader's own.
+        self._dataset, self._collate_fn = view.loader.dataset, view.loader.collate_fn
+
+    def _reset(self, loader: Any, first_iter: bool = False) -> None:
+        if first_iter:
+            self._begin(loader, first_iter=True)
+            return
+        from .iterators import restart_iterator  # noqa: PLC0415  (that module needs this one)
+
+        restart_iterator(loader, self)
+
+    def restart(self, loader: Any, tree: Tree[Leaf] | None, cursor: Cursor) -> None:
+        """Begins the next epoch with the same workers."""
+        self.tree, self._cursor = tree, cursor
+        self._begin(loader, first_iter=False)
+
+    def _begin(self, loader: Any, *, first_iter: bool) -> None:
+        if self._cursor.parts is not None and self._cursor.parts.sampler is not None:
+            self._index_sampler = self._cursor.parts.sampler.index_sampler
+        self._has_turn = False
+        self._cursor.begin_order()
+        super()._reset(loader, first_iter)  # type: ignore[misc]
+
+    def go_on(self) -> None:
+        """Passes over the batches that a resumed epoch has had, and asks the sampler for those that come next.
+
+        The samples of a split dataset depend on nothing but their keys. Others may depend on those before them, so
+        these are made and dropped.
+
+        Raises:
+            ValueError: there are fewer batches than the state says.
+        """
+        draw = super()._next_index  # type: ignore[misc]
+        self._pass_over(draw)
+        self._cursor.ask_ahead(draw)
+        with suppress(StopIteration):
+            while self._cursor.batches < self._cursor.skip:
+                next(self)
+        if self._cursor.batches < self._cursor.skip:
+            raise self._cursor.too_few()
+
+    def _pass_over(self, draw: Callable[[], Any]) -> None:
+        if self.tree is not None or self._cursor.jumps:
+            self._cursor.pass_over(draw, None if self.tree is None else self._keys)
+        if self._cursor.jumps:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Leaves the first batch to the worker whose turn it is where a state is."""
+        cycle = getattr(self, "_worker_queue_idx_cycle", None)
+        if cycle is not None and not self._has_turn:
+            self._has_turn = True
+            for _ in range(self._cursor.turn % self._num_workers):  # type: ignore[attr-defined]
+                next(cycle)
+
+    def _next_data(self) -> Any:
+        while True:
+            data = super()._next_data()  # type: ignore[misc]
+            if type(data) is not Carried:
+                return data
+            place = data.place
+            assert self._cursor.parts is not None, "they make batches carry places"
+            self._cursor.parts.dataset.note(place)
+            if not place.is_end:
+                return data.batch
+
+    def _next_index(self) -> Any:
+        draw = super()._next_index  # type: ignore[misc]
+        self._pass_over(draw)
+        drawn = self._cursor.ask(draw)
+        keys = drawn if self.tree is None else self._keys(drawn)
+        if self._cursor.windows is None:
+            return keys
+        return Job(self._cursor.windows.latest, keys if self._batched else [keys], self._seed)
+
+    @property
+    def _batched(self) -> bool:
+        return bool(self._auto_collation)  # type: ignore[attr-defined]  # torch's iterators have it
+
+    @property
+    def _seed(self) -> int:
+        seed = self._cursor.seed
+        assert seed is not None, "torch's iterators draw a seed before they ask the sampler"
+        return seed
+
+    def _keys(self, drawn: Any) -> Any:
+        keys = [Key(index, self._seed, self._occurrence(index)) for index in self._indices(drawn)]
+        return keys if self._batched else keys[0]
+
+    def _indices(self, drawn: Any) -> Any:
+        return drawn if self._batched else [drawn]
+
+    def _occurrence(self, index: Any) -> int:
+        assert self.tree is not None, "only a split dataset's samples are counted"
+        try:
+            return self._cursor.occurrence(self.tree.find(index))
+        except Exception:  # noqa: BLE001  (raised where the sample is made, after the batches before it)
+            return 0
+
+    def __next__(self) -> Any:
+        with self._turns:
+            return self._next()
+
+    def _next(self) -> Any:
+        while True:
+            try:
+                batch = super().__next__()  # type: ignore[misc]
+            except StopIteration:
+                self._cursor.finish()
+                raise
+            self._cursor.advance()
+            if self._cursor.windows is None:
+                self._cursor.handed = True
+                return batch
+            self._cursor.note_bad(batch.found.samples, batch.found.end)
+            if not batch.found.empty:
+                self._cursor.handed = True
+                return batch.batch
+
+
+class SingleProcessIterator(_Counted, torch_dataloader._SingleProcessDataLoaderIter):  # type: ignore[misc]  # noqa: SLF001
+    """torch's iterator for ``num_workers=0``."""
+
+
+class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoaderIter):  # type: ignore[misc]  # noqa: SLF001
+    """torch's iterator for worker processes."""
+
+    def _shutdown_workers(self) -> None:
+        """Ends the workers, without waiting for those that cannot be told to.
+
+        Where the iterator is part of a reference cycle, Python closes its queues before this is called, and torch waits
+        five seconds for each worker before it terminates it.
+        """
+        if os.getpid() != self._process:
+            return  # a forked child has no workers of its own here
+        if getattr(torch_utils, "python_exit_status", True) in {True, None}:
+            return  # the interpreter ends, and with it the workers: torch leaves them alone then
+        for queue, worker in zip(getattr(self, "_index_queues", ()), getattr(self, "_workers", ()), strict=False):
+            if _is_closed(queue) and worker.is_alive():
+                worker.terminate()
+        super()._shutdown_workers()
+
+
+def _is_closed(queue: Any) -> bool:
+    """Whether the thread that sends what is put into a `multiprocessing.Queue` ends, or has ended."""
+    thread, buffer = getattr(queue, "_thread", None), getattr(queue, "_buffer", ())
+    end = getattr(multiprocessing.queues, "_sentinel", None)
+    return thread is not None and (not thread.is_alive() or any(entry is end for entry in list(buffer)))

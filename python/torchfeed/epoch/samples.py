@@ -1,0 +1,184 @@
+"""Single samples: the native part of a dataset's transforms in this thread, then what is left to Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from torchfeed import _native
+from torchfeed.decode.pillow import image_info
+from torchfeed.decode.pillow_limits import PillowLimits, pillow_limits
+from torchfeed.limits import Limits, get_limits, slow_samples
+from torchfeed.plan.compile import Compiled, Drawn, compile_leaves, to_tensors
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.sample_source import Given, give_with_metadata
+from torchfeed.recognize.tree import Tree
+from torchfeed.util.caller import warn_caller
+from torchfeed.util.random_state import own_random_state, random_state_turns, sample_seed, seed_everything
+
+__all__ = ["Key", "SampleMaker", "drawn", "metadata_of"]
+
+
+_IDLE_BYTES = 40 << 20
+"""Of pixels, for which memory is kept where no thread uses it: those of one photo of 12 megapixels."""
+
+
+class Key(NamedTuple):
+    """What everything random in a sample follows from."""
+
+    sample: int
+    """The sample's index in the outermost dataset."""
+    seed: int
+    """The epoch's seed."""
+    occurrence: int
+    """How often the sample came up before in the epoch."""
+
+
+class SampleMaker:
+    """Makes samples of recognised datasets one by one, as (image, target), whatever part of them runs in Python."""
+
+    def __init__(
+        self, tree: Tree[Leaf], *, fast: bool = False, limits: Limits | None = None, batched: bool = True
+    ) -> None:
+        self.tree = tree
+        self.batched = batched
+        self.fast = fast
+        self.limits = limits
+        self._compiled: tuple[tuple[int, Limits, PillowLimits], Compiled] | None = None
+        # Those that no thread uses: as many as were in use at once, at most.
+        self._epochs: list[tuple[int, _native.Pipeline, _native.Epoch]] = []
+        self._told: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": None, "_epochs": []}
+
+    @property
+    def compiled(self) -> Compiled:
+        """The native part."""
+        return self._compile()[1]
+
+    def _compile(self) -> tuple[Limits, Compiled]:
+        """Makes the native part, if it is not there, in this process and with these limits.
+
+        A forked process makes its own: the parent's may be locked by a thread that is not here.
+        """
+        limits = self.limits or get_limits()
+        state = os.getpid(), limits, pillow_limits()
+        made = self._compiled  # asked for once: another thread may change it
+        # Limits that were set may be equal to those that nobody set.
+        if made is None or made[0] != state or made[0][1] is not limits:
+            leaves = self.tree.leaves
+            images = leaves[0].plan.kind is Image.Image
+            memory_format = torch.channels_last if images else torch.contiguous_format
+            made = state, compile_leaves(leaves, memory_format, fast=self.fast, limits=limits)
+            self._compiled = made
+        return limits, made[1]
+
+    def make(self, keys: Sequence[Key], *, seeded: bool = True, keeps_random_state: bool = False) -> list[Any]:
+        """Makes the samples of some keys, each as its dataset returns it: usually (image, target).
+
+        With `seeded`, torch's, NumPy's and Python's random states are seeded for each sample before its part in
+        Python runs, and threads run these parts one after the other; with `keeps_random_state`, the states are at the
+        end what they were before.
+        """
+        places = [self.tree.locate(key.sample, batched=self.batched) for key in keys]
+        leaves = [self.tree.leaf(place) for place in places]
+        brings = any(leaf.brings for leaf, _ in leaves)
+        with own_random_state() if keeps_random_state and brings else nullcontext():
+            given, targets, metadata = give_with_metadata(leaves)
+        images = self._native_part(keys, places, given, seeded=seeded)
+        samples = []
+        with own_random_state() if keeps_random_state else nullcontext():
+            for position, (leaf, index) in enumerate(leaves):
+                image: Any = images[position]
+                if leaf.plan.kind is Image.Image:
+                    image = to_pil(image)
+                    if leaf.plan.wants_metadata:
+                        image.info = _metadata(leaf, index, given[position] if given else None) or metadata[position]
+                elif leaf.plan.kind is not Tensor:
+                    image = image.as_subclass(leaf.plan.kind)
+                with random_state_turns if seeded and leaf.why else nullcontext():
+                    if seeded and leaf.why:
+                        seed_everything(python_seed(keys[position], places[position]))
+                    samples.append(leaf.finish(image, targets[position]))
+        return samples
+
+    def _native_part(
+        self, keys: Sequence[Key], places: Sequence[int], given: list[Given] | None, *, seeded: bool
+    ) -> list[Tensor]:
+        """Runs the native pipeline, for all samples at once if they have one size."""
+        limits, compiled = self._compile()
+        pipeline, epoch = compiled.pipeline, None
+        with suppress(IndexError):
+            epoch = self._epochs.pop()  # this thread's alone, and not kept if anything fails
+        numbers = range(len(keys))
+        one_batch = pipeline.output_size() is not None and len({key.seed for key in keys}) == 1
+        images: list[Tensor] = []
+        for group in [numbers] if one_batch else [[number] for number in numbers]:
+            seed = keys[group[0]].seed
+            if epoch is None or epoch[0] != seed or epoch[1] is not pipeline:
+                epoch = seed, pipeline, _native.Epoch(pipeline, seed, 0)
+            epoch[2].submit(
+                [places[number] for number in group],
+                occurrences=[keys[number].occurrence for number in group],
+                given=_native.Source.given([given[number] for number in group]) if given else None,
+            )
+            images += to_tensors(epoch[2].next())[0].unbind()
+            self._report_slow_samples(epoch[2], seed if seeded else -1, limits)
+        # Its memory stays for the next sample, but not that of many threads for large images.
+        if epoch is not None and epoch[2].largest() * (1 + len(self._epochs)) <= _IDLE_BYTES:
+            self._epochs.append(epoch)
+        return images
+
+    def _report_slow_samples(self, epoch: _native.Epoch, told: int, limits: Limits) -> None:
+        """Warns of the first of an epoch: this process does not know where the epoch ends. `told` stands for it."""
+        if self._told != told:
+            count, slowest = epoch.slow()
+            if count:
+                self._told = told
+                warn_caller(slow_samples(count, slowest, limits.soft_seconds))
+
+
+def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:
+    """Says what is done to a sample: (transform name, parameters).
+
+    Where a part of it runs in Python, the last entry is ``("Python", {"seed": ...})``: what torch, NumPy and `random`
+    are seeded with before.
+    """
+    leaf, calls = compiled.draw(place, seed, occurrence)
+    if leaf.why:
+        calls.append(("Python", {"seed": python_seed(Key(place, seed, occurrence), place)}))
+    return calls
+
+
+def python_seed(key: Key, place: int) -> int:
+    """The seed of what runs in Python on a sample."""
+    return sample_seed((key.seed, place, key.occurrence))
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """Makes a PIL image, RGB or L, of uint8 pixels (C, H, W) that lie in memory as (H, W, C)."""
+    array = image.permute(1, 2, 0).numpy()
+    return Image.fromarray(array if array.shape[2] == 3 else array[..., 0])
+
+
+def _metadata(leaf: Leaf, index: int, given: Given) -> dict[Any, Any]:
+    """What the PIL image of a sample would have in `info`, had torchvision opened the file."""
+    if given is not None:
+        return {} if given[0] == "array" else image_info(given[1], is_path=given[0] == "path")
+    return metadata_of(leaf.dataset, leaf.source, index)
+
+
+def metadata_of(dataset: Any, source: _native.Source, index: int) -> dict[Any, Any]:
+    """Reads the metadata of an image that a dataset lists: of a file, or of the bytes of a file."""
+    path = source.path(index)
+    if path is not None:
+        return image_info(path, is_path=True)
+    images = getattr(dataset, "images", None)
+    return image_info(images[index], is_path=False) if source.is_encoded and images is not None else {}

@@ -1,0 +1,1 @@
+"""From recognised datasets and transforms to what makes their batches."""

@@ -1,0 +1,1 @@
+"""What every package uses and none owns: locks, dtypes, cores, devices, random generators."""
