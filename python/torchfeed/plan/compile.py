@@ -116,7 +116,7 @@ def compile_plan(
 
 
 def _part(source: _native.Source, labels: _native.Labels, plan: Plan, table: Table) -> _native.Part:
-    return _native.Part(source, labels, plan.native_ops(), table.values)
+    return _native.Part(source, labels, plan.ops, table.values)
 
 
 def _settings(table: Table, one_hot: OneHotLevels | None, options: Options, memory: Memory) -> PipelineSettings:

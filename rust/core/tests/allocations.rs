@@ -16,8 +16,8 @@ use torchfeed_core::{
     image::{Rect, Size, View},
     source::{Arrays, Files, Source},
     transform::{
-        self, Call, Filter, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize, Tail,
-        execute::Executor,
+        self, Call, CropOp, Filter, FlipOp, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop,
+        Resize, Tail, execute::Executor,
     },
 };
 
@@ -63,12 +63,12 @@ fn allocations(run: impl FnOnce()) -> usize {
     COUNT.get() - before
 }
 
-const CROP: Op = Op::RandomResizedCrop(RandomResizedCrop {
+const CROP: Op = Op::Crop(CropOp::RandomResizedCrop(RandomResizedCrop {
     resize: Resize { size: Size::new(32, 32), filter: Filter::Bilinear },
     scale: (0.08, 1.0),
     ratio: (0.75, 4.0 / 3.0),
-});
-const FLIP: Op = Op::RandomHorizontalFlip { p: 0.5 };
+}));
+const FLIP: Op = Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 });
 
 fn pipeline(source: Source, ops: Vec<Op>, target: Target) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
@@ -202,7 +202,7 @@ fn arrays_take_none() {
     let data: Vec<u8> = (0..10 * 32 * 32 * 3).map(|i| (i % 251) as u8).collect();
     let source = Source::Arrays(Arrays::new(Box::new(data), 10, Size::new(32, 32), 3).unwrap());
     let padding = Padding { left: 4, top: 4, right: 4, bottom: 4, fill: [0; 3], mode: PadMode::Constant };
-    let crop = Op::RandomCrop(RandomCrop { size: Size::new(32, 32), padding, pad_if_needed: false });
+    let crop = Op::Crop(CropOp::RandomCrop(RandomCrop { size: Size::new(32, 32), padding, pad_if_needed: false }));
     let levels = Levels::new(10, vec![1], vec![0]).unwrap();
     let (work, rest) = steady_state(&pipeline(source, vec![crop, FLIP], Target::OneHot(levels)));
     assert_eq!(work, 0);

@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pyo3::{
-    exceptions::PyValueError,
-    prelude::*,
-    types::{PyBytes, PyDict},
-};
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
 use torchfeed_core::{
     batch::{self, Pool, Target, one_hot::Levels},
     decode::{Decoder, Fallback, FallbackLimits, Limits},
@@ -21,7 +17,7 @@ use crate::{
     signals,
     source::Source,
     tensor::Dtype,
-    transform::parameters,
+    transform::drawn,
 };
 
 /// What one sample may cost: the attributes of a `torchfeed.Limits`.
@@ -70,8 +66,8 @@ pub(crate) struct Pipeline {
     pub(crate) fallback: Option<Arc<PythonDecoder>>,
 }
 
-/// What a call did: the op's position and its parameters.
-type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
+/// Drawn calls: the op's position, the function of `torchvision.transforms.functional` and its parameters.
+type Drawn<'py> = Vec<(usize, Bound<'py, PyAny>, Bound<'py, PyAny>)>;
 
 #[pymethods]
 impl Pipeline {
@@ -129,7 +125,11 @@ impl Pipeline {
         let given = given.map(|source| (&*source.0, 0));
         let draw = || self.core.sample(index, given)?.draw(seed, occurrence);
         let (size, calls) = py.detach(draw).map_err(Failure::from)?;
-        let calls = calls.iter().map(|(op, call)| Ok((*op, parameters(py, call)?))).collect::<PyResult<_>>()?;
+        let calls = calls.iter().map(|(op, call)| {
+            let (function, parameters) = drawn(py, call)?;
+            Ok((*op, function, parameters))
+        });
+        let calls = calls.collect::<PyResult<_>>()?;
         Ok(((size.height, size.width), calls))
     }
 
