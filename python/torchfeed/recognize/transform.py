@@ -24,7 +24,7 @@ from torch import Tensor
 from torchfeed import _native
 
 from .common import Unrecognized
-from .geometry import GEOMETRY, INTERPOLATIONS, STRUCTURE, Geometry, fill_of, flatten, make_op, own_name, read_geometry
+from .geometry import GEOMETRY, INTERPOLATIONS, STRUCTURE, Geometry, fill_of, flatten, own_name, read_geometry
 from .known import class_name
 from .metadata import may_see_metadata
 from .value import VALUES, Ramp, Table
@@ -38,8 +38,8 @@ RESIZED_TENSOR = "resizes as on a PIL image, which differs from a tensor's resiz
 class Plan:
     """A recognised transform."""
 
-    geometry: tuple[Geometry, ...]
-    """The geometric steps, by constructor arguments."""
+    ops: tuple[_native.Op, ...]
+    """The geometric steps."""
     names: tuple[str, ...]
     """Their classes, and those of the steps inside them, in the order in which they are written."""
     values: tuple[str, ...]
@@ -60,16 +60,12 @@ class Plan:
     @property
     def is_random(self) -> bool:
         """Whether the native part draws anything at all."""
-        return any(name.startswith("random") for name, _ in self.geometry)
+        return any(op.is_random for op in self.ops)
 
-    def native_ops(self) -> list[_native.Op]:
-        """Makes the native transforms."""
-        return [make_op(geometry) for geometry in self.geometry]
-
-    def drawn_names(self, calls: Sequence[tuple[int, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    def drawn_names(self, calls: Sequence[tuple[int, str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
         """Names drawn calls by their transforms' classes, with Pillow's names of the filters."""
         named = []
-        for position, parameters in calls:
+        for position, _, parameters in calls:
             if "interpolation" in parameters:
                 parameters["interpolation"] = Image.Resampling(parameters["interpolation"])
             named.append((self.names[position], parameters))
@@ -120,7 +116,7 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
     if not why and not ramp.is_tensor:
         why = "the transform does not make a tensor: end it with ToTensor() or PILToTensor()"
     return Plan(
-        geometry=tuple(geometry),
+        ops=tuple(map(_native.Op, geometry)),
         names=tuple(names),
         values=tuple(map(repr, ramp.steps)),
         table=ramp.table(),
@@ -146,8 +142,8 @@ def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int
         Unrecognized: one has an argument that the native engine does not run.
     """
     names = [own_name(step) for step in transforms]
-    geometry = tuple(GEOMETRY[name](step) for name, step in zip(names, transforms, strict=True))
-    return Plan(geometry, tuple(names), (), Ramp(channels).table(), Tensor)
+    ops = tuple(_native.Op(GEOMETRY[name](step)) for name, step in zip(names, transforms, strict=True))
+    return Plan(ops, tuple(names), (), Ramp(channels).table(), Tensor)
 
 
 def _check_on_tensor(step: Any, ramp: Ramp) -> list[str]:

@@ -13,9 +13,12 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use torchfeed_core::{
     batch::{Batch, Part, Pipeline, Pool, Scratch, Target, one_hot::Levels},
     decode::{Decoder, RowIndexMemory},
-    image::Size,
+    image::{Rect, Size, View},
     source::{Arrays, Files, Source},
-    transform::{self, Filter, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize, Tail},
+    transform::{
+        self, Call, CropOp, Filter, FlipOp, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop,
+        Resize, Tail, execute::Executor,
+    },
 };
 
 /// The system's allocator, counting what each thread asks of it.
@@ -60,12 +63,12 @@ fn allocations(run: impl FnOnce()) -> usize {
     COUNT.get() - before
 }
 
-const CROP: Op = Op::RandomResizedCrop(RandomResizedCrop {
+const CROP: Op = Op::Crop(CropOp::RandomResizedCrop(RandomResizedCrop {
     resize: Resize { size: Size::new(32, 32), filter: Filter::Bilinear },
     scale: (0.08, 1.0),
     ratio: (0.75, 4.0 / 3.0),
-});
-const FLIP: Op = Op::RandomHorizontalFlip { p: 0.5 };
+}));
+const FLIP: Op = Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 });
 
 fn pipeline(source: Source, ops: Vec<Op>, target: Target) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
@@ -199,9 +202,36 @@ fn arrays_take_none() {
     let data: Vec<u8> = (0..10 * 32 * 32 * 3).map(|i| (i % 251) as u8).collect();
     let source = Source::Arrays(Arrays::new(Box::new(data), 10, Size::new(32, 32), 3).unwrap());
     let padding = Padding { left: 4, top: 4, right: 4, bottom: 4, fill: [0; 3], mode: PadMode::Constant };
-    let crop = Op::RandomCrop(RandomCrop { size: Size::new(32, 32), padding, pad_if_needed: false });
+    let crop = Op::Crop(CropOp::RandomCrop(RandomCrop { size: Size::new(32, 32), padding, pad_if_needed: false }));
     let levels = Levels::new(10, vec![1], vec![0]).unwrap();
     let (work, rest) = steady_state(&pipeline(source, vec![crop, FLIP], Target::OneHot(levels)));
     assert_eq!(work, 0);
     assert!(rest <= PER_BATCH, "{rest}");
+}
+
+#[test]
+fn passes_take_none() {
+    let input = Size::new(40, 50);
+    let resize = |height, width| Resize { size: Size::new(height, width), filter: Filter::Bicubic };
+    let crop = Call::ResizedCrop { top: 3, left: 4, crop: Size::new(20, 30), resize: resize(16, 16) };
+    let white = Padding { left: 2, top: 2, right: 2, bottom: 2, fill: [255; 3], mode: PadMode::Constant };
+    let twice = [Call::HorizontalFlip, Call::Resize(resize(30, 20)), Call::VerticalFlip, Call::Resize(resize(9, 9))];
+    // White is not what posterizing makes, so the padding cannot come before it.
+    let points =
+        [Call::Invert, crop, Call::Posterize { bits: 3 }, Call::Pad(white), Call::Solarize { threshold: 99.5 }];
+    let table = (0..3 * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
+    let tail = Tail::new(table, 3, 4, transform::Layout::ChannelsFirst).unwrap();
+    let plan = Plan { ops: Vec::new(), tail, pass_order: PassOrder::default() };
+    let pixels: Vec<u8> = (0..input.height * input.width * 3).map(|i| (i * 7) as u8).collect();
+    let mut scratch = Default::default();
+    for calls in [&twice[..], &points] {
+        let calls: Vec<_> = calls.iter().map(|call| (0, *call)).collect();
+        let mut out = vec![0; Executor::new(&plan, &calls, input).output_bytes()];
+        let mut run = || {
+            let executor = Executor::new(&plan, &calls, input);
+            executor.run(View::packed(input, Rect::all(input), 3, &pixels), &mut scratch, &mut out).unwrap();
+        };
+        run();
+        assert_eq!(allocations(run), 0);
+    }
 }

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod batch;
+mod data;
 mod decode;
 mod error;
 mod formats;

@@ -52,7 +52,7 @@ impl Part {
     /// The part of a pipeline with outputs of `form`.
     pub(crate) fn with(&self, form: Form, pass_order: PassOrder) -> Result<batch::Part, Failure> {
         let tail = Tail::new(self.table.clone(), form.channels, form.element, form.layout)?;
-        let plan = Plan { ops: self.ops.clone(), tail, pass_order };
+        let plan = Plan::new(self.ops.clone(), tail, pass_order)?;
         Ok(batch::Part::new(Arc::clone(&self.source), Arc::clone(&self.labels), plan)?)
     }
 }

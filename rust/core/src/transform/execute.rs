@@ -1,5 +1,7 @@
 //! Executing a compiled sample: passes from image to image, then the write into the output.
 
+use std::fmt;
+
 use smallvec::SmallVec;
 
 use super::{
@@ -139,6 +141,14 @@ impl<'p> Executor<'p> {
             row.try_reserve(more).map_err(|_| Error::Memory(bytes))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Executor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rect { top, left, .. } = self.region;
+        write!(f, "read rows {top}..{}, columns {left}..{}; ", self.region.bottom(), self.region.right())?;
+        self.program.fmt(f)
     }
 }
 

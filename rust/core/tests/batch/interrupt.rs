@@ -9,7 +9,7 @@ use torchfeed_core::{
     image::Size,
     interrupt,
     source::{Blobs, Source},
-    transform::{Filter, Op, Target as Resized},
+    transform::{CropOp, Filter, Op, ResizeOp, ResizeTo},
 };
 
 use crate::{bytes, pipeline, wait};
@@ -52,8 +52,9 @@ fn pipelines() -> Vec<(&'static str, Arc<Pipeline>)> {
         ("JPEG with restart markers", jpeg(|encoder| encoder.set_restart_interval(7))),
         ("progressive JPEG", jpeg(|encoder| encoder.set_progressive(true))),
     ];
-    let resize = Op::Resize { target: Resized::Exact(Size::new(9, 8)), filter: Filter::Bilinear };
-    let crop = Op::CenterCrop(Size::new(5, 6));
+    let resize =
+        Op::Resize(ResizeOp::Resize { size: ResizeTo::Exact(Size::new(9, 8)), interpolation: Filter::Bilinear });
+    let crop = Op::Crop(CropOp::CenterCrop { size: Size::new(5, 6) });
     let mut all = Vec::new();
     for (name, file) in files {
         for op in [&resize, &crop] {

@@ -15,14 +15,17 @@ use torchfeed_core::{
     decode::{Decoder, Fallback},
     image::{Size, Window},
     source::{Arrays, Blobs, Source},
-    transform::{Filter, Layout, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, Tail, Target as Resized},
+    transform::{
+        CropOp, Filter, FlipOp, Layout, Op, PadMode, PadOp, Padding, PassOrder, Plan, RandomCrop, ResizeOp, ResizeTo,
+        Tail,
+    },
 };
 
-const CROP: Op = Op::RandomCrop(RandomCrop {
+const CROP: Op = Op::Crop(CropOp::RandomCrop(RandomCrop {
     size: Size::new(5, 5),
     padding: Padding { left: 2, top: 2, right: 2, bottom: 2, fill: [0; 3], mode: PadMode::Constant },
     pad_if_needed: false,
-});
+}));
 
 fn plan(ops: Vec<Op>, channels: usize) -> Plan {
     let table = (0..channels).flat_map(|_| 0..=255).collect();
@@ -54,8 +57,12 @@ fn bytes(memory: &torchfeed_core::batch::buffer::Memory) -> Vec<u8> {
 
 #[test]
 fn batches_do_not_depend_on_threads_or_cuts() {
-    let pipeline =
-        pipeline(arrays(40), vec![CROP, Op::RandomHorizontalFlip { p: 0.5 }], Target::Class, Decoder::default());
+    let pipeline = pipeline(
+        arrays(40),
+        vec![CROP, Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 })],
+        Target::Class,
+        Decoder::default(),
+    );
     let run = |workers, size| {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 5, workers).unwrap();
         // Every index twice: its second occurrence must be drawn anew.
@@ -107,7 +114,7 @@ fn half_broken(ops: Vec<Op>, decoder: Decoder) -> Arc<Pipeline> {
 
 #[test]
 fn a_tolerant_batch_names_all_that_failed_and_makes_the_others() {
-    let crop = Op::CenterCrop(Size::new(2, 2));
+    let crop = Op::Crop(CropOp::CenterCrop { size: Size::new(2, 2) });
     for (ops, size) in [(vec![], Size::new(3, 4)), (vec![crop], Size::new(2, 2))] {
         let known = !ops.is_empty();
         let pipeline = half_broken(ops, Decoder::default());
@@ -225,10 +232,12 @@ fn an_image_that_a_transform_would_blow_up_is_refused() {
     encoder.write_header().unwrap().write_image_data(&vec![9; 3 << 20]).unwrap();
     let end = vec![line.len() as u64];
     let source = || Source::Blobs(Blobs::new(Box::new(line.clone()), end.clone()).unwrap());
-    let resize = |edge| Op::Resize { target: Resized::Smaller { edge, max: None }, filter: Filter::Bilinear };
+    let resize = |edge| {
+        Op::Resize(ResizeOp::Resize { size: ResizeTo::Smaller { edge, max: None }, interpolation: Filter::Bilinear })
+    };
     let padding = Padding { top: 1 << 20, mode: PadMode::Edge, ..Padding::NONE };
     let crop = RandomCrop { size: Size::new(1, 1), padding, pad_if_needed: false };
-    for op in [resize(64), Op::RandomCrop(crop), Op::Pad(padding)] {
+    for op in [resize(64), Op::Crop(CropOp::RandomCrop(crop)), Op::Pad(PadOp::Pad(padding))] {
         let mut epoch = Epoch::new(pipeline(source(), vec![op], Target::Class, Decoder::default()), 0, 1).unwrap();
         epoch.submit(&[0]).unwrap();
         let (error, place) = wait(&mut epoch).unwrap_err().split();

@@ -10,7 +10,7 @@ use torchfeed_core::{
     rng::Key,
     source::{Arrays, Blobs, Files, Given, Source},
     transform::{
-        Layout, Op, Plan, Tail,
+        CropOp, FlipOp, Layout, Op, Plan, Tail,
         execute::{Executor, Scratch},
     },
 };
@@ -49,7 +49,8 @@ fn temporary(name: &str, content: &[u8]) -> PathBuf {
 
 #[test]
 fn each_part_has_its_own_ops_table_and_labels() {
-    let plans = [plan(vec![CROP], 1), plan(vec![], 1), inverted(vec![Op::RandomHorizontalFlip { p: 0.5 }, CROP])];
+    let plans =
+        [plan(vec![CROP], 1), plan(vec![], 1), inverted(vec![Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 }), CROP])];
     let [first, empty, last] = plans.clone();
     let parts = vec![part(arrays(10), first, 0), part(arrays(0), empty, 0), part(arrays(4), last, 100)];
     let pipeline = joined(parts).unwrap();
@@ -74,7 +75,7 @@ fn each_part_has_its_own_ops_table_and_labels() {
 
 #[test]
 fn a_size_is_known_where_all_parts_agree() {
-    let sized = |edge| part(arrays(3), plan(vec![Op::CenterCrop(Size::new(edge, edge))], 1), 0);
+    let sized = |edge| part(arrays(3), plan(vec![Op::Crop(CropOp::CenterCrop { size: Size::new(edge, edge) })], 1), 0);
     assert_eq!(joined(vec![sized(4), sized(4)]).unwrap().output_size(), Some(Size::new(4, 4)));
     assert_eq!(joined(vec![sized(4), sized(5)]).unwrap().output_size(), None);
 }

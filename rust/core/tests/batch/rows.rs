@@ -7,16 +7,16 @@ use proptest::prelude::*;
 use torchfeed_core::{
     decode::RowIndexMemory,
     source::Files,
-    transform::{Filter, RandomResizedCrop, Resize},
+    transform::{CropOp, Filter, RandomResizedCrop, Resize},
 };
 
 use super::*;
 
-const RESIZED: Op = Op::RandomResizedCrop(RandomResizedCrop {
+const RESIZED: Op = Op::Crop(CropOp::RandomResizedCrop(RandomResizedCrop {
     resize: Resize { size: Size::new(12, 12), filter: Filter::Bilinear },
     scale: (0.05, 0.6),
     ratio: (0.5, 2.0),
-});
+}));
 
 /// A folder that goes when its test ends.
 struct Folder(PathBuf);

@@ -1,9 +1,50 @@
 //! `Pad`, and the padding that `RandomCrop` and `CenterCrop` do first.
 
-use crate::{Error, Result, image::Size};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{Call, plan::Drawing},
+    Family,
+};
+use crate::{Error, Result, image::Size, rng::Stream};
+
+/// The op that pads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum PadOp {
+    /// `torchvision.transforms.Pad`.
+    Pad(Padding),
+}
+
+impl Family for PadOp {
+    fn draw(&self, position: usize, _: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
+        let PadOp::Pad(padding) = *self;
+        padding.check(drawing.size)?;
+        drawing.push(position, Call::Pad(padding));
+        Ok(())
+    }
+
+    fn output_size(&self, input: Option<Size>) -> Option<Size> {
+        let PadOp::Pad(padding) = self;
+        Some(padding.apply(input?))
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Display for PadOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PadOp::Pad(padding) = self;
+        write!(f, "Pad({padding})")
+    }
+}
 
 /// How pixels outside the image are made; names and meaning are torchvision's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PadMode {
     /// A constant colour.
     Constant,
@@ -42,7 +83,8 @@ impl PadMode {
 }
 
 /// Pixels to add on each side; negative ones are cut off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Arguments", into = "Arguments")]
 pub struct Padding {
     /// Columns on the left.
     pub left: isize,
@@ -58,6 +100,36 @@ pub struct Padding {
     pub mode: PadMode,
 }
 
+/// A padding as data, with the names of `torchvision.transforms.functional.pad`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// Left, top, right, bottom.
+    padding: [isize; 4],
+    fill: [u8; 3],
+    padding_mode: PadMode,
+}
+
+impl From<Padding> for Arguments {
+    fn from(Padding { left, top, right, bottom, fill, mode }: Padding) -> Self {
+        Self { padding: [left, top, right, bottom], fill, padding_mode: mode }
+    }
+}
+
+impl From<Arguments> for Padding {
+    fn from(Arguments { padding: [left, top, right, bottom], fill, padding_mode }: Arguments) -> Self {
+        Self { left, top, right, bottom, fill, mode: padding_mode }
+    }
+}
+
+impl fmt::Display for Padding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { left, top, right, bottom, fill, mode } = self;
+        let mode = format!("{mode:?}").to_lowercase();
+        write!(f, "padding={:?}, fill={fill:?}, padding_mode=\"{mode}\"", [left, top, right, bottom])
+    }
+}
+
 impl Padding {
     /// No padding.
     pub const NONE: Self = Self { left: 0, top: 0, right: 0, bottom: 0, fill: [0; 3], mode: PadMode::Constant };
@@ -69,7 +141,7 @@ impl Padding {
     }
 
     /// Refuses a padding that cuts off every pixel of an image of `size`: there would be nothing to pad with.
-    pub(super) fn check(&self, size: Size) -> Result<()> {
+    pub(in super::super) fn check(&self, size: Size) -> Result<()> {
         let cut = |a: isize, b: isize| a.min(0).unsigned_abs().saturating_add(b.min(0).unsigned_abs());
         if cut(self.top, self.bottom) >= size.height || cut(self.left, self.right) >= size.width {
             return Err(Error::Parameter(format!(

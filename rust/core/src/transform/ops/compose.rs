@@ -1,17 +1,131 @@
 //! `RandomApply`, `RandomChoice` and `RandomOrder`: which of their ops run, and in which order.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::Op;
+use super::{super::plan::Drawing, Family, Op};
 use crate::{Error, Result, image::Size, rng::Stream};
 
+/// The ops that hold others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ComposeOp {
+    /// `torchvision.transforms.RandomApply`: all of some ops, or none.
+    RandomApply {
+        /// The probability.
+        p: f64,
+        /// The ops.
+        ops: Vec<Op>,
+    },
+    /// `torchvision.transforms.RandomChoice`: one of several lists of ops.
+    RandomChoice(RandomChoice),
+    /// `torchvision.transforms.RandomOrder`: several lists of ops, in any order.
+    RandomOrder {
+        /// The lists.
+        branches: Vec<Vec<Op>>,
+    },
+}
+
+impl Family for ComposeOp {
+    fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
+        match self {
+            ComposeOp::RandomApply { p, ops } if stream.unit() < *p => drawing.all(ops, position + 1),
+            ComposeOp::RandomApply { .. } => Ok(()),
+            ComposeOp::RandomChoice(choice) => {
+                let (before, ops) = choice.draw(stream);
+                drawing.all(ops, position + 1 + before)
+            }
+            ComposeOp::RandomOrder { branches } => {
+                in_random_order(branches, stream, |before, ops| drawing.all(ops, position + 1 + before))
+            }
+        }
+    }
+
+    fn output_size(&self, input: Option<Size>) -> Option<Size> {
+        match self {
+            ComposeOp::RandomApply { ops, .. } => optional_output_size(ops, input),
+            ComposeOp::RandomChoice(choice) => choice.output_size(input),
+            ComposeOp::RandomOrder { branches } => unordered_output_size(branches, input),
+        }
+    }
+
+    fn is_random(&self) -> bool {
+        true
+    }
+
+    fn count(&self) -> usize {
+        1 + match self {
+            ComposeOp::RandomApply { ops, .. } => count(ops),
+            ComposeOp::RandomChoice(choice) => count(choice.branches().iter().flatten()),
+            ComposeOp::RandomOrder { branches } => count(branches.iter().flatten()),
+        }
+    }
+}
+
+impl fmt::Display for ComposeOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ComposeOp::RandomApply { p, ops } => write!(f, "RandomApply({}, p={p})", List(ops)),
+            ComposeOp::RandomChoice(RandomChoice { weights, branches, .. }) => {
+                write!(f, "RandomChoice({}, p={weights:?})", Branches(branches))
+            }
+            ComposeOp::RandomOrder { branches } => write!(f, "RandomOrder({})", Branches(branches)),
+        }
+    }
+}
+
+/// Ops, written as a list.
+pub(in super::super) struct List<'a>(pub(in super::super) &'a [Op]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ops: Vec<String> = self.0.iter().map(Op::to_string).collect();
+        write!(f, "[{}]", ops.join(", "))
+    }
+}
+
+/// Lists of ops, written as a list.
+struct Branches<'a>(&'a [Vec<Op>]);
+
+impl fmt::Display for Branches<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lists: Vec<String> = self.0.iter().map(|ops| List(ops).to_string()).collect();
+        write!(f, "[{}]", lists.join(", "))
+    }
+}
+
 /// `torchvision.transforms.RandomChoice`: one of several lists of transforms.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Choices", into = "Choices")]
 pub struct RandomChoice {
     weights: Vec<f64>,
     /// The sum of the weights.
     total: f64,
     branches: Vec<Vec<Op>>,
+}
+
+/// A choice as data.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Choices {
+    weights: Vec<f64>,
+    branches: Vec<Vec<Op>>,
+}
+
+impl From<RandomChoice> for Choices {
+    fn from(RandomChoice { weights, branches, .. }: RandomChoice) -> Self {
+        Self { weights, branches }
+    }
+}
+
+impl TryFrom<Choices> for RandomChoice {
+    type Error = Error;
+
+    fn try_from(Choices { weights, branches }: Choices) -> Result<Self> {
+        Self::new(&weights, branches)
+    }
 }
 
 impl RandomChoice {
@@ -45,7 +159,7 @@ impl RandomChoice {
     }
 
     /// The number of ops before the drawn branch, and the branch.
-    pub(super) fn draw(&self, stream: &mut Stream) -> (usize, &[Op]) {
+    fn draw(&self, stream: &mut Stream) -> (usize, &[Op]) {
         let at = stream.unit() * self.total;
         // A branch of weight 0 ends where the one before it does, so it is never the first that ends after `at`. The
         // product may be rounded up to the total where that is subnormal; then it is the first that ends there.
@@ -55,7 +169,7 @@ impl RandomChoice {
     }
 
     /// The size after any of the branches that may be drawn, where it is one.
-    pub(super) fn output_size(&self, input: Option<Size>) -> Option<Size> {
+    fn output_size(&self, input: Option<Size>) -> Option<Size> {
         let possible = self.branches.iter().zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
         let mut sizes = possible.map(|(branch, _)| output_size(branch, input));
         let first = sizes.next()?;
@@ -72,7 +186,7 @@ fn ends(weights: &[f64]) -> impl Iterator<Item = f64> {
 }
 
 /// Hands each of `branches` to `run` with the number of ops before it, in a random order.
-pub(super) fn in_random_order(
+fn in_random_order(
     branches: &[Vec<Op>],
     stream: &mut Stream,
     mut run: impl FnMut(usize, &[Op]) -> Result<()>,
@@ -86,22 +200,22 @@ pub(super) fn in_random_order(
 }
 
 /// The number of ops in a tree, with the composite ones.
-pub(super) fn count<'a>(ops: impl IntoIterator<Item = &'a Op>) -> usize {
+pub(in super::super) fn count<'a>(ops: impl IntoIterator<Item = &'a Op>) -> usize {
     ops.into_iter().map(Op::count).sum()
 }
 
 /// The size after `ops`, where it is the same for every input of size `input` (`None`: for every input at all).
-pub(super) fn output_size(ops: &[Op], input: Option<Size>) -> Option<Size> {
+pub(in super::super) fn output_size(ops: &[Op], input: Option<Size>) -> Option<Size> {
     ops.iter().fold(input, |size, op| op.output_size(size))
 }
 
 /// The size after `ops` or without them.
-pub(super) fn optional_output_size(ops: &[Op], input: Option<Size>) -> Option<Size> {
+fn optional_output_size(ops: &[Op], input: Option<Size>) -> Option<Size> {
     input.filter(|_| output_size(ops, input) == input)
 }
 
 /// The size after all `branches`, in whatever order.
-pub(super) fn unordered_output_size(branches: &[Vec<Op>], input: Option<Size>) -> Option<Size> {
+fn unordered_output_size(branches: &[Vec<Op>], input: Option<Size>) -> Option<Size> {
     // One branch that makes everything this size, and none that changes it: whatever comes before and after that branch,
     // this is the size in the end.
     let fixed = branches.iter().find_map(|branch| output_size(branch, None));
@@ -110,13 +224,16 @@ pub(super) fn unordered_output_size(branches: &[Vec<Op>], input: Option<Size>) -
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{crop::CropOp, flip::FlipOp},
+        *,
+    };
     use crate::rng::Key;
 
-    const FLIP: Op = Op::RandomHorizontalFlip { p: 1.0 };
+    const FLIP: Op = Op::Flip(FlipOp::RandomHorizontalFlip { p: 1.0 });
 
     fn crop(edge: usize) -> Op {
-        Op::CenterCrop(Size::new(edge, edge))
+        CropOp::CenterCrop { size: Size::new(edge, edge) }.into()
     }
 
     fn streams() -> impl Iterator<Item = Stream> {
@@ -176,18 +293,18 @@ mod tests {
     #[test]
     fn sizes_are_known_where_nothing_drawn_changes_them() {
         let (some, other) = (Some(Size::new(8, 8)), Some(Size::new(6, 6)));
-        let apply = |ops| Op::RandomApply { p: 0.5, ops };
+        let apply = |ops| Op::from(ComposeOp::RandomApply { p: 0.5, ops });
         assert_eq!(apply(vec![FLIP]).output_size(some), some);
         assert_eq!(apply(vec![crop(8)]).output_size(some), some);
         assert_eq!(apply(vec![crop(8)]).output_size(None), None);
         assert_eq!(apply(vec![crop(6)]).output_size(some), None);
 
-        let choice = |branches: Vec<_>| Op::RandomChoice(RandomChoice::new(&[1.0, 1.0, 0.0], branches).unwrap());
+        let choice = |branches| ComposeOp::RandomChoice(RandomChoice::new(&[1.0, 1.0, 0.0], branches).unwrap());
         assert_eq!(choice(vec![vec![crop(6)], vec![FLIP, crop(6)], vec![]]).output_size(None), other);
         assert_eq!(choice(vec![vec![crop(6)], vec![], vec![]]).output_size(other), other);
         assert_eq!(choice(vec![vec![crop(6)], vec![], vec![]]).output_size(some), None);
 
-        let order = Op::RandomOrder;
+        let order = |branches| ComposeOp::RandomOrder { branches };
         assert_eq!(order(vec![vec![crop(6)], vec![FLIP]]).output_size(None), other);
         assert_eq!(order(vec![vec![crop(6)], vec![crop(8)]]).output_size(some), None);
         assert_eq!(order(vec![vec![FLIP], vec![apply(vec![FLIP])]]).output_size(some), some);

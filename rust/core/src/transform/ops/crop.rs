@@ -1,16 +1,89 @@
-//! `CenterCrop`, `RandomCrop` and `RandomResizedCrop`: what they draw.
+//! `CenterCrop`, `RandomCrop` and `RandomResizedCrop`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Call, check_edges,
+    super::{
+        Call,
+        plan::{Drawing, check_edges},
+    },
+    Family,
     pad::{PadMode, Padding},
+    pair,
     resize::Resize,
 };
 use crate::{Error, Result, image::Size, rng::Stream};
 
+/// The ops that cut a rectangle out of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum CropOp {
+    /// `torchvision.transforms.CenterCrop`.
+    CenterCrop {
+        /// The output size.
+        #[serde(with = "pair")]
+        size: Size,
+    },
+    /// `torchvision.transforms.RandomCrop`.
+    RandomCrop(RandomCrop),
+    /// `torchvision.transforms.RandomResizedCrop`.
+    RandomResizedCrop(RandomResizedCrop),
+}
+
+impl Family for CropOp {
+    fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
+        let input = drawing.size;
+        let call = match self {
+            CropOp::CenterCrop { size } => center(input, *size)?,
+            CropOp::RandomCrop(op) => {
+                let (padding, crop) = op.draw(stream, input)?;
+                padding.into_iter().for_each(|padding| drawing.push(position, Call::Pad(padding)));
+                crop
+            }
+            CropOp::RandomResizedCrop(op) => op.draw(stream, input),
+        };
+        drawing.push(position, call);
+        Ok(())
+    }
+
+    fn output_size(&self, _: Option<Size>) -> Option<Size> {
+        match self {
+            CropOp::CenterCrop { size } => Some(*size),
+            CropOp::RandomCrop(op) => Some(op.size),
+            CropOp::RandomResizedCrop(op) => Some(op.resize.size),
+        }
+    }
+
+    fn is_random(&self) -> bool {
+        match self {
+            CropOp::CenterCrop { .. } => false,
+            CropOp::RandomCrop(_) | CropOp::RandomResizedCrop(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for CropOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CropOp::CenterCrop { size } => write!(f, "CenterCrop(size={size})"),
+            CropOp::RandomCrop(RandomCrop { size, padding, pad_if_needed }) => {
+                write!(f, "RandomCrop(size={size}, {padding}, pad_if_needed={pad_if_needed})")
+            }
+            CropOp::RandomResizedCrop(RandomResizedCrop { resize, scale, ratio }) => {
+                write!(f, "RandomResizedCrop({resize}, scale={scale:?}, ratio={ratio:?})")
+            }
+        }
+    }
+}
+
 /// `torchvision.transforms.RandomCrop`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RandomCrop {
     /// The output size.
+    #[serde(with = "pair")]
     pub size: Size,
     /// Padding before the crop; all zero for none.
     pub padding: Padding,
@@ -20,7 +93,7 @@ pub struct RandomCrop {
 
 impl RandomCrop {
     /// The padding to do first where it cannot be merged into the crop's own, and the crop.
-    pub(super) fn draw(&self, stream: &mut Stream, input: Size) -> Result<(Option<Padding>, Call)> {
+    fn draw(&self, stream: &mut Stream, input: Size) -> Result<(Option<Padding>, Call)> {
         self.padding.check(input)?;
         let mut first = None;
         let mut padding = self.padding;
@@ -55,7 +128,8 @@ impl RandomCrop {
 }
 
 /// `torchvision.transforms.RandomResizedCrop`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RandomResizedCrop {
     /// The output size and interpolation.
     pub resize: Resize,
@@ -67,7 +141,7 @@ pub struct RandomResizedCrop {
 
 impl RandomResizedCrop {
     /// Up to ten tries for a crop that fits, then the largest central one (`get_params` of torchvision).
-    pub(super) fn draw(&self, stream: &mut Stream, input: Size) -> Call {
+    fn draw(&self, stream: &mut Stream, input: Size) -> Call {
         let area = input.height as f64 * input.width as f64;
         let ratio = (self.ratio.0.ln(), self.ratio.1.ln());
         for _ in 0..10 {
@@ -102,7 +176,7 @@ impl RandomResizedCrop {
 ///
 /// # Errors
 /// As [`check_edges`], for `size`.
-pub(super) fn center(input: Size, size: Size) -> Result<Call> {
+fn center(input: Size, size: Size) -> Result<Call> {
     check_edges(size)?;
     let (x, y) = (size.width.saturating_sub(input.width), size.height.saturating_sub(input.height));
     let padding = Padding {
