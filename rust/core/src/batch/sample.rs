@@ -8,7 +8,7 @@ use std::{
 use super::{part::Part, pipeline::Target};
 use crate::{
     Error, Result,
-    decode::{self, Decoder, Header, Request, RowIndexEntry, Sink},
+    decode::{self, DecodeRequest, Decoder, Header, RowIndexEntry, Sink},
     image::{Rect, Size, View, Window},
     rng::Key,
     source::{Buffer, Item, Source, check_file_bytes},
@@ -194,7 +194,7 @@ impl<'a> Sample<'a> {
         let offer = self.decoder.offer(header);
         let (executor, denominator) = Executor::scaled(plan, calls, header.size, offer.denominators);
         let region = executor.region();
-        let request = Request { denominator, rows: self.rows, ..Request::new(region) };
+        let request = DecodeRequest { denominator, rows: self.rows, ..DecodeRequest::new(region) };
         let streams =
             offer.strips && denominator == 1 && region.height * region.width * 3 > LARGE && executor.narrows();
         let made = if streams {
@@ -213,7 +213,7 @@ impl<'a> Sample<'a> {
             other => return other,
         }
         let executor = Executor::new(plan, calls, header.size);
-        let request = Request { rows: self.rows, ..Request::new(executor.region()) };
+        let request = DecodeRequest { rows: self.rows, ..DecodeRequest::new(executor.region()) };
         self.decoder.decode(bytes, header, &request, decode, Sink::Window(window))?;
         Ok(executor)
     }
@@ -229,7 +229,7 @@ impl<'a> Sample<'a> {
             match self.read(&mut bytes)? {
                 Item::Encoded(bytes) => {
                     let header = self.decoder.header(bytes)?;
-                    let all = Request::new(Rect::all(header.size));
+                    let all = DecodeRequest::new(Rect::all(header.size));
                     let mut scratch = decode::Scratch::default();
                     self.decoder.decode(bytes, &header, &all, &mut scratch, Sink::Window(&mut out))?;
                 }

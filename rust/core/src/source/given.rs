@@ -5,8 +5,8 @@ use std::{fmt, path::PathBuf};
 use super::{
     Item,
     arrays::Arrays,
+    file_contents::{Buffer, read_file},
     memory::Bytes,
-    read::{Buffer, read_file},
 };
 use crate::{Error, Result, image::Size};
 

@@ -1,20 +1,20 @@
 //! The source stage: where the bytes of a sample come from.
 
 mod arrays;
+mod file_contents;
 mod files;
 mod folder;
+mod folder_index;
 mod given;
-mod index;
 mod listing;
 mod memory;
-mod read;
 
 pub use arrays::Arrays;
+pub use file_contents::{Buffer, check_file_bytes};
 pub use files::{Files, bytes_to_path};
 pub use folder::{Folder, IndexFile, scan};
 pub use given::Given;
 pub use memory::{Blobs, Bytes};
-pub use read::{Buffer, check_file_bytes};
 
 use std::path::PathBuf;
 
