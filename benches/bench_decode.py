@@ -10,7 +10,7 @@ import torchvision
 from torchvision.transforms import PILToTensor
 
 import torchfeed
-from replay import same
+from oracle import same
 
 from .work import SIDES, Work
 

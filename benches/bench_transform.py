@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision import datasets
 from torchvision import transforms as T
 
-from replay import functional, same, values
+from oracle import functional, same, values
 from torchfeed.datasets import ImageList
 
 from .work import SIDES, Work

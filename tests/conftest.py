@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 import torch
 
 from pictures import encode, files, picture
+
+# So that pytest shows what is unequal, as in the tests themselves.
+pytest.register_assert_rewrite("device_batches", "equality")
 
 # The tensors here are small: more threads would only wait for each other, for minutes on a busy machine.
 torch.set_num_threads(1)
@@ -48,6 +52,17 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "all").mkdir()
     for number, data in enumerate(files().values()):
         (root / "all" / f"{number:03d}.jpg").write_bytes(data)
+    return root
+
+
+@pytest.fixture(scope="session")
+def numbered(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The 26 photos again, each alone in a class of its own: a sample's label is its index."""
+    root = tmp_path_factory.mktemp("numbered")
+    for number, photo in enumerate(sorted(photos.rglob("*.*"))):
+        folder = root / f"{number:03d}"
+        folder.mkdir()
+        shutil.copy(photo, folder)
     return root
 
 

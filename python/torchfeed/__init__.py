@@ -11,6 +11,7 @@ from .util.locks import Turns
 __all__ = [
     "DataLoader",
     "DecodeError",
+    "InternalError",
     "Limits",
     "SlowSampleWarning",
     "__version__",
@@ -31,6 +32,7 @@ __all__ = [
 _MODULES = {
     "DataLoader": "loader",
     "DecodeError": "errors",
+    "InternalError": "errors",
     "Limits": "limits",
     "SlowSampleWarning": "limits",
     "__version__": "version",

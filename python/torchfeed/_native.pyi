@@ -16,6 +16,7 @@ __all__ = [
     "Tensor",
     "are_indices",
     "batch_seed",
+    "instruction_sets",
     "one_hot",
     "scan",
     "stack",
@@ -172,6 +173,7 @@ class Epoch:
 
 def are_indices(values: list[Any], length: int) -> bool: ...
 def batch_seed(seed: int, batch: int) -> int: ...
+def instruction_sets() -> tuple[str, list[str]]: ...
 def substitutes(seed: int, number: int, end: int, count: int) -> list[int]: ...
 def stack(
     tensors: Sequence[tuple[int, Sequence[int]]],

@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader as TorchDataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 import torchfeed
-from frameworks.common import folder, generator
-from test_batch import equal
+from equality import equal
+from framework_data import folder, generator
 
 # torchdata's loader calls what torch has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")
@@ -89,7 +89,7 @@ def test_resuming_with_a_stateful_loader(numbered: Path) -> None:
     """Accelerate looks one batch ahead, and its state must not.
 
     Its own sampler draws each epoch's order from a seed. torch's would have to be rewound, and neither Accelerate nor
-    torchdata does that: see test_stateful.py.
+    torchdata does that: see test_torchdata.py.
     """
 
     def prepared(cls: Any, seed: int) -> Any:

@@ -10,8 +10,8 @@ import torch
 import torch.distributed.checkpoint
 from torch.distributed.checkpoint.stateful import Stateful
 
-from frameworks.common import RANDOM, folder, generator
-from test_batch import equal
+from equality import equal
+from framework_data import RANDOM, folder, generator
 from torchfeed import DataLoader, explain
 
 pytestmark = [

@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader as TorchDataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 import torchfeed
-from frameworks.common import RANDOM, SAMPLES, STEADY, flat, folder, generator, labels, on_two_ranks
-from test_batch import equal
+from equality import equal
+from framework_data import RANDOM, SAMPLES, STEADY, flat, folder, generator, labels, on_two_ranks
+from repository import SUPPORT
 
 pytestmark = [
     # Advice on speed that is meant for worker processes, and for data sets larger than these.
@@ -179,7 +180,7 @@ def test_bad_samples_are_replaced(numbered: Path, tmp_path: Path) -> None:
 
 def test_two_ranks(numbered: Path, tmp_path: Path) -> None:
     """Lightning gives each rank a loader of its own making, with a DistributedSampler."""
-    on_two_ranks(Path(__file__).with_name("lightning_ranks.py"), numbered, tmp_path)
+    on_two_ranks(SUPPORT / "lightning_ranks.py", numbered, tmp_path)
     one, two = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert one.keys() == two.keys() == {"passed", "hooks"}
     for way in one:

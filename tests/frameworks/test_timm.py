@@ -12,9 +12,9 @@ from timm.data.loader import PrefetchLoader, fast_collate
 from torch.utils.data import DataLoader as TorchDataLoader
 
 import torchfeed
-from frameworks.common import SAMPLES, folder, generator
-from replay import FLIPS, F, same
-from test_batch import equal
+from equality import equal
+from framework_data import SAMPLES, folder, generator
+from oracle import FLIPS, F, same
 
 # timm's ImageDataset leaves its files for the garbage collector to close.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

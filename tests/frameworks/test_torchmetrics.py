@@ -12,8 +12,8 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 import torchfeed
-from frameworks.common import SAMPLES, folder, generator
-from test_batch import equal
+from equality import equal
+from framework_data import SAMPLES, folder, generator
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from frameworks.common import SAMPLES, flat, labels, on_two_ranks
-from test_batch import equal
+from equality import equal
+from framework_data import SAMPLES, flat, labels, on_two_ranks
+from repository import SUPPORT
 
 Ranks = list[dict[str, Any]]
 
@@ -18,7 +19,7 @@ Ranks = list[dict[str, Any]]
 def ranks(numbered: Path, tmp_path_factory: pytest.TempPathFactory) -> Ranks:
     """What each of the two ranks noted: see torchrun_ranks.py."""
     out = tmp_path_factory.mktemp("ranks")
-    on_two_ranks(Path(__file__).with_name("torchrun_ranks.py"), numbered, out)
+    on_two_ranks(SUPPORT / "torchrun_ranks.py", numbered, out)
     return [torch.load(out / f"{rank}.pt") for rank in (0, 1)]
 
 

@@ -1,1 +1,0 @@
-"""torchfeed inside other people's frameworks."""
