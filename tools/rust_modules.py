@@ -2,9 +2,8 @@
 
     python tools/rust_modules.py
 
-For each module, its children are compared, each with all modules inside of it: no two may need each other, be it through
-others. A module and its own children may. What counts are paths that begin with ``crate``, ``self`` or ``super``; tests
-inside of a module do not.
+Two children of a module, each with the modules inside of it, must not need each other, not even through a third. A
+module and its own children may. Paths that begin with ``crate``, ``self`` or ``super`` count; tests do not.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use torchfeed_jpeg::Scale;
 
 use super::{
-    Fallback, FallbackLimits, Format, Limits, Slot, jpeg, jpeg_header, limits::pixels, png, png_header, sniff,
+    Fallback, FallbackLimits, Format, Limits, Slot, jpeg, jpeg_header, limits::pixels, png, png_header, png_text, sniff,
 };
 use crate::{
     Error, Result,
@@ -286,7 +286,7 @@ impl Native {
 
     fn of_png(png: png_header::Png) -> Self {
         let beside = if png.interlaced { png.samples } else { 0 };
-        Self { size: png.size, jpeg: None, beside, remark: None, least_bytes: png.samples / png_header::MOST_INFLATED }
+        Self { size: png.size, jpeg: None, beside, remark: None, least_bytes: png.samples / png_text::MOST_INFLATED }
     }
 }
 

@@ -7,9 +7,6 @@
 use super::{FallbackLimits, png_text::Texts};
 use crate::image::Size;
 
-/// A deflated byte becomes at most so many: a match of 258 bytes takes two bits.
-pub(super) const MOST_INFLATED: u64 = 1032;
-
 /// What is known of a file that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Png {

@@ -1,6 +1,9 @@
 //! Texts and colour profiles of a PNG: whether Pillow reads them without a remark, and keeps them to itself.
 
-use super::{FallbackLimits, png_header::MOST_INFLATED};
+use super::FallbackLimits;
+
+/// A deflated byte becomes at most so many: a match of 258 bytes takes two bits.
+pub(super) const MOST_INFLATED: u64 = 1032;
 
 /// Names under which Pillow keeps what it decodes by. A text of such a name takes the place of that.
 const NAMES: [&[u8]; 6] = [b"bbox", b"blend", b"default_image", b"disposal", b"interlace", b"transparency"];

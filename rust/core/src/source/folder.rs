@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -14,8 +14,8 @@ use super::{
     files::{Files, bytes_to_path, path_to_bytes},
     index::{self, Index, Record, Stamp},
     listing::{Kind, Listing},
+    stop::Stop,
 };
-use crate::interrupt;
 
 /// The images of a folder of class folders.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ pub struct IndexFile<'a> {
 ///
 /// # Errors
 /// Where a class folder exists but cannot be listed. (A folder further down that cannot be listed is passed over, as
-/// `os.walk` does.) [`io::ErrorKind::Interrupted`] where it was given up, see [`interrupt`]; the index is then as it was.
+/// `os.walk` does.) [`io::ErrorKind::Interrupted`] where it was given up, see [`crate::interrupt`]; the index is then as it was.
 pub fn scan(
     root: &Path,
     classes: &[(PathBuf, i64)],
@@ -98,20 +98,6 @@ const MAX_THREADS: usize = 8;
 
 /// How long the caller's thread sleeps while the others list.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
-
-/// Whether a scan is to be given up. One of its threads is watched, and tells the others.
-#[derive(Debug, Default)]
-pub(super) struct Stop(AtomicBool);
-
-impl Stop {
-    /// Looks now.
-    pub(super) fn asked(&self) -> bool {
-        if interrupt::requested() {
-            self.0.store(true, Ordering::Relaxed);
-        }
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// The files of a class, and its folders for the index.
 #[derive(Debug, Default)]
@@ -214,6 +200,7 @@ fn has_extension(name: &[u8], extensions: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt;
 
     #[test]
     fn lists_in_torchvisions_order() {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fs, io, path::Path};
 
-use super::{files::path_to_bytes, folder::Stop};
+use super::{files::path_to_bytes, stop::Stop};
 
 /// Entries between two looks whether to go on.
 const ENTRIES: usize = 1024;

@@ -8,6 +8,7 @@ mod index;
 mod listing;
 mod memory;
 mod read;
+mod stop;
 
 pub use arrays::Arrays;
 pub use files::{Files, bytes_to_path};
