@@ -1,10 +1,14 @@
-"""Between torch's dtypes and DLPack's."""
+"""Between torch and DLPack: dtypes, and tensors that native code made."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
-__all__ = ["dtype_code", "dtype_of"]
+from torchfeed import _native
+
+__all__ = ["dtype_code", "dtype_of", "to_tensors"]
 
 _KINDS = {
     torch.bool: 6,
@@ -31,3 +35,11 @@ def dtype_code(dtype: torch.dtype) -> tuple[int, int] | None:
 def dtype_of(code: tuple[int, int]) -> torch.dtype:
     """Finds the dtype that `dtype_code` gave this code."""
     return next(dtype for dtype in _KINDS if dtype_code(dtype) == code)
+
+
+def to_tensors(batch: tuple[_native.Tensor, _native.Tensor] | None) -> tuple[Tensor, Tensor]:
+    """Takes over the memory of a finished batch."""
+    assert batch is not None, "without a timeout there is always a batch"
+    images, targets = batch
+    # The capsules themselves: else torch first asks each for its device and its versions.
+    return from_dlpack(images.__dlpack__()), from_dlpack(targets.__dlpack__())

@@ -5,6 +5,7 @@ mod batch;
 mod data;
 mod decode;
 mod error;
+mod instruction_set;
 mod kept;
 mod memory;
 mod part;
@@ -26,6 +27,8 @@ mod _native {
     #[pymodule_export]
     use super::batch::{Epoch, are_indices, batch_seed, one_hot, stack, substitutes};
     #[pymodule_export]
+    use super::instruction_set::instruction_sets;
+    #[pymodule_export]
     use super::kept::{BatchMemory, RowIndexes};
     #[pymodule_export]
     use super::part::{Labels, Part};
@@ -37,4 +40,10 @@ mod _native {
     use super::tensor::Tensor;
     #[pymodule_export]
     use super::transform::Op;
+
+    /// Refuses to load where a test asks for instructions that this machine lacks.
+    #[pymodule_init]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        Ok(instruction_sets().map(|_| ())?)
+    }
 }

@@ -41,6 +41,22 @@ impl SomeLimits {
     }
 }
 
+/// How a pipeline is made: the attributes of `torchfeed.plan.compile.PipelineSettings`, which says what each means.
+#[derive(FromPyObject)]
+pub(crate) struct Settings {
+    channels: usize,
+    dtype: Dtype,
+    one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
+    channels_last: bool,
+    cheaper_first: bool,
+    fast: bool,
+    limits: SomeLimits,
+    fallback: Option<Py<PyAny>>,
+    fallback_limits: (u64, u64, u64),
+    row_indexes: Option<Py<RowIndexes>>,
+    memory: Option<Py<BatchMemory>>,
+}
+
 /// Samples, and everything that is done to them.
 #[pyclass(frozen, module = "torchfeed._native")]
 pub(crate) struct Pipeline {
@@ -55,44 +71,28 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyAny>, Bound<'py, PyAny>)>;
 
 #[pymethods]
 impl Pipeline {
-    /// `channels` and `dtype` are those of every part; `one_hot` is (classes, on, off, dtype); `fallback_limits` is (pixels,
-    /// bytes of a text, bytes of all texts).
     #[new]
-    #[pyo3(signature = (parts, channels, dtype, *, channels_last, cheaper_first, one_hot, limits, fallback, fallback_limits, row_indexes=None, memory=None, fast=false))]
-    #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
-    fn new(
-        parts: Vec<PyRef<'_, Part>>,
-        channels: usize,
-        dtype: Dtype,
-        channels_last: bool,
-        cheaper_first: bool,
-        one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
-        limits: SomeLimits,
-        fallback: Option<Py<PyAny>>,
-        fallback_limits: (u64, u64, u64),
-        row_indexes: Option<&RowIndexes>,
-        memory: Option<&BatchMemory>,
-        fast: bool,
-    ) -> PyResult<Self> {
-        let layout = if channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
+    fn new(parts: Vec<PyRef<'_, Part>>, settings: Settings) -> PyResult<Self> {
+        let Settings { channels, dtype, fast, .. } = settings;
+        let layout = if settings.channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let form = Form { channels, element: usize::from(dtype.1 / 8), layout };
-        let pass_order = if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
+        let pass_order = if settings.cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
         let parts = parts.iter().map(|part| part.with(form, pass_order)).collect::<Result<_, _>>()?;
-        let fallback = fallback.map(|object| Arc::new(PythonDecoder::new(object)));
+        let fallback = settings.fallback.map(|object| Arc::new(PythonDecoder::new(object)));
         let shared = fallback.clone().map(|decoder| decoder as Arc<dyn Fallback>);
-        let (pixels, text_chunk, text_memory) = fallback_limits;
+        let (pixels, text_chunk, text_memory) = settings.fallback_limits;
         let fallback_limits = FallbackLimits { pixels, text_chunk, text_memory };
-        let decoder = Decoder { limits: limits.into_core()?, fallback_limits, fallback: shared, fast };
-        let (target, target_dtype) = match one_hot {
+        let decoder = Decoder { limits: settings.limits.into_core()?, fallback_limits, fallback: shared, fast };
+        let (target, target_dtype) = match settings.one_hot {
             None => (Target::Class, (0, 64)),
             Some((classes, on, off, dtype)) => {
                 (Target::OneHot(Levels::new(classes, on, off).map_err(Failure::from)?), dtype)
             }
         };
-        let pool = memory.map_or_else(|| Pool::new(usize::MAX), |memory| Arc::clone(&memory.0));
+        let pool = settings.memory.map_or_else(|| Pool::new(usize::MAX), |memory| Arc::clone(&memory.get().0));
         let mut core = batch::Pipeline::new(parts, decoder, target, pool).map_err(Failure::from)?;
-        if let Some(indexes) = row_indexes {
-            core = core.with_row_indexes(&indexes.0);
+        if let Some(indexes) = settings.row_indexes {
+            core = core.with_row_indexes(&indexes.get().0);
         }
         Ok(Self { core: Arc::new(core), dtype, target_dtype, fallback })
     }

@@ -10,7 +10,7 @@ use crate::image::Size;
 /// A transform with its parameters drawn: a function of `torchvision.transforms.functional`.
 ///
 /// Serialized, a call is a map of one entry: the name of that function and its parameters, without the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
     /// `resize`.
@@ -49,6 +49,18 @@ pub enum Call {
     VerticalFlip,
     /// `pad`.
     Pad(Padding),
+    /// `invert`.
+    Invert,
+    /// `posterize`.
+    Posterize {
+        /// The number of bits of each byte that are kept: 0 to 8.
+        bits: u8,
+    },
+    /// `solarize`.
+    Solarize {
+        /// Bytes that are not below it are inverted.
+        threshold: f64,
+    },
 }
 
 impl Call {
@@ -68,6 +80,7 @@ impl Call {
             Call::Resize(resize) | Call::ResizedCrop { resize, .. } => resize.size,
             Call::Crop { size, .. } => *size,
             Call::HorizontalFlip | Call::VerticalFlip => input,
+            Call::Invert | Call::Posterize { .. } | Call::Solarize { .. } => input,
             Call::Pad(padding) => padding.apply(input),
         }
     }
@@ -90,6 +103,9 @@ impl fmt::Display for Call {
             Call::HorizontalFlip => f.write_str("hflip()"),
             Call::VerticalFlip => f.write_str("vflip()"),
             Call::Pad(padding) => write!(f, "pad({padding})"),
+            Call::Invert => f.write_str("invert()"),
+            Call::Posterize { bits } => write!(f, "posterize(bits={bits})"),
+            Call::Solarize { threshold } => write!(f, "solarize(threshold={threshold})"),
         }
     }
 }

@@ -4,31 +4,28 @@
 //!   distributions, and a [`Tail`] that turns the last 8-bit pixel into an output value.
 //! - *Draw*: [`Plan::draw`] fixes every random parameter of one sample, from its [key](crate::rng::Key) and its image's size alone.
 //!   The result is a list of [`Call`]s, each of which is one function of `torchvision.transforms.functional`.
-//! - *Execute*: [`execute::Executor`] works out which pixels of the image the calls need, asks for those, and writes
-//!   the sample.
+//! - *Compile*: the calls become [`passes`], which rewrite rules make few.
+//! - *Execute*: [`execute::Executor`] knows which pixels of the image the passes need, and writes the sample.
 
-pub(crate) mod axis;
 mod call;
+mod compile;
 pub mod execute;
-pub(crate) mod filter;
-mod geometry;
-pub mod narrow;
+pub mod lookup;
 mod ops;
+pub(crate) mod passes;
 mod plan;
-mod reduce;
-pub mod tail;
-
-use ops::{pad, resize};
+mod scaled_decode;
+pub mod streaming_resize;
 
 pub use call::Call;
-pub use filter::Filter;
+pub use lookup::{Form, Layout, Tail};
 pub use ops::{
     Op,
     compose::{ComposeOp, RandomChoice},
     crop::{CropOp, RandomCrop, RandomResizedCrop},
     flip::FlipOp,
     pad::{PadMode, PadOp, Padding},
-    resize::{PassOrder, Resize, ResizeOp, ResizeTo},
+    resize::{Resize, ResizeOp, ResizeTo},
 };
+pub use passes::{filter::Filter, resample::PassOrder};
 pub use plan::Plan;
-pub use tail::{Form, Layout, Tail};
