@@ -20,7 +20,6 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::{
-    Call,
     ops::pad::{PadMode, Padding},
     passes::{Gather, Pass, Point, Resample, filter::Filter, point::Function, resample::PassOrder},
 };
@@ -138,31 +137,6 @@ fn before_point(padding: &Padding, point: &Point) -> Option<Padding> {
         PadMode::Constant => Some(Padding { fill: point.preimage(padding.fill)?, ..*padding }),
         // The new pixels are copies of others, which the point changes as it changes those.
         PadMode::Edge | PadMode::Reflect | PadMode::Symmetric => Some(*padding),
-    }
-}
-
-impl Call {
-    /// Adds this call to a program.
-    pub(super) fn lower(&self, compiler: &mut Compiler) {
-        match *self {
-            Call::Resize(resize) => compiler.resize(resize.size, resize.filter),
-            Call::ResizedCrop { top, left, crop, resize } => {
-                compiler.gather().crop(top, left, crop);
-                compiler.resize(resize.size, resize.filter);
-            }
-            Call::Crop { padding, top, left, size } => {
-                if !padding.is_none() {
-                    compiler.pad(&padding);
-                }
-                compiler.gather().crop(top, left, size);
-            }
-            Call::HorizontalFlip => compiler.gather().flip_horizontally(),
-            Call::VerticalFlip => compiler.gather().flip_vertically(),
-            Call::Pad(padding) => compiler.pad(&padding),
-            Call::Invert => compiler.point(Function::Invert),
-            Call::Posterize { bits } => compiler.point(Function::Posterize { bits }),
-            Call::Solarize { threshold } => compiler.point(Function::solarize(threshold)),
-        }
     }
 }
 
