@@ -16,8 +16,8 @@ use torchfeed_core::{
     image::{Rect, Size, View},
     source::{Arrays, Files, Source},
     transform::{
-        self, Call, CropOp, Filter, FlipOp, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop,
-        Resize, Tail, execute::Executor,
+        self, Call, ColorCall, CropCall, CropOp, Filter, FlipCall, FlipOp, Op, PadCall, PadMode, Padding, PassOrder,
+        Plan, RandomCrop, RandomResizedCrop, Resize, ResizeCall, Tail, execute::Executor,
     },
 };
 
@@ -213,12 +213,15 @@ fn arrays_take_none() {
 fn passes_take_none() {
     let input = Size::new(40, 50);
     let resize = |height, width| Resize { size: Size::new(height, width), filter: Filter::Bicubic };
-    let crop = Call::ResizedCrop { top: 3, left: 4, crop: Size::new(20, 30), resize: resize(16, 16) };
+    let crop = Call::from(CropCall::ResizedCrop { top: 3, left: 4, crop: Size::new(20, 30), resize: resize(16, 16) });
     let white = Padding { left: 2, top: 2, right: 2, bottom: 2, fill: [255; 3], mode: PadMode::Constant };
-    let twice = [Call::HorizontalFlip, Call::Resize(resize(30, 20)), Call::VerticalFlip, Call::Resize(resize(9, 9))];
+    let resized = |height, width| Call::from(ResizeCall::Resize(resize(height, width)));
+    let (flip, upside_down) = (FlipCall::HorizontalFlip {}.into(), FlipCall::VerticalFlip {}.into());
+    let twice = [flip, resized(30, 20), upside_down, resized(9, 9)];
     // White is not what posterizing makes, so the padding cannot come before it.
-    let points =
-        [Call::Invert, crop, Call::Posterize { bits: 3 }, Call::Pad(white), Call::Solarize { threshold: 99.5 }];
+    let posterize = ColorCall::Posterize { bits: 3 }.into();
+    let solarize = ColorCall::Solarize { threshold: 99.5 }.into();
+    let points = [ColorCall::Invert {}.into(), crop, posterize, PadCall::Pad(white).into(), solarize];
     let table = (0..3 * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
     let tail = Tail::new(table, 3, 4, transform::Layout::ChannelsFirst).unwrap();
     let plan = Plan { ops: Vec::new(), tail, pass_order: PassOrder::default() };

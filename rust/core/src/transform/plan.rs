@@ -102,7 +102,8 @@ impl Drawing<'_> {
     }
 
     /// Adds a call of the op at `position`.
-    pub(super) fn push(&mut self, position: usize, call: Call) {
+    pub(super) fn push(&mut self, position: usize, call: impl Into<Call>) {
+        let call = call.into();
         self.size = call.output_size(self.size);
         self.calls.push((position, call));
     }
