@@ -26,7 +26,7 @@ from torchfeed.recognize.value import Table
 from torchfeed.settings import Settings
 from torchfeed.util.caller import warn_caller
 from torchfeed.util.default_device import CPU, default_device, placed_on, workers_default_device
-from torchfeed.util.dlpack import dtype_of
+from torchfeed.util.dlpack import dtype_of, lend_tensor
 from torchfeed.util.locks import Open
 
 from .cursor import Cursor
@@ -127,10 +127,10 @@ class NativeEpoch(Epoch):
             else:
                 items, targets, errors = give_each(leaves)
             # In a batch, all of the samples may be of those datasets that list theirs.
-            given = None if items is None else _native.Source.given(items)
+            given = None if items is None else _native.Source.provided(items)
         out = self._pinned_output(len(places)) if self._pin_memory else []
-        memory = ((tensor.data_ptr(), tensor.nbytes, tensor) for tensor in out)
-        self._native.submit(places, *memory, given=given, tolerant=self._settings.tolerant)
+        memory = [lend_tensor(tensor) for tensor in out] or None
+        self._native.submit(places, memory, provided=given, tolerant=self._settings.tolerant)
         windows = self._cursor.windows
         return _Submitted(out, targets, errors, None if windows is None else windows.latest)
 
@@ -174,8 +174,8 @@ class NativeEpoch(Epoch):
             if submitted.draw is None:
                 images, targets = to_tensors(self._native.take(position))
             else:
-                *made, failures = self._native.take_tolerant(position)
-                images, targets = to_tensors((made[0], made[1]))
+                made, failures = self._native.take_tolerant(position)
+                images, targets = to_tensors(made)
                 errors = {**dict(failures), **errors}
         except Exception:
             _hold_at_exit()
@@ -246,7 +246,7 @@ class NativeEpoch(Epoch):
         place = self._tree.locate(index)
         leaf, at = self._tree.leaf(place)
         items, brought = give([(leaf, at)]) if self._brings else (None, [])
-        given = None if items is None else _native.Source.given(items)
+        given = None if items is None else _native.Source.provided(items)
         images, targets = to_tensors(self._native.make(place, occurrence, given))
         if self._brings:
             check_target(leaf, brought[0])

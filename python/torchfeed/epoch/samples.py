@@ -127,7 +127,7 @@ class SampleMaker:
             epoch[2].submit(
                 [places[number] for number in group],
                 occurrences=[keys[number].occurrence for number in group],
-                given=_native.Source.given([given[number] for number in group]) if given else None,
+                provided=_native.Source.provided([given[number] for number in group]) if given else None,
             )
             images += to_tensors(epoch[2].next())[0].unbind()
             self._report_slow_samples(epoch[2], seed if seeded else -1, limits)

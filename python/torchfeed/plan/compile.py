@@ -23,7 +23,7 @@ from torchfeed.recognize import OneHotLevels, Plan, Unrecognized, recognize_geom
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.metadata import hands_metadata_on
 from torchfeed.recognize.sample_source import give
-from torchfeed.util.dlpack import dtype_code
+from torchfeed.util.dlpack import dtype_code, lend_array
 from torchfeed.util.random_state import fresh_seed
 
 __all__ = [
@@ -61,7 +61,7 @@ class Compiled:
         number = bisect_right(starts, place) - 1
         leaf = self.leaves[number]
         items, _ = give([(leaf, place - starts[number])])
-        given = None if items is None else _native.Source.given(items)
+        given = None if items is None else _native.Source.provided(items)
         _, calls = self.pipeline.draw(place, seed, occurrence, given)
         return leaf, leaf.plan.drawn_names(calls)
 
@@ -106,9 +106,9 @@ def _pipeline(
     assert code is not None, "no table has another dtype"
     limits, fallback_limits = limits_in_force(limits or get_limits(), pillow_limits())
     return _native.Pipeline(
-        [_native.Part(source, labels, plan.native_ops(), plan.table.values) for source, labels, plan in parts],
+        [_native.Dataset(source, labels, [(plan.native_ops(), plan.table.values)]) for source, labels, plan in parts],
         table.channels,
-        code,
+        [code],
         channels_last=memory_format == torch.channels_last,
         cheaper_first=CHEAPER_PASS_FIRST,
         one_hot=one_hot,
@@ -144,7 +144,7 @@ def array_source(array: np.ndarray[Any, Any]) -> _native.Source:
         raise TypeError(f"images in memory must be uint8, not {array.dtype}")
     if min(array.strides, default=0) < 0:
         array = array.copy()
-    return _native.Source.array(array.ctypes.data, array.shape, array.strides, array)
+    return _native.Source.array(lend_array(array))
 
 
 def to_image(size: tuple[int, int, int], pixels: bytes) -> Image.Image:
@@ -184,9 +184,8 @@ def apply_to_image(transform: Callable[[Any], Any], image: Image.Image) -> Image
     return made
 
 
-def to_tensors(batch: tuple[_native.Tensor, _native.Tensor] | None) -> tuple[Tensor, Tensor]:
-    """Takes over the memory of a finished batch."""
-    assert batch is not None, "without a timeout there is always a batch"
-    images, targets = batch
+def to_tensors(fields: Sequence[_native.Tensor] | None) -> list[Tensor]:
+    """Takes over the memory of a finished batch: the views of its images, and its targets."""
+    assert fields is not None, "without a timeout there is always a batch"
     # The capsules themselves: else torch first asks each for its device and its versions.
-    return from_dlpack(images.__dlpack__()), from_dlpack(targets.__dlpack__())
+    return [from_dlpack(field.__dlpack__()) for field in fields]

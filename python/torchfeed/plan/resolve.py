@@ -205,7 +205,11 @@ def read_leaf(dataset: Any) -> Leaf:
     transforms = getattr(dataset, "transform", None), getattr(dataset, "target_transform", None)
     if callable(getattr(type(dataset), "sample_source", None)):
         return Leaf.read(
-            dataset, _native.Source.brought(len(dataset)), [0] * len(dataset), *transforms, brings=dataset.sample_source
+            dataset,
+            _native.Source.per_batch(len(dataset)),
+            [0] * len(dataset),
+            *transforms,
+            brings=dataset.sample_source,
         )
     if isinstance(dataset, NativeDataset):
         cls = type(dataset)
