@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .batch.collate import default_collate
     from .batch.one_hot import one_hot
     from .device import to_device
-    from .errors import DecodeError
+    from .errors import DecodeError, InternalError
     from .limits import Limits, SlowSampleWarning, get_limits, get_max_pixels, set_limits, set_max_pixels
     from .loader import DataLoader
     from .version import __version__
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DataLoader",
     "DecodeError",
+    "InternalError",
     "Limits",
     "SlowSampleWarning",
     "__version__",
@@ -42,6 +43,7 @@ __all__ = [
 _MODULES = {
     "DataLoader": "loader",
     "DecodeError": "errors",
+    "InternalError": "errors",
     "Limits": "limits",
     "SlowSampleWarning": "limits",
     "__version__": "version",

@@ -22,6 +22,8 @@ from torchfeed import DataLoader, DecodeError, datasets, explain
 from torchfeed import transforms as T
 from torchfeed.internals import internals
 
+pytestmark = pytest.mark.pixels
+
 TAIL: list[Any] = [T.ToTensor(), T.Normalize((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))]
 TRAIN = T.Compose([T.RandomResizedCrop(12, scale=(0.02, 1)), T.RandomHorizontalFlip(), *TAIL])
 LARGE: dict[str, dict[str, Any]] = {

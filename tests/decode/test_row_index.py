@@ -19,6 +19,8 @@ from torchfeed import DataLoader, DecodeError, datasets, explain
 from torchfeed import transforms as T
 from torchfeed.internals import internals
 
+pytestmark = pytest.mark.pixels
+
 CROPS = T.Compose([T.RandomResizedCrop(16, scale=(0.1, 0.6)), T.RandomHorizontalFlip(), T.ToTensor()])
 
 

@@ -60,6 +60,16 @@ fn leaf() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// A call that changes each byte by itself.
+fn point() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        Just(Call::Invert),
+        (1u8..=8).prop_map(|bits| Call::Posterize { bits }),
+        (-1.0f64..258.0).prop_map(|threshold| Call::Solarize { threshold }),
+        (0u8..=255).prop_map(|threshold| Call::Solarize { threshold: f64::from(threshold) }),
+    ]
+}
+
 /// A tail that leaves bytes as they are, pixel by pixel.
 fn identity(channels: usize) -> Tail {
     let table = (0..channels).flat_map(|_| 0..=255).collect();
@@ -89,6 +99,45 @@ fn part(image: &Window, region: Rect) -> Window {
     part
 }
 
+fn plan(ops: Vec<Op>, gray: bool, cheaper: bool) -> Plan {
+    let pass_order = if cheaper { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
+    Plan { ops, tail: identity(if gray { 1 } else { 3 }), pass_order }
+}
+
+/// Compares what an executor makes of noise, whole and in strips, with one call after the other.
+fn check(plan: &Plan, calls: &[(usize, Call)], input: Size, seed: u64) -> Result<(), TestCaseError> {
+    let channels = plan.tail.form().channels;
+    let image = noise(input, channels, seed);
+    let executor = Executor::new(plan, calls, input);
+    prop_assert!(Rect::all(input).contains(&executor.region()));
+    let mut out = vec![0; executor.output_bytes()];
+    executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out).unwrap();
+
+    let mut expected = naive::Image { size: input, channels, data: image.data.clone() };
+    for (_, call) in calls {
+        expected = naive::apply(expected, call, plan.pass_order);
+    }
+    prop_assert_eq!(expected.size, executor.output_size());
+    prop_assert_eq!(&out, &expected.data);
+
+    if executor.narrows() {
+        let region = part(&image, executor.region());
+        let narrowing = executor.narrow();
+        let (mut scratch, mut narrow, mut narrowed) = (Scratch::default(), Window::default(), vec![0; out.len()]);
+        let mut rows = narrowing.start(input.height, channels, &mut scratch, &mut narrow).unwrap();
+        // Strips of 1, 2, 3, ... rows.
+        let (mut first, mut count) = (0, 1);
+        while first < region.rect.height {
+            let last = (first + count).min(region.rect.height);
+            rows.push(first, &region.data[first * region.stride()..last * region.stride()]);
+            (first, count) = (last, count + 1);
+        }
+        narrowing.rest().run(narrow.view(), &mut scratch, &mut narrowed).unwrap();
+        prop_assert_eq!(&narrowed, &expected.data);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -101,41 +150,35 @@ proptest! {
         cheaper: bool,
         seed: u64,
     ) {
-        let channels = if gray { 1 } else { 3 };
-        let pass_order = if cheaper { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
-        let plan = Plan { ops, tail: identity(channels), pass_order };
-        let image = noise(input, channels, seed);
+        let plan = plan(ops, gray, cheaper);
         let mut calls = Vec::new();
         let Ok(size) = plan.draw(Key { seed, index: 0, occurrence: 0 }, input, &mut calls) else { return Ok(()) };
+        prop_assert_eq!(Executor::new(&plan, &calls, input).output_size(), size);
+        check(&plan, &calls, input, seed)?;
+    }
 
-        let executor = Executor::new(&plan, &calls, input);
-        prop_assert_eq!(executor.output_size(), size);
-        prop_assert!(Rect::all(input).contains(&executor.region()));
-        let mut out = vec![0; executor.output_bytes()];
-        executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out).unwrap();
-
-        if executor.narrows() {
-            let region = part(&image, executor.region());
-            let narrowing = executor.narrow();
-            let (mut scratch, mut narrow, mut narrowed) = (Scratch::default(), Window::default(), vec![0; out.len()]);
-            let mut rows = narrowing.start(input.height, channels, &mut scratch, &mut narrow).unwrap();
-            // Strips of 1, 2, 3, ... rows.
-            let (mut first, mut count) = (0, 1);
-            while first < region.rect.height {
-                let last = (first + count).min(region.rect.height);
-                rows.push(first, &region.data[first * region.stride()..last * region.stride()]);
-                (first, count) = (last, count + 1);
-            }
-            narrowing.rest().run(narrow.view(), &mut scratch, &mut narrowed).unwrap();
-            prop_assert_eq!(&narrowed, &out);
+    /// So does moving functions of bytes between them towards the end.
+    #[test]
+    fn points_may_come_anywhere(
+        steps in prop::collection::vec((op(), prop::collection::vec(point(), 0..3)), 0..5),
+        first in prop::option::of(point()),
+        input in size(50),
+        gray: bool,
+        cheaper: bool,
+        seed: u64,
+    ) {
+        let mut calls: Vec<_> = first.into_iter().map(|call| (0, call)).collect();
+        let mut size = input;
+        for (op, points) in steps {
+            let plan = plan(vec![op], gray, cheaper);
+            let mut drawn = Vec::new();
+            let key = Key { seed, index: calls.len() as u64, occurrence: 0 };
+            let Ok(drawn_size) = plan.draw(key, size, &mut drawn) else { return Ok(()) };
+            size = drawn_size;
+            calls.extend(drawn);
+            calls.extend(points.into_iter().map(|call| (0, call)));
         }
-
-        let mut expected = naive::Image { size: input, channels, data: image.data };
-        for (_, call) in &calls {
-            expected = naive::apply(expected, call, pass_order);
-        }
-        prop_assert_eq!(expected.size, size);
-        prop_assert_eq!(out, expected.data);
+        check(&plan(Vec::new(), gray, cheaper), &calls, input, seed)?;
     }
 
     /// Whatever its parameters, a plan draws or refuses; it never wraps round.

@@ -1,10 +1,10 @@
 //! The way through a file: markers, scans, pixels.
 
 use crate::{
-    Error, Header, Limits, Result,
+    Budget, Error, Header, Limits, Result,
     header::parse_restart_interval,
     index::RowIndex,
-    kernel::Kernels,
+    kernel::{InstructionSet, Kernels},
     layout::{Layout, Scale},
     marker::{self, Walk},
     output::{Output, Sink, Strips},
@@ -69,16 +69,22 @@ impl Decoder {
     /// A decoder with the fastest code that this machine can run.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Kernels::detect())
+        Self::of(Kernels::detect())
+    }
+
+    /// A decoder with the code for `set`; `None` where this machine lacks the instructions.
+    #[must_use]
+    pub fn with(set: InstructionSet) -> Option<Self> {
+        Kernels::with(set).map(Self::of)
     }
 
     /// A decoder without vector instructions. Its results are the same.
     #[must_use]
     pub fn portable() -> Self {
-        Self::with(Kernels::portable())
+        Self::of(Kernels::portable())
     }
 
-    fn with(kernels: Kernels) -> Self {
+    fn of(kernels: Kernels) -> Self {
         Self {
             kernels,
             tables: Tables::default(),
@@ -155,7 +161,7 @@ impl Decoder {
     ) -> Result<Info> {
         let Plan { header, options, layout, view } = plan;
         let limits = &options.limits;
-        Limits::check("pixels", header.width as u64 * header.height as u64, limits.max_pixels)?;
+        Limits::check(Budget::Pixels, header.width as u64 * header.height as u64, limits.max_pixels)?;
         let mut walk = Walk::new(bytes)?;
         self.tables.reset();
         let mut interval = 0;
@@ -174,7 +180,7 @@ impl Decoder {
         // Without byte stuffing, and where there are restart markers, with a padding for each.
         let data = bytes.len() as u64 * if interval > 0 { 16 } else { 1 };
         let memory = data + planes + coefficients;
-        Limits::check("bytes of memory", memory, limits.max_memory)?;
+        Limits::check(Budget::Memory, memory, limits.max_memory)?;
         check_mcu(header, &scan)?;
         let mut pipeline = Pipeline::new(&self.kernels, layout, view, header.color, &mut self.pipeline, sink);
         let mut warnings = walk.warnings;
@@ -306,7 +312,7 @@ fn scans(
             Err(error) => return Err(error),
         }
         count += 1;
-        Limits::check("scans", count, options.limits.max_scans.into())?;
+        Limits::check(Budget::Scans, count, options.limits.max_scans.into())?;
     }
     Ok(walk.warnings + coefficients.warnings)
 }

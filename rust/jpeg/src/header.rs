@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range};
 
 use crate::{
-    Error, Limits, Result, exif,
+    Budget, Error, Limits, Result, exif,
     layout::Scale,
     marker::{self, Walk},
 };
@@ -140,7 +140,7 @@ pub fn read_header(bytes: &[u8], limits: &Limits) -> Result<Header> {
         }
     }
     let mut header = frame.ok_or_else(|| Error::Format("a scan comes before the frame header".to_owned()))?;
-    Limits::check("pixels", header.width as u64 * header.height as u64, limits.max_pixels)?;
+    Limits::check(Budget::Pixels, header.width as u64 * header.height as u64, limits.max_pixels)?;
     header.color = guess_color(&header.components, jfif.is_some(), adobe, &mut walk.warnings);
     (header.density, header.adobe, header.orientation) = (jfif, adobe, orientation);
     header.restart_interval = restart_interval;

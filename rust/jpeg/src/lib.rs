@@ -30,9 +30,10 @@ mod view;
 mod zigzag;
 
 pub use decoder::{Decoder, Info, Options};
-pub use error::{Error, Result};
+pub use error::{Budget, Error, Result};
 pub use header::{ColorSpace, Component, Components, Header, read_header};
 pub use index::RowIndex;
+pub use kernel::InstructionSet;
 pub use layout::Scale;
 pub use limits::Limits;
 pub use output::Output;

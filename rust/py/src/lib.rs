@@ -6,6 +6,7 @@ mod dataset;
 mod decode;
 mod dlpack;
 mod error;
+mod instruction_set;
 mod kept;
 mod pipeline;
 mod signals;
@@ -28,6 +29,8 @@ mod _native {
     #[pymodule_export]
     use super::dlpack::Tensor;
     #[pymodule_export]
+    use super::instruction_set::instruction_sets;
+    #[pymodule_export]
     use super::kept::{BatchMemory, RowIndexes};
     #[pymodule_export]
     use super::pipeline::Pipeline;
@@ -35,4 +38,10 @@ mod _native {
     use super::source::{Source, scan};
     #[pymodule_export]
     use super::transform::Op;
+
+    /// Refuses to load where a test asks for instructions that this machine lacks.
+    #[pymodule_init]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        Ok(instruction_sets().map(|_| ())?)
+    }
 }

@@ -137,7 +137,9 @@ pub(crate) fn parameters<'py>(py: Python<'py>, call: &Call) -> PyResult<Bound<'p
             set_crop(&dict, *top, *left, *crop)?;
             set_resize(&dict, resize)?;
         }
-        Call::HorizontalFlip | Call::VerticalFlip => {}
+        Call::HorizontalFlip | Call::VerticalFlip | Call::Invert => {}
+        Call::Posterize { bits } => dict.set_item("bits", bits)?,
+        Call::Solarize { threshold } => dict.set_item("threshold", threshold)?,
         Call::Pad(padding) => set_padding(&dict, padding)?,
     }
     Ok(dict)

@@ -3,7 +3,7 @@
 //! Anything that libjpeg would remark upon, warnings included, is an `Err` with the reason, so that the caller asks the
 //! fallback: what libjpeg makes of broken data is not reproduced here.
 
-use torchfeed_jpeg::{Decoder, Info, Options, Output, Region, RowIndex, Scale};
+use torchfeed_jpeg::{Budget, Decoder, Info, Options, Output, Region, RowIndex, Scale};
 
 use super::{
     Slot, convert,
@@ -11,19 +11,27 @@ use super::{
     row_index::Fingerprint,
 };
 use crate::{
-    Error, Result,
+    Error, InstructionSet, Result,
     image::{Rect, Size, Window, resize},
     interrupt,
 };
 
 /// A decoder, and memory for a row index and for pixels before or after their conversion from CMYK, kept from image to
 /// image.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scratch {
     decoder: Decoder,
     cmyk: Vec<u8>,
     rgb: Vec<u8>,
     rows: RowIndex,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        let set = InstructionSet::in_use().unwrap_or_else(|error| panic!("{error}"));
+        let decoder = Decoder::with(set.of_jpeg()).expect("a set that is in use is available");
+        Self { decoder, cmyk: Vec::new(), rgb: Vec::new(), rows: RowIndex::default() }
+    }
 }
 
 /// Decodes the JPEG with this header at `scale`: `region`, which is counted in pixels of that scale, into `out`.
@@ -122,7 +130,9 @@ fn clean(
 fn refused(error: torchfeed_jpeg::Error) -> Error {
     use torchfeed_jpeg::Error::{Interrupted, Limit, Memory};
     match error {
-        Limit { what: "scans", .. } => Error::Limit(format!("{error}; raise Limits.max_scans if such files are meant")),
+        Limit { budget: Budget::Scans, .. } => {
+            Error::Limit(format!("{error}; raise Limits.max_scans if such files are meant"))
+        }
         Limit { .. } => {
             Error::Limit(format!("{error} beside the pixels; raise Limits.max_decoded_bytes if such images are meant"))
         }

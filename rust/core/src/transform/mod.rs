@@ -4,29 +4,28 @@
 //!   distributions, and a [`Tail`] that turns the last 8-bit pixel into an output value.
 //! - *Draw*: [`Plan::draw`] fixes every random parameter of one sample, from its [key](crate::rng::Key) and its image's size alone.
 //!   The result is a list of [`Call`]s, each of which is one function of `torchvision.transforms.functional`.
-//! - *Execute*: [`execute::Executor`] works out which pixels of the image the calls need, asks for those, and writes
-//!   the sample.
+//! - *Compile*: the calls become [`passes`], which rewrite rules make few.
+//! - *Execute*: [`execute::Executor`] knows which pixels of the image the passes need, and writes the sample.
 
-pub(crate) mod axis;
+mod compile;
 mod composite;
 pub mod crop;
 pub mod execute;
-pub(crate) mod filter;
-mod geometry;
-pub mod narrow;
+pub mod lookup;
 pub mod pad;
+pub(crate) mod passes;
 mod plan;
-mod reduce;
 pub mod resize;
-pub mod tail;
+mod scaled_decode;
+pub mod streaming_resize;
 
 pub use composite::RandomChoice;
 pub use crop::{RandomCrop, RandomResizedCrop};
-pub use filter::Filter;
+pub use lookup::{Form, Layout, Tail};
 pub use pad::{PadMode, Padding};
+pub use passes::{filter::Filter, resample::PassOrder};
 pub use plan::Plan;
-pub use resize::{PassOrder, Resize, Target};
-pub use tail::{Form, Layout, Tail};
+pub use resize::{Resize, Target};
 
 use crate::{Error, Result, image::Size, rng::Stream};
 use plan::Drawing;
@@ -48,7 +47,7 @@ pub enum Op {
 }
 
 /// A transform with its parameters drawn: a function of `torchvision.transforms.functional`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Call {
     /// `resize`.
     Resize(Resize),
@@ -80,6 +79,18 @@ pub enum Call {
     VerticalFlip,
     /// `pad`.
     Pad(Padding),
+    /// `invert`.
+    Invert,
+    /// `posterize`.
+    Posterize {
+        /// The number of bits of each byte that are kept: 0 to 8.
+        bits: u8,
+    },
+    /// `solarize`.
+    Solarize {
+        /// Bytes that are not below it are inverted.
+        threshold: f64,
+    },
 }
 
 impl Op {
@@ -173,6 +184,7 @@ impl Call {
             Call::Resize(resize) | Call::ResizedCrop { resize, .. } => resize.size,
             Call::Crop { size, .. } => *size,
             Call::HorizontalFlip | Call::VerticalFlip => input,
+            Call::Invert | Call::Posterize { .. } | Call::Solarize { .. } => input,
             Call::Pad(padding) => padding.apply(input),
         }
     }

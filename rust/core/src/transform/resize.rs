@@ -1,6 +1,6 @@
-//! `Resize`: the output size, and the order of the two passes.
+//! `Resize`: the output size.
 
-use super::filter::Filter;
+use super::passes::filter::Filter;
 use crate::{Error, Result, image::Size};
 
 /// What `Resize` was asked for.
@@ -41,26 +41,6 @@ impl Target {
             )));
         }
         Ok(if wide { Size::new(new_short, new_long) } else { Size::new(new_long, new_short) })
-    }
-}
-
-/// Which pass of a two-pass resize comes first. The 8-bit rounding between them makes it visible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum PassOrder {
-    /// Pillow 12 and older.
-    HorizontalFirst,
-    /// Pillow 13 and newer: vertical first where that saves more work.
-    #[default]
-    CheaperFirst,
-}
-
-impl PassOrder {
-    /// Whether the vertical pass comes first for a resize from `input` to `output`.
-    pub(crate) const fn vertical_first(self, input: Size, output: Size) -> bool {
-        match self {
-            PassOrder::HorizontalFirst => false,
-            PassOrder::CheaperFirst => input.height > output.height + 2 * input.width.saturating_sub(output.width),
-        }
     }
 }
 

@@ -41,7 +41,18 @@ pub(crate) fn apply(image: Image, call: &Call, order: PassOrder) -> Image {
             Image::make(image.size, image.channels, |y, x, c| image.get(image.size.height - 1 - y, x, c))
         }
         Call::Pad(padding) => pad(&image, &padding),
+        Call::Invert => point(image, |value| 255 - value),
+        Call::Posterize { bits } => point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits))),
+        Call::Solarize { threshold } => {
+            point(image, |value| if f64::from(value) < threshold { value } else { 255 - value })
+        }
     }
+}
+
+/// Changes each byte, counted in integers of any size.
+fn point(mut image: Image, function: impl Fn(u32) -> u32) -> Image {
+    image.data.iter_mut().for_each(|byte| *byte = function(u32::from(*byte)) as u8);
+    image
 }
 
 fn crop(image: &Image, top: usize, left: usize, size: Size) -> Image {

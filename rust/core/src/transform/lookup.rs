@@ -1,10 +1,15 @@
-//! The pointwise end of a plan: from the last 8-bit pixel to the output's values.
+//! The end of a plan: bytes become output values.
 //!
-//! Whatever a pipeline does to single values after its last geometric step (`ToTensor`, `Normalize`, a cast) is a map
-//! of 256 values per channel. The caller computes that table, with the very functions that it replaces, so the
-//! output has their bits; here it is only looked up.
+//! `ToTensor`, `Normalize`, casts and the like change single values after the last 8-bit pixel. Together they are a map
+//! from the 256 byte values of each channel to output values. The caller computes this table with the very functions that
+//! it replaces, so the output has their bits. Here bytes are only looked up in it.
+//!
+//! A sample whose calls end with functions of bytes ([`Point`]) gets a table of its own, in which they are included.
 
-use super::{axis::Run, geometry::Gather};
+use super::{
+    compile::Ending,
+    passes::{Gather, Point, index_map::Run},
+};
 use crate::{
     Error, Result,
     image::View,
@@ -35,17 +40,61 @@ pub struct Form {
     pub layout: Layout,
 }
 
+/// The output value of each byte of each channel, in the two forms that [`lookup::Table`] takes.
+#[derive(Debug, Clone, Default)]
+struct Tables {
+    values: Vec<u8>,
+    planes: Vec<u8>,
+}
+
+impl Tables {
+    /// Makes these tables look up in `tables` what `point` makes of a byte. Values have `N` bytes.
+    fn fold<const N: usize>(&mut self, point: &Point, tables: &Self) {
+        let bytes = point.table();
+        self.values.resize(tables.values.len(), 0);
+        self.planes.resize(tables.planes.len(), 0);
+        let (values, planes) = (self.values.as_chunks_mut::<N>().0, self.planes.chunks_exact_mut(256 * N));
+        for (c, (values, planes)) in values.chunks_exact_mut(256).zip(planes).enumerate() {
+            let Table { values: old, planes: old_planes } = tables.channel::<N>(c);
+            for (value, &byte) in values.iter_mut().zip(&bytes) {
+                *value = old[usize::from(byte)];
+            }
+            for (plane, old) in planes.chunks_exact_mut(256).zip(old_planes) {
+                for (value, &byte) in plane.iter_mut().zip(&bytes) {
+                    *value = old[usize::from(byte)];
+                }
+            }
+        }
+    }
+
+    /// The table of channel `c`. Values have `N` bytes.
+    fn channel<const N: usize>(&self, c: usize) -> Table<'_, N> {
+        let (values, planes) = (self.values.as_chunks::<N>().0, self.planes.as_chunks::<256>().0);
+        Table {
+            values: values[c * 256..].first_chunk().expect("256 values"),
+            planes: planes[c * N..].first_chunk().expect("a plane for each byte"),
+        }
+    }
+}
+
+/// Memory for a sample's values on their way, used again for every sample.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Pixels of one row or of a few.
+    pub(super) row: Vec<u8>,
+    /// The tables of a sample whose calls end with a point.
+    tables: Tables,
+}
+
 /// A table of output values, and how to lay them out.
 #[derive(Debug, Clone)]
 pub struct Tail {
-    table: Vec<u8>,
-    /// The table of each channel cut into the bytes of its values; see [`lookup::Table`].
-    planes: Vec<u8>,
+    tables: Tables,
     form: Form,
 }
 
 impl Tail {
-    /// A tail for images of `channels` channels (1 or 3). `table` holds, for each channel, the output value of each
+    /// A lookup for images of `channels` channels (1 or 3). `table` holds, for each channel, the output value of each
     /// of the 256 pixel values, as `element` bytes (1, 2, 4 or 8) in the machine's order.
     ///
     /// # Errors
@@ -60,10 +109,11 @@ impl Tail {
         let planes = table
             .chunks_exact(256 * element)
             .flat_map(|channel| (0..element).flat_map(|byte| channel.iter().skip(byte).step_by(element).copied()));
-        Ok(Self { planes: planes.collect(), table, form: Form { channels, element, layout } })
+        let tables = Tables { planes: planes.collect(), values: table };
+        Ok(Self { tables, form: Form { channels, element, layout } })
     }
 
-    /// What this tail makes; it takes images of as many channels.
+    /// The form of the output. Images have as many channels.
     #[must_use]
     pub const fn form(&self) -> Form {
         self.form
@@ -76,32 +126,35 @@ impl Tail {
         !(planar || pixels) || gather.runs().is_none()
     }
 
-    /// Writes the sample that `gather` makes of `image` to `out`. `row` is scratch memory.
-    pub(super) fn write(&self, gather: &Gather, image: View<'_>, row: &mut Vec<u8>, out: &mut [u8]) {
+    /// Writes the sample that `ending` makes of `image` to `out`.
+    pub(super) fn write(&self, ending: &Ending, image: View<'_>, scratch: &mut Scratch, out: &mut [u8]) {
         match (self.form.element, self.form.channels) {
-            (1, 1) => self.write_as::<1, 1>(gather, image, row, out),
-            (1, 3) => self.write_as::<1, 3>(gather, image, row, out),
-            (2, 1) => self.write_as::<2, 1>(gather, image, row, out),
-            (2, 3) => self.write_as::<2, 3>(gather, image, row, out),
-            (4, 1) => self.write_as::<4, 1>(gather, image, row, out),
-            (4, 3) => self.write_as::<4, 3>(gather, image, row, out),
-            (8, 1) => self.write_as::<8, 1>(gather, image, row, out),
-            _ => self.write_as::<8, 3>(gather, image, row, out),
+            (1, 1) => self.write_as::<1, 1>(ending, image, scratch, out),
+            (1, 3) => self.write_as::<1, 3>(ending, image, scratch, out),
+            (2, 1) => self.write_as::<2, 1>(ending, image, scratch, out),
+            (2, 3) => self.write_as::<2, 3>(ending, image, scratch, out),
+            (4, 1) => self.write_as::<4, 1>(ending, image, scratch, out),
+            (4, 3) => self.write_as::<4, 3>(ending, image, scratch, out),
+            (8, 1) => self.write_as::<8, 1>(ending, image, scratch, out),
+            _ => self.write_as::<8, 3>(ending, image, scratch, out),
         }
     }
 
     fn write_as<const N: usize, const C: usize>(
         &self,
-        gather: &Gather,
+        ending: &Ending,
         image: View<'_>,
-        row: &mut Vec<u8>,
+        scratch: &mut Scratch,
         out: &mut [u8],
     ) {
-        let (values, planes) = (self.table.as_chunks::<N>().0, self.planes.as_chunks::<256>().0);
-        let tables: [Table<'_, N>; C] = std::array::from_fn(|c| Table {
-            values: values[c * 256..].first_chunk().expect("256 values"),
-            planes: planes[c * N..].first_chunk().expect("a plane for each byte"),
-        });
+        let (Ending { gather, point }, Scratch { row, tables: folded }) = (ending, scratch);
+        let tables = if point.is_identity() {
+            &self.tables
+        } else {
+            folded.fold::<N>(point, &self.tables);
+            folded
+        };
+        let tables: [Table<'_, N>; C] = std::array::from_fn(|c| tables.channel(c));
         let (out, _) = out.as_chunks_mut::<N>();
         match (self.form.layout, gather.runs()) {
             (layout, Some((rows, columns, fill))) => {
@@ -132,15 +185,15 @@ impl Tail {
     }
 }
 
-/// Bytes of each channel that are moved before they are looked up: they should stay in the first-level cache.
-const STRIP: usize = 4096;
+/// Bytes of each channel that are moved before they are looked up. They should stay in the first-level cache.
+const BYTES_PER_STRIP: usize = 4096;
 
-/// Pixels that are only moved: a rectangle of `image`, perhaps mirrored, within a frame of one colour.
+/// Pixels that come to the output by moves alone: a rectangle of `image`, perhaps mirrored, in a frame of one colour.
 struct Moved<'a> {
     rows: Run,
     columns: Run,
     fill: [u8; 3],
-    /// Packed, or each channel with its pixels side by side.
+    /// Packed, or with the pixels of each channel side by side.
     image: View<'a>,
 }
 
@@ -183,9 +236,9 @@ impl Moved<'_> {
         }
     }
 
-    /// The rows that are made together.
+    /// The number of rows that are made together.
     fn strip(&self) -> usize {
-        (STRIP / self.columns.total()).clamp(1, self.rows.total())
+        (BYTES_PER_STRIP / self.columns.total()).clamp(1, self.rows.total())
     }
 
     /// Copies the pixels of up to `strip` rows from `top` on to planes in `bytes`, without gaps between rows.

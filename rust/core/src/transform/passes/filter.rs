@@ -65,10 +65,10 @@ fn sinc(x: f64) -> f64 {
     x.sin() / x
 }
 
-/// The stretch of an axis that is resized, in positions of the input: `start..start + len`, which need not be whole.
+/// The part of an axis that is resized: `start..start + len` in positions of the input, which may be fractions.
 ///
-/// Pillow has these numbers in f32 (the `box` of its `resize`). Here they are multiples of 1/8 below 2^16, which are
-/// exact in f32 and f64 alike.
+/// Pillow keeps these numbers in f32 (the `box` of its `resize`). Here they are multiples of 1/8 below 2^16, which f32
+/// and f64 both hold exactly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Interval {
     pub(crate) start: f64,
@@ -94,7 +94,7 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
-    /// Resizes `interval` of an axis of `input` positions; nothing outside the axis is read.
+    /// Resizes `interval` of an axis of `input` positions. Positions outside the axis are never read.
     pub(crate) fn new(filter: Filter, input: usize, interval: Interval, output: usize) -> Self {
         // An axis that keeps its length is copied: the box of one pixel is that pixel.
         let filter = if Self::copies(input, interval, output) { Filter::Box } else { filter };
@@ -102,7 +102,7 @@ impl Stretch {
         Self { filter, input, start: interval.start, scale, stretch: scale.max(1.0) }
     }
 
-    /// Whether nothing is resized. Pillow then leaves the pass out.
+    /// Whether the axis keeps its positions. Pillow then leaves this direction out.
     pub(crate) fn copies(input: usize, interval: Interval, output: usize) -> bool {
         input == output && interval == Interval::all(output)
     }
@@ -115,17 +115,17 @@ impl Stretch {
         self.filter.support() * self.stretch
     }
 
-    /// The input positions that output `position` reads: the first, and the first not read.
+    /// The input positions that output `position` reads: the first one, and the one after the last.
     fn bounds(&self, position: usize) -> (usize, usize) {
         let (centre, support) = (self.centre(position), self.support());
         // Casts truncate towards zero, as C's do; negative values saturate at 0, where Pillow clamps them.
         ((centre - support + 0.5) as usize, ((centre + support + 0.5) as usize).min(self.input))
     }
 
-    /// Fills `table` for outputs `first..first + len`, with input positions counted from `origin` on.
+    /// Fills `table` with the weights of outputs `first..first + len`. Its input positions are counted from `origin` on.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] where there is none for so many.
+    /// [`crate::Error::Memory`] where memory for the weights runs out.
     pub(crate) fn fill(&self, table: &mut Coefficients, first: usize, len: usize, origin: usize) -> Result<()> {
         let inverse = 1.0 / self.stretch;
         table.clear(len, self.support().ceil() as usize * 2 + 1)?;
@@ -141,26 +141,11 @@ impl Stretch {
         Ok(())
     }
 
-    /// The first input position, and how many up to the last, that outputs `first..first + len` read.
+    /// The input positions that outputs `first..first + len` read: the first one, and the number up to the last.
     pub(crate) fn span(&self, first: usize, len: usize) -> (usize, usize) {
         let low = self.bounds(first).0;
         (low, self.bounds(first + len - 1).1 - low)
     }
-}
-
-/// The input position of every output position of a nearest-neighbour resize; `None` stays black.
-///
-/// Pillow adds the scale up instead of multiplying (`ImagingScaleAffine` in `Geometry.c`), and so do we.
-pub(crate) fn nearest(input: usize, output: usize) -> Vec<Option<usize>> {
-    let scale = input as f64 / output as f64;
-    let mut at = scale * 0.5;
-    (0..output)
-        .map(|_| {
-            let position = at as usize;
-            at += scale;
-            (position < input).then_some(position)
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -206,11 +191,5 @@ mod tests {
         Stretch::new(Filter::Lanczos, 9, Interval::all(9), 9).fill(&mut table, 2, 5, 2).unwrap();
         assert_eq!(table.bounds, (0..5).map(|i| (i, 1)).collect::<Vec<_>>());
         assert!((0..5).all(|i| table.weights(i) == [1 << PRECISION_BITS]));
-    }
-
-    #[test]
-    fn nearest_takes_centres() {
-        assert_eq!(nearest(4, 2), [Some(1), Some(3)]);
-        assert_eq!(nearest(2, 4), [Some(0), Some(0), Some(1), Some(1)]);
     }
 }
