@@ -23,7 +23,8 @@ from torchvision.transforms import InterpolationMode
 
 import torchfeed.transforms
 from torchfeed.datasets import NativeDataset
-from torchfeed.plan.compile import array_source, compile_leaves
+from torchfeed.plan.compile import compile_leaves
+from torchfeed.plan.pixels import array_source
 
 TABLE = Path(__file__).parents[1] / "rust" / "core" / "tests" / "golden" / "draws.jsonl"
 

@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Any, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, final
 
 from .limits import Limits
 
@@ -115,24 +115,33 @@ class RowIndexes:
 class BatchMemory:
     def __new__(cls, blocks: int = ...) -> BatchMemory: ...
 
+class _PipelineSettings(Protocol):
+    @property
+    def channels(self) -> int: ...
+    @property
+    def dtypes(self) -> Sequence[_Dtype]: ...
+    @property
+    def one_hot(self) -> tuple[int, bytes, bytes, _Dtype] | None: ...
+    @property
+    def channels_last(self) -> bool: ...
+    @property
+    def cheaper_first(self) -> bool: ...
+    @property
+    def fast(self) -> bool: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def fallback(self) -> object | None: ...
+    @property
+    def fallback_limits(self) -> tuple[int, int, int]: ...
+    @property
+    def row_indexes(self) -> RowIndexes | None: ...
+    @property
+    def memory(self) -> BatchMemory | None: ...
+
 @final
 class Pipeline:
-    def __new__(
-        cls,
-        datasets: Sequence[Dataset],
-        channels: int,
-        dtypes: Sequence[_Dtype],
-        *,
-        channels_last: bool,
-        cheaper_first: bool,
-        one_hot: tuple[int, bytes, bytes, _Dtype] | None,
-        limits: Limits,
-        fallback: object | None,
-        fallback_limits: tuple[int, int, int],
-        row_indexes: RowIndexes | None = None,
-        memory: BatchMemory | None = None,
-        fast: bool = False,
-    ) -> Pipeline: ...
+    def __new__(cls, datasets: Sequence[Dataset], settings: _PipelineSettings) -> Pipeline: ...
     def __len__(self) -> int: ...
     def output_size(self, view: int = 0) -> _Size | None: ...
     def memory(self) -> tuple[int, int, int]: ...

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as their_functional
 
-from .plan.compile import Drawn
+from .plan.drawn import Drawn
 
 __all__ = ["FLIPS", "GEOMETRY", "RANDOM", "as_bytes", "functional", "same", "steps", "values"]
 

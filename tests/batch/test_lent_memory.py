@@ -16,9 +16,9 @@ from torch.utils.dlpack import from_dlpack
 from torchfeed import _native
 from torchfeed.decode import PillowDecoder
 from torchfeed.limits import get_limits
-from torchfeed.plan.compile import to_tensors
+from torchfeed.plan.compile import PipelineSettings
 from torchfeed.util import dlpack
-from torchfeed.util.dlpack import lend_array, lend_tensor
+from torchfeed.util.dlpack import lend_array, lend_tensor, to_tensors
 
 SHAPE = (4, 5, 6, 3)
 
@@ -30,17 +30,20 @@ def pipeline(array: Any, *, channels_last: bool = False, dtype: tuple[int, int] 
     source = _native.Source.array(array)
     table = torch.arange(256).to(torch.uint8 if dtype == (1, 8) else torch.float32).repeat(3).numpy().tobytes()
     dataset = _native.Dataset(source, _native.Labels(range(len(source))), [([], table)])
-    return _native.Pipeline(
-        [dataset],
-        3,
-        [dtype],
+    settings = PipelineSettings(
+        channels=3,
+        dtypes=[dtype],
+        one_hot=None,
         channels_last=channels_last,
         cheaper_first=False,
-        one_hot=None,
+        fast=False,
         limits=get_limits(),
         fallback=PillowDecoder(),
         fallback_limits=(0, 0, 0),
+        row_indexes=None,
+        memory=None,
     )
+    return _native.Pipeline([dataset], settings)
 
 
 def pixels(array: Any) -> np.ndarray[Any, Any]:

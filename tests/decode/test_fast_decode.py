@@ -20,7 +20,7 @@ from oracle import FLIPS, F, functional, same, theirs
 from pictures import encode, jpegs, others, picture, pixels, pngs, rgb
 from torchfeed import DataLoader, DecodeError, datasets, explain
 from torchfeed import transforms as T
-from torchfeed.internals import internals
+from torchfeed.epoch.internals import internals
 
 pytestmark = pytest.mark.pixels
 

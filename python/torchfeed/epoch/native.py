@@ -18,19 +18,18 @@ from torchfeed.batch import pinned
 from torchfeed.batch.collate import default_collate
 from torchfeed.batch.one_hot import one_hot
 from torchfeed.limits import get_limits, slow_samples
-from torchfeed.plan.compile import to_tensors
 from torchfeed.plan.resolve import Native
 from torchfeed.recognize import recognize
 from torchfeed.recognize.sample_source import Given, give
-from torchfeed.recognize.value import Table
 from torchfeed.settings import Settings
 from torchfeed.util.caller import warn_caller
 from torchfeed.util.default_device import CPU, default_device, placed_on, workers_default_device
-from torchfeed.util.dlpack import dtype_of, lend_tensor
+from torchfeed.util.dlpack import dtype_of, lend_tensor, to_tensors
 from torchfeed.util.locks import Open
 
 from .cursor import Cursor
 from .in_process import NOTHING, Epoch
+from .torch_iterator import Restart, View
 
 __all__ = ["NativeEpoch"]
 
@@ -69,48 +68,44 @@ class NativeEpoch(Epoch):
     """Batches that native threads make.
 
     Args:
-        loader: the loader, as an `Epoch` takes it.
-        settings: its options.
-        resolved: its datasets, compiled.
+        loader: the loader.
+        settings: what the epoch needs to know of it.
+        way: its datasets, compiled.
         cursor: the place in the epoch.
-        table: what is left to be applied to the images, if they are to be handed out as pixels.
-        delivered: whether batches go from host memory to a device, wherever the default one is.
+        restart: begins the next epoch in this iterator.
     """
 
-    def __init__(
-        self,
-        loader: Any,
-        settings: Settings,
-        resolved: Native,
-        cursor: Cursor,
-        table: Table | None = None,
-        *,
-        delivered: bool = False,
-    ) -> None:
+    def __init__(self, loader: Any, settings: Settings, way: Native, cursor: Cursor, restart: Restart) -> None:
         self._in_order = loader.in_order or loader.num_workers == 0
         # Where targets are put: where worker processes would, or, with None, where the loop's thread would.
         self._default_device = workers_default_device(loader) if loader.num_workers else None
-        if delivered:
+        if settings.destination is not None:
             self._default_device = CPU
-        self._take_way(settings, resolved, table)
-        super().__init__(loader, resolved.tree, cursor)
+        self._take_way(settings, way)
+        super().__init__(View(loader, pin_memory=settings.pin_memory), way.tree, cursor, restart)
 
-    def _take_way(self, settings: Settings, resolved: Native, table: Table | None) -> None:
-        self._settings = settings
+    def _take_way(self, settings: Settings, way: Native) -> None:
+        self._options = settings.options
         self._began_with = default_device()
-        self.table = table
-        self._compiled = resolved.compiled
-        self._brings = any(leaf.brings for leaf in resolved.tree.leaves)
+        self._compiled = way.compiled
+        self.table = way.left
+        """What is left to be applied to the images, which are handed out as pixels."""
+        self._brings = any(leaf.brings for leaf in way.tree.leaves)
 
-    def restart(self, settings: Settings, resolved: Native, cursor: Cursor, table: Table | None = None) -> None:
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """How images lie in memory."""
+        return self._options.memory_format
+
+    def restart(self, settings: Settings, way: Native, cursor: Cursor) -> None:
         """Begins the next epoch in this iterator."""
         self.close()
-        self._take_way(settings, resolved, table)
-        self._restart(resolved.tree, cursor)
+        self._take_way(settings, way)
+        self._restart(way.tree, cursor)
 
     def _open(self, seed: int) -> None:
-        self._limits = self._settings.limits or get_limits()
-        self._native = _native.Epoch(self._compiled.pipeline, seed, self._num_workers, nice=self._settings.nice)
+        self._limits = self._options.limits or get_limits()
+        self._native = _native.Epoch(self._compiled.pipeline, seed, self._num_workers, nice=self._options.nice)
         _open_epochs.add(self)
 
     def _skip(self, places: list[int]) -> None:
@@ -122,7 +117,7 @@ class NativeEpoch(Epoch):
         if self._brings:
             leaves = [self._tree.leaf(place) for place in places]
             items: list[Given] | None
-            if not self._settings.tolerant:
+            if not self._options.tolerant:
                 items, targets = give(leaves)
             else:
                 items, targets, errors = give_each(leaves)
@@ -130,7 +125,7 @@ class NativeEpoch(Epoch):
             given = None if items is None else _native.Source.provided(items)
         out = self._pinned_output(len(places)) if self._pin_memory else []
         memory = [lend_tensor(tensor) for tensor in out] or None
-        self._native.submit(places, memory, provided=given, tolerant=self._settings.tolerant)
+        self._native.submit(places, memory, provided=given, tolerant=self._options.tolerant)
         windows = self._cursor.windows
         return _Submitted(out, targets, errors, None if windows is None else windows.latest)
 
@@ -139,8 +134,8 @@ class NativeEpoch(Epoch):
         size, leaf = self._compiled.pipeline.output_size(), self._compiled.leaves[0]
         if size is None:
             return []
-        table = leaf.plan.table
-        layouts = [pinned.Layout((length, table.channels, *size), table.dtype, self._settings.memory_format)]
+        table = self._compiled.table
+        layouts = [pinned.Layout((length, table.channels, *size), table.dtype, self._options.memory_format)]
         if not self._brings and leaf.one_hot is not None:
             classes, _, _, code = leaf.one_hot
             layouts.append(pinned.Layout((length, classes), dtype_of(code)))
@@ -229,11 +224,11 @@ class NativeEpoch(Epoch):
         def settled(position: int) -> Any:
             leaf, at = self._tree.leaf(self._tree.locate(draw.indices[position]))
             path: Any = leaf.source.path(at)
-            made, bad = settle(self._settings.on_error, errors[position], (draw, position), seed, path, self._make)
+            made, bad = settle(self._options.on_error, errors[position], (draw, position), seed, path, self._make)
             found.append(bad)
             return made
 
-        mended = mend(images, targets, [*errors], settled, self._settings.memory_format)
+        mended = mend(images, targets, [*errors], settled, self._options.memory_format)
         try:
             self._cursor.note_bad(found, draw.end)
         except RuntimeError:

@@ -5,51 +5,41 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from torchfeed import _native
-from torchfeed.decode.pillow import image_info
+from torchfeed.decode import image_info
 from torchfeed.decode.pillow_limits import PillowLimits, pillow_limits
 from torchfeed.limits import Limits, get_limits, slow_samples
-from torchfeed.plan.compile import Compiled, Drawn, compile_leaves, to_tensors
+from torchfeed.plan.compile import Compiled, compile_leaves
+from torchfeed.plan.drawn import Key, python_seed
+from torchfeed.plan.pixels import to_pil
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.sample_source import Given, give_with_metadata
 from torchfeed.recognize.tree import Tree
+from torchfeed.settings import Options
 from torchfeed.util.caller import warn_caller
-from torchfeed.util.random_state import own_random_state, random_state_turns, sample_seed, seed_everything
+from torchfeed.util.dlpack import to_tensors
+from torchfeed.util.random_state import own_random_state, random_state_turns, seed_everything
 
-__all__ = ["Key", "SampleMaker", "drawn", "metadata_of"]
-
+__all__ = ["SampleMaker", "metadata_of"]
 
 _IDLE_BYTES = 40 << 20
 """Of pixels, for which memory is kept where no thread uses it: those of one photo of 12 megapixels."""
 
 
-class Key(NamedTuple):
-    """What everything random in a sample follows from."""
-
-    sample: int
-    """The sample's index in the outermost dataset."""
-    seed: int
-    """The epoch's seed."""
-    occurrence: int
-    """How often the sample came up before in the epoch."""
-
-
 class SampleMaker:
     """Makes samples of recognised datasets one by one, as (image, target), whatever part of them runs in Python."""
 
-    def __init__(
-        self, tree: Tree[Leaf], *, fast: bool = False, limits: Limits | None = None, batched: bool = True
-    ) -> None:
+    def __init__(self, tree: Tree[Leaf], options: Options | None = None, *, batched: bool = True) -> None:
         self.tree = tree
         self.batched = batched
-        self.fast = fast
-        self.limits = limits
+        self.options = options or Options()
         self._compiled: tuple[tuple[int, Limits, PillowLimits], Compiled] | None = None
         # Those that no thread uses: as many as were in use at once, at most.
         self._epochs: list[tuple[int, _native.Pipeline, _native.Epoch]] = []
@@ -68,7 +58,7 @@ class SampleMaker:
 
         A forked process makes its own: the parent's may be locked by a thread that is not here.
         """
-        limits = self.limits or get_limits()
+        limits = self.options.limits or get_limits()
         state = os.getpid(), limits, pillow_limits()
         made = self._compiled  # asked for once: another thread may change it
         # Limits that were set may be equal to those that nobody set.
@@ -76,7 +66,8 @@ class SampleMaker:
             leaves = self.tree.leaves
             images = leaves[0].plan.kind is Image.Image
             memory_format = torch.channels_last if images else torch.contiguous_format
-            made = state, compile_leaves(leaves, memory_format, fast=self.fast, limits=limits)
+            options = replace(self.options, memory_format=memory_format, limits=limits)
+            made = state, compile_leaves(leaves, options)
             self._compiled = made
         return limits, made[1]
 
@@ -143,29 +134,6 @@ class SampleMaker:
             if count:
                 self._told = told
                 warn_caller(slow_samples(count, slowest, limits.soft_seconds))
-
-
-def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:
-    """Says what is done to a sample: (transform name, parameters).
-
-    Where a part of it runs in Python, the last entry is ``("Python", {"seed": ...})``: what torch, NumPy and `random`
-    are seeded with before.
-    """
-    leaf, calls = compiled.draw(place, seed, occurrence)
-    if leaf.why:
-        calls.append(("Python", {"seed": python_seed(Key(place, seed, occurrence), place)}))
-    return calls
-
-
-def python_seed(key: Key, place: int) -> int:
-    """The seed of what runs in Python on a sample."""
-    return sample_seed((key.seed, place, key.occurrence))
-
-
-def to_pil(image: Tensor) -> Image.Image:
-    """Makes a PIL image, RGB or L, of uint8 pixels (C, H, W) that lie in memory as (H, W, C)."""
-    array = image.permute(1, 2, 0).numpy()
-    return Image.fromarray(array if array.shape[2] == 3 else array[..., 0])
 
 
 def _metadata(leaf: Leaf, index: int, given: Given) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""What a user has put into torch's map of collate functions, by which `default_collate` goes."""
+"""Whether batches are collated by torch's own code: the collate_fn, and torch's map of functions by type."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data._utils import collate as torch_collate
 
-__all__ = ["registered_for"]
+from torchfeed.batch import default_collate
+
+from .replaced import code_of_function
+
+__all__ = ["is_own_collate", "registered_for"]
 
 _Function = Callable[..., Any]
 
 _OWN = {Tensor: "collate_tensor_fn", int: "collate_int_fn", np.number: "collate_numpy_scalar_fn"}
+
+
+def is_own_collate(collate_fn: Any) -> bool:
+    """Whether a function of torch's or torchfeed's collates a batch by its own code."""
+    return collate_fn is default_collate or not code_of_function(collate_fn).why
 
 
 def registered_for(*parts: type) -> str:

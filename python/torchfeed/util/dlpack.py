@@ -1,14 +1,18 @@
-"""DLPack: its names of torch's dtypes, and tensors and arrays as native code takes them."""
+"""DLPack: its names of torch's dtypes, tensors that native code made, and memory that it is lent."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]  # documented, and not in its __all__
+from torch import Tensor
+from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]  # documented, but not in __all__
 
-__all__ = ["dtype_code", "dtype_of", "lend_array", "lend_tensor"]
+from torchfeed import _native
+
+__all__ = ["dtype_code", "dtype_of", "lend_array", "lend_tensor", "to_tensors"]
 
 _KINDS = {
     torch.bool: 6,
@@ -37,7 +41,14 @@ def dtype_of(code: tuple[int, int]) -> torch.dtype:
     return next(dtype for dtype in _KINDS if dtype_code(dtype) == code)
 
 
-def lend_tensor(tensor: torch.Tensor) -> Any:
+def to_tensors(fields: Sequence[_native.Tensor] | None) -> list[Tensor]:
+    """Takes over the memory of a finished batch: the views of its images, and its targets."""
+    assert fields is not None, "without a timeout there is always a batch"
+    # The capsules themselves: else torch first asks each for its device and its versions.
+    return [from_dlpack(field.__dlpack__()) for field in fields]
+
+
+def lend_tensor(tensor: Tensor) -> Any:
     """Exports a tensor in host memory for native code, without a copy, in a tenth of the time of `__dlpack__`."""
     return to_dlpack(tensor)
 

@@ -46,6 +46,22 @@ impl SomeLimits {
     }
 }
 
+/// How a pipeline is made: the attributes of `torchfeed.plan.compile.PipelineSettings`, which says what each means.
+#[derive(FromPyObject)]
+pub(crate) struct Settings {
+    channels: usize,
+    dtypes: Vec<Dtype>,
+    one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
+    channels_last: bool,
+    cheaper_first: bool,
+    fast: bool,
+    limits: SomeLimits,
+    fallback: Option<Py<PyAny>>,
+    fallback_limits: (u64, u64, u64),
+    row_indexes: Option<Py<RowIndexes>>,
+    memory: Option<Py<BatchMemory>>,
+}
+
 /// Samples, and everything that is done to them.
 #[pyclass(frozen, module = "torchfeed._native")]
 pub(crate) struct Pipeline {
@@ -92,45 +108,29 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyDict>)>;
 
 #[pymethods]
 impl Pipeline {
-    /// `dtypes` are those of the views, and `channels` those of all images; `one_hot` is (classes, on, off, dtype);
-    /// `fallback_limits` is (pixels, bytes of a text, bytes of all texts).
     #[new]
-    #[pyo3(signature = (datasets, channels, dtypes, *, channels_last, cheaper_first, one_hot, limits, fallback, fallback_limits, row_indexes=None, memory=None, fast=false))]
-    #[expect(clippy::too_many_arguments, reason = "one constructor, called by keyword from one place")]
-    fn new(
-        datasets: Vec<PyRef<'_, Dataset>>,
-        channels: usize,
-        mut dtypes: Vec<Dtype>,
-        channels_last: bool,
-        cheaper_first: bool,
-        one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
-        limits: SomeLimits,
-        fallback: Option<Py<PyAny>>,
-        fallback_limits: (u64, u64, u64),
-        row_indexes: Option<&RowIndexes>,
-        memory: Option<&BatchMemory>,
-        fast: bool,
-    ) -> PyResult<Self> {
-        let layout = if channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
-        let forms: Vec<_> =
-            dtypes.iter().map(|dtype| Form { channels, element: usize::from(dtype.1 / 8), layout }).collect();
-        let pass_order = if cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
+    fn new(datasets: Vec<PyRef<'_, Dataset>>, settings: Settings) -> PyResult<Self> {
+        let Settings { channels, mut dtypes, fast, .. } = settings;
+        let layout = if settings.channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
+        let form = |dtype: &Dtype| Form { channels, element: usize::from(dtype.1 / 8), layout };
+        let forms: Vec<_> = dtypes.iter().map(form).collect();
+        let pass_order = if settings.cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
         let datasets = datasets.iter().map(|dataset| dataset.with(&forms, pass_order)).collect::<Result<_, _>>()?;
-        let fallback = fallback.map(|object| Arc::new(PythonDecoder::new(object)));
+        let fallback = settings.fallback.map(|object| Arc::new(PythonDecoder::new(object)));
         let shared = fallback.clone().map(|decoder| decoder as Arc<dyn Fallback>);
-        let (pixels, text_chunk, text_memory) = fallback_limits;
+        let (pixels, text_chunk, text_memory) = settings.fallback_limits;
         let fallback_limits = FallbackLimits { pixels, text_chunk, text_memory };
-        let decoder = Decoder { limits: limits.into_core()?, fallback_limits, fallback: shared, fast };
-        let (target, target_dtype) = match one_hot {
+        let decoder = Decoder { limits: settings.limits.into_core()?, fallback_limits, fallback: shared, fast };
+        let (target, target_dtype) = match settings.one_hot {
             None => (TargetForm::Class, (0, 64)),
             Some((classes, on, off, dtype)) => {
                 (TargetForm::OneHot(Levels::new(classes, on, off).map_err(Failure::from)?), dtype)
             }
         };
-        let pool = memory.map_or_else(|| Pool::new(usize::MAX), |memory| Arc::clone(&memory.0));
+        let pool = settings.memory.map_or_else(|| Pool::new(usize::MAX), |memory| Arc::clone(&memory.get().0));
         let mut core = batch::Pipeline::new(datasets, decoder, target, pool).map_err(Failure::from)?;
-        if let Some(indexes) = row_indexes {
-            core = core.with_row_indexes(&indexes.0);
+        if let Some(indexes) = settings.row_indexes {
+            core = core.with_row_indexes(&indexes.get().0);
         }
         dtypes.push(target_dtype);
         Ok(Self { core: Arc::new(core), dtypes, fallback })

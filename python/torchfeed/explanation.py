@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .device import Delivery
-    from .internals import Internals
-    from .loader import DataLoader
-    from .plan.resolve import Resolved
-    from .recognize.leaf import Leaf
+import torch
+from PIL import Image
+from torch.utils.data import default_collate as torch_default_collate
+
+from .batch import default_collate
+from .device import Delivery, DeviceLoader
+from .epoch.internals import Internals, internals
+from .loader import DataLoader
+from .plan.resolve import Gathered, Native, Split, Torch, Way, resolve, why_no_table
+from .recognize import class_name, describe
+from .recognize.leaf import Leaf
+from .util.default_device import CPU, default_device, workers_default_device
 
 __all__ = ["explain"]
 
@@ -36,76 +42,67 @@ def explain(loader: Any) -> str:
         batch      torch.float32, shape (64, 3, 224, 224)
         device     cpu
     """
-    from .device import DeviceLoader  # noqa: PLC0415
-    from .internals import internals  # noqa: PLC0415
-    from .loader import DataLoader  # noqa: PLC0415
-    from .plan.compile import compile_leaves  # noqa: PLC0415  (this module is loaded with the package, those need not be)
-    from .plan.resolve import Gathered, Split, find_way  # noqa: PLC0415
-    from .recognize import Unrecognized  # noqa: PLC0415
-
     inner = loader.loader if isinstance(loader, DeviceLoader) else loader
     if not isinstance(inner, DataLoader):
         raise TypeError(f"explain() takes a torchfeed.DataLoader, not {type(inner).__name__}")
+    own = internals(inner)
+    delivery: Delivery | None = None
+    if isinstance(loader, DeviceLoader):
+        delivery = loader.delivery
+    elif own.options.device is not None:
+        delivery = Delivery(torch.device(own.options.device))
+    way = resolve(inner.dataset, own.settings(inner, None if delivery is None else delivery.destination))
     processes = f"{inner.num_workers} processes" if inner.num_workers else "the caller's process"
     threads = f"{inner.num_workers} threads" if inner.num_workers else "the caller's thread"
-    own = internals(inner)
-    try:
-        resolved = find_way(inner, own, delivered=isinstance(loader, DeviceLoader))
-    except Unrecognized as why:
-        return f"torch's own path, {processes}\nbecause    {why}"
-    device = f"device     {_device(loader, own, resolved)}"
-    if isinstance(resolved, Gathered):
-        sources = [f"TensorDataset, {len(columns)} samples" for columns in resolved.tree.leaves]
+    if isinstance(way, Torch):
+        return f"torch's own path, {processes}\nbecause    {way.why}"
+    device = f"device     {_device(inner, delivery, way)}"
+    if isinstance(way, Gathered):
+        sources = [f"TensorDataset, {len(columns)} samples" for columns in way.tree.leaves]
         return "\n".join(["native, the caller's thread", *_rows("source", sources), "batch      rows gathered", device])
-    leaves = resolved.tree.leaves
-    lines = [f"native in part, {processes}" if isinstance(resolved, Split) else f"native, {threads}"]
+    leaves = way.tree.leaves
+    lines = [f"native in part, {processes}" if isinstance(way, Split) else f"native, {threads}"]
     lines += _rows("source", [f"{type(leaf.dataset).__name__}, {len(leaf)} samples" for leaf in leaves])
     decodes = any(leaf.source.is_encoded for leaf in leaves)
     lines += _rows("decode", [_decode(own) if decodes else "nothing to decode"])
     lines += _rows("transform", [_transform(leaf) for leaf in leaves])
     lines += _rows("note", [note for leaf in leaves for note in leaf.plan.notes])
-    if isinstance(resolved, Split):
+    if isinstance(way, Split):
         lines += _rows("Python", [_python(leaf, inner) for leaf in leaves])
-        lines += _rows("because", [resolved.why])
+        lines += _rows("because", [way.why])
     else:
-        size, table = compile_leaves(leaves).pipeline.output_size(), leaves[0].plan.table
+        size, table = way.compiled.pipeline.output_size(), leaves[0].plan.table
         shape = (inner.batch_size or "N", table.channels, *(size or ("H", "W")))
         lines += _rows("batch", [f"{table.dtype}, shape ({', '.join(map(str, shape))})"])
     return "\n".join([*lines, device])
 
 
 def _indexed(own: Internals) -> str:
-    images, size = own.row_indexes.in_use() if own.row_indexes else (0, 0)
+    indexes = own.memory.row_indexes
+    images, size = indexes.in_use() if indexes else (0, 0)
     return f"; rows of {images} JPEGs indexed, in {size / 2**20:.1f} MiB" if images else ""
 
 
-def _device(loader: Any, own: Internals, resolved: Resolved) -> str:
-    from .device import DeviceLoader  # noqa: PLC0415
-    from .plan.resolve import Split  # noqa: PLC0415
+def _device(loader: DataLoader[Any], delivery: Delivery | None, way: Way) -> str:
 
-    inner: Any = loader.loader if isinstance(loader, DeviceLoader) else loader
-    delivery: Delivery | None = loader.delivery if isinstance(loader, DeviceLoader) else own.delivery
     if delivery is None:
-        return f"cpu{', pinned' if inner.pin_memory else ''}{_elsewhere(inner, resolved)}"
-    said = str(delivery)
-    if inner.pin_memory or (delivery.wants_pinned() and (inner.num_workers or not isinstance(resolved, Split))):
+        return f"cpu{', pinned' if loader.pin_memory else ''}{_elsewhere(loader, way)}"
+    said, wanted = str(delivery), delivery.destination
+    if loader.pin_memory or (wanted.pinned and (loader.num_workers or not isinstance(way, Split))):
         said += ", pinned"
-    try:
-        if delivery.leaves_table(resolved):
-            said += ", pixels copied as uint8 and looked up in the table there"
-    except TypeError as why:
-        said += f"; error: {why}"
+    if isinstance(way, Native) and way.left is not None:
+        said += ", pixels copied as uint8 and looked up in the table there"
+    elif wanted.table:
+        said += f"; error: device_normalize=True, but {why_no_table(way)}"
     return said
 
 
-def _elsewhere(loader: DataLoader[Any], resolved: Resolved) -> str:
-    from .plan.resolve import Gathered, Split  # noqa: PLC0415
-    from .util.default_device import CPU, default_device, workers_default_device  # noqa: PLC0415
+def _elsewhere(loader: DataLoader[Any], way: Way) -> str:
 
     device = workers_default_device(loader) if loader.num_workers else default_device()
-    if device == CPU or isinstance(resolved, Gathered):
+    if device == CPU or isinstance(way, Gathered):
         return ""
-    if not isinstance(resolved, Split) and resolved.tree.leaves[0].one_hot is not None:
+    if isinstance(way, Native) and way.tree.leaves[0].one_hot is not None:
         return ""
     return f"; what torch makes of numbers, such as class indices, on {device}, the default device"
 
@@ -118,11 +115,10 @@ def _rows(stage: str, texts: Sequence[str]) -> list[str]:
 def _decode(own: Internals) -> str:
     natively = "JPEG and PNG natively, other formats by Pillow"
     fast = "; fast: JPEGs at 1/2, 1/4 or 1/8 of their size, where a resize shrinks them as much"
-    return f"{natively}{fast if own.settings.decodes_fast else ''}{_indexed(own)}"
+    return f"{natively}{fast if own.options.decodes_fast else ''}{_indexed(own)}"
 
 
 def _transform(leaf: Leaf) -> str:
-    from PIL import Image  # noqa: PLC0415
 
     geometry = ", ".join(leaf.plan.names) or "nothing"
     if leaf.plan.kind is Image.Image:
@@ -131,10 +127,6 @@ def _transform(leaf: Leaf) -> str:
 
 
 def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:
-    from torch.utils.data import default_collate as torch_default_collate  # noqa: PLC0415
-
-    from .batch.collate import default_collate  # noqa: PLC0415
-    from .recognize import class_name, describe  # noqa: PLC0415
 
     steps: list[Any] = [leaf.joint] if leaf.joint else list(leaf.plan.rest)
     if leaf.target_transform is not None and leaf.joint is None:

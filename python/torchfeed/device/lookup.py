@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
 import torch
 from torch import Tensor
 
-from torchfeed.plan.resolve import Native, Resolved, compile_tree
-from torchfeed.recognize import Unrecognized
 from torchfeed.recognize.value import Table
 
-if TYPE_CHECKING:
-    from torchfeed.internals import Internals
-
-__all__ = ["Lookup", "leave_table", "shared_table"]
+__all__ = ["Lookup"]
 
 
 class Lookup:
@@ -44,28 +36,3 @@ class Lookup:
         indices = torch.add(pixels, self._rows)  # int32, in the order of memory
         looked_up = self._values.index_select(0, indices.view(-1)).view(indices.shape)
         return looked_up.movedim(-1, -3) if self._channels_last else looked_up
-
-
-def shared_table(resolved: Resolved | None) -> Table:
-    """Finds the table that all samples of a loader go through at the end.
-
-    Raises:
-        Unrecognized: there is no such table, or it makes the pixels no larger.
-    """
-    if not isinstance(resolved, Native):
-        raise Unrecognized("only batches that are native from beginning to end have a table at their end")
-    tables = {leaf.plan.table for leaf in resolved.tree.leaves}
-    if len(tables) > 1:
-        raise Unrecognized("the datasets that are concatenated are normalized in different ways")
-    (table,) = tables
-    if table.dtype.itemsize == 1:
-        raise Unrecognized(f"the pixels are {table.dtype} anyway")
-    return table
-
-
-def leave_table(resolved: Native, own: Internals) -> Native:
-    """Gives the loader's batches with their pixels as they are, without the table."""
-    channels = resolved.tree.leaves[0].plan.table.channels
-    pixels = Table(bytes(range(256)) * channels, torch.uint8, channels)
-    leaves: Any = tuple(replace(leaf, plan=replace(leaf.plan, table=pixels)) for leaf in resolved.tree.leaves)
-    return compile_tree(replace(resolved.tree, leaves=leaves), own)
