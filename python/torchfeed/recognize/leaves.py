@@ -49,7 +49,8 @@ def read_datasets(dataset: Any) -> Tree[Leaf]:
 
 
 def _made(leaf: Leaf) -> tuple[Any, ...]:
-    return leaf.plan.kind, leaf.plan.table.dtype, leaf.plan.table.channels
+    views = [(view.kind, view.table.dtype, view.table.channels) for view in leaf.plan.views]
+    return bool(leaf.plan.several), *views
 
 
 def read_leaf(dataset: Any) -> Leaf:

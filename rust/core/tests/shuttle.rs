@@ -38,7 +38,7 @@ fn pipeline(n: u8, target: TargetForm, pool: &Arc<Pool>) -> Arc<Pipeline> {
     Arc::new(Pipeline::new(vec![dataset], Decoder::default(), target, Arc::clone(pool)).unwrap())
 }
 
-fn images(done: &Finished) -> Vec<u8> {
+fn pixels(done: &Finished) -> Vec<u8> {
     let memory: &Memory = &done.fields[0].memory;
     // SAFETY: the batch is finished, so nobody writes to its memory any more.
     unsafe { std::slice::from_raw_parts(memory.start().as_ptr(), memory.len()) }.to_vec()
@@ -54,7 +54,7 @@ fn batches_come_in_order_and_whole() {
         let mut images = Vec::new();
         while epoch.pending() > 0 {
             assert_eq!(epoch.wait(LONG, true).unwrap(), Some(0));
-            images.push(images(&epoch.take(0).unwrap()));
+            images.push(pixels(&epoch.take(0).unwrap()));
             if images.len() == 1 {
                 epoch.submit(&[4, 0]).unwrap();
             }
@@ -73,7 +73,7 @@ fn batches_in_any_order_come_once() {
         let mut images = Vec::new();
         while epoch.pending() > 0 {
             let position = epoch.wait(LONG, false).unwrap().expect("a batch");
-            images.extend(images(&epoch.take(position).unwrap()));
+            images.extend(pixels(&epoch.take(position).unwrap()));
         }
         images.sort_unstable();
         assert_eq!(images, [0, 1, 2]);
@@ -94,7 +94,7 @@ fn the_first_bad_sample_is_blamed() {
         assert!(matches!(error, Error::Parameter(_)), "{error:?}");
         assert_eq!(place.unwrap().index, 3);
         assert_eq!(epoch.wait(LONG, true).unwrap(), Some(0));
-        assert_eq!(images(&epoch.take(0).unwrap()), [1]);
+        assert_eq!(pixels(&epoch.take(0).unwrap()), [1]);
     });
 }
 
@@ -126,7 +126,7 @@ fn memory_comes_back_from_other_threads() {
         let user = shuttle::thread::spawn(move || drop(dropped));
         let others = next(&[0, 5]);
         user.join().unwrap();
-        assert_eq!((images(&kept), images(&others)), (vec![1, 2], vec![0, 5]));
+        assert_eq!((pixels(&kept), pixels(&others)), (vec![1, 2], vec![0, 5]));
         assert!(pool.free_blocks() <= 4);
     });
 }
