@@ -21,8 +21,13 @@ use smallvec::SmallVec;
 
 use super::{
     Call,
-    pad::{PadMode, Padding},
-    passes::{Gather, Pass, Point, Resample, filter::Filter, point::Function, resample::PassOrder},
+    passes::{
+        Gather, Pass, Point, Resample,
+        filter::Filter,
+        padding::{PadMode, Padding},
+        point::Function,
+        resample::PassOrder,
+    },
 };
 use crate::image::{Rect, Size};
 

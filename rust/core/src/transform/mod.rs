@@ -17,8 +17,6 @@ mod plan;
 mod scaled_decode;
 pub mod streaming_resize;
 
-use ops::pad;
-
 pub use call::Call;
 pub use lookup::{Form, Layout, Tail};
 pub use ops::{
