@@ -228,6 +228,7 @@ lint: build
 	$(BIN)/ruff format --check
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest torchfeed._native
+	$(BIN)/lint-imports --no-logo --no-cache
 
 fmt: $(INSTALLED)
 	cargo fmt

@@ -47,14 +47,9 @@ fn plan(row: &Row) -> Plan {
 
 /// (position, function, parameters) of a drawn call.
 fn written((position, call): &(usize, Call)) -> Value {
-    match serde_json::to_value(call).expect("data") {
-        Value::String(function) => json!([position, function, {}]),
-        Value::Object(entry) => {
-            let (function, parameters) = entry.into_iter().next().expect("one entry");
-            json!([position, function, parameters])
-        }
-        other => panic!("{other} is no call"),
-    }
+    let Value::Object(entry) = serde_json::to_value(call).expect("data") else { panic!("{call} is no map") };
+    let (function, parameters) = entry.into_iter().next().expect("one entry");
+    json!([position, function, parameters])
 }
 
 #[test]

@@ -5,8 +5,8 @@ use torchfeed_core::{
     image::{Rect, Size, Window},
     rng::Key,
     transform::{
-        Call, ComposeOp, CropOp, Filter, FlipOp, Layout, Op, PadMode, PadOp, Padding, PassOrder, Plan, RandomChoice,
-        RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeTo, Tail,
+        Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Op, PadMode, PadOp, Padding, PassOrder,
+        Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeTo, Tail,
         execute::{Executor, Scratch},
     },
 };
@@ -72,10 +72,10 @@ fn leaf() -> impl Strategy<Value = Op> {
 /// A call that changes each byte by itself.
 fn point() -> impl Strategy<Value = Call> {
     prop_oneof![
-        Just(Call::Invert),
-        (1u8..=8).prop_map(|bits| Call::Posterize { bits }),
-        (-1.0f64..258.0).prop_map(|threshold| Call::Solarize { threshold }),
-        (0u8..=255).prop_map(|threshold| Call::Solarize { threshold: f64::from(threshold) }),
+        Just(ColorCall::Invert {}.into()),
+        (1u8..=8).prop_map(|bits| ColorCall::Posterize { bits }.into()),
+        (-1.0f64..258.0).prop_map(|threshold| ColorCall::Solarize { threshold }.into()),
+        (0u8..=255).prop_map(|threshold| ColorCall::Solarize { threshold: f64::from(threshold) }.into()),
     ]
 }
 
@@ -236,7 +236,7 @@ proptest! {
         let plan = Plan { ops: vec![Op::Crop(CropOp::RandomResizedCrop(op))], tail: identity(3), pass_order: PassOrder::default() };
         let mut calls = Vec::new();
         plan.draw(Key { seed, index: 1, occurrence: 2 }, input, &mut calls).unwrap();
-        let Call::ResizedCrop { top, left, crop, .. } = calls[0].1 else { panic!("{calls:?}") };
+        let Call::Crop(CropCall::ResizedCrop { top, left, crop, .. }) = calls[0].1 else { panic!("{calls:?}") };
         prop_assert!(crop.height > 0 && crop.width > 0);
         prop_assert!(top + crop.height <= input.height && left + crop.width <= input.width);
     }

@@ -55,9 +55,6 @@ pub(crate) fn cloned(ops: &[PyRef<'_, Op>]) -> Vec<transform::Op> {
 
 /// A drawn call: the function of `torchvision.transforms.functional` that it is, and its parameters.
 pub(crate) fn drawn<'py>(py: Python<'py>, call: &Call) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let data = to_python(py, call)?;
-    match data.cast::<PyDict>() {
-        Ok(entry) => entry.iter().next().ok_or_else(|| pyo3::exceptions::PyValueError::new_err("a call has a name")),
-        Err(_) => Ok((data, PyDict::new(py).into_any())), // a function without parameters
-    }
+    let entry = to_python(py, call)?.cast_into::<PyDict>()?;
+    Ok(entry.iter().next().expect("a call is a map of one entry"))
 }

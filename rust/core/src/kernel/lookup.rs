@@ -11,6 +11,14 @@ pub(crate) struct Table<'a, const N: usize> {
     pub(crate) planes: &'a [[u8; 256]; N],
 }
 
+impl<'a> Table<'a, 1> {
+    /// The table whose values are `bytes`.
+    pub(crate) fn of_bytes(bytes: &'a [u8; 256]) -> Self {
+        let (values, _) = bytes.as_chunks();
+        Self { values: values.first_chunk().expect("256 values"), planes: std::array::from_ref(bytes) }
+    }
+}
+
 /// The values of `bytes`.
 pub(crate) fn values<const N: usize>(bytes: &[u8], table: Table<'_, N>, out: &mut [[u8; N]]) {
     Kernels::in_use().values(bytes, table, out);

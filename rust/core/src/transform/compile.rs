@@ -20,8 +20,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::{
-    Call,
-    pad::{PadMode, Padding},
+    ops::pad::{PadMode, Padding},
     passes::{Gather, Pass, Point, Resample, filter::Filter, point::Function, resample::PassOrder},
 };
 use crate::image::{Rect, Size};
@@ -142,31 +141,6 @@ fn before_point(padding: &Padding, point: &Point) -> Option<Padding> {
     }
 }
 
-impl Call {
-    /// Adds this call to a program.
-    pub(super) fn lower(&self, compiler: &mut Compiler) {
-        match *self {
-            Call::Resize(resize) => compiler.resize(resize.size, resize.filter),
-            Call::ResizedCrop { top, left, crop, resize } => {
-                compiler.gather().crop(top, left, crop);
-                compiler.resize(resize.size, resize.filter);
-            }
-            Call::Crop { padding, top, left, size } => {
-                if !padding.is_none() {
-                    compiler.pad(&padding);
-                }
-                compiler.gather().crop(top, left, size);
-            }
-            Call::HorizontalFlip => compiler.gather().flip_horizontally(),
-            Call::VerticalFlip => compiler.gather().flip_vertically(),
-            Call::Pad(padding) => compiler.pad(&padding),
-            Call::Invert => compiler.point(Function::Invert),
-            Call::Posterize { bits } => compiler.point(Function::Posterize { bits }),
-            Call::Solarize { threshold } => compiler.point(Function::solarize(threshold)),
-        }
-    }
-}
-
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for pass in &self.passes {
@@ -179,21 +153,23 @@ impl fmt::Display for Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::Resize;
+    use crate::transform::{Call, ColorCall, CropCall, FlipCall, PadCall, Resize, ResizeCall};
 
-    const FLIP: Call = Call::HorizontalFlip;
-    const COARSE: Call = Call::Posterize { bits: 4 };
+    const FLIP: Call = Call::Flip(FlipCall::HorizontalFlip {});
+    const UPSIDE_DOWN: Call = Call::Flip(FlipCall::VerticalFlip {});
+    const INVERT: Call = Call::Color(ColorCall::Invert {});
+    const COARSE: Call = Call::Color(ColorCall::Posterize { bits: 4 });
 
     fn pad(fill: u8, mode: PadMode) -> Call {
-        Call::Pad(Padding { left: 2, top: 0, right: 0, bottom: 0, fill: [fill; 3], mode })
+        Call::Pad(PadCall::Pad(Padding { left: 2, top: 0, right: 0, bottom: 0, fill: [fill; 3], mode }))
     }
 
     const fn crop(top: usize, left: usize, height: usize, width: usize) -> Call {
-        Call::Crop { padding: Padding::NONE, top, left, size: Size::new(height, width) }
+        Call::Crop(CropCall::Crop { padding: Padding::NONE, top, left, size: Size::new(height, width) })
     }
 
     const fn resize(height: usize, width: usize, filter: Filter) -> Call {
-        Call::Resize(Resize { size: Size::new(height, width), filter })
+        Call::Resize(ResizeCall::Resize(Resize { size: Size::new(height, width), filter }))
     }
 
     const SMALLER: Call = resize(5, 6, Filter::Box);
@@ -221,16 +197,13 @@ mod tests {
     fn gathers_become_one() {
         let calls = [crop(1, 2, 8, 10), FLIP, pad(0, PadMode::Constant), crop(0, 1, 4, 9)];
         check(&calls, &["gather rows 1..5, columns 1 filled + 4..12 reversed", "point []"]);
-        let nearest = [resize(20, 10, Filter::Nearest), Call::VerticalFlip];
+        let nearest = [resize(20, 10, Filter::Nearest), UPSIDE_DOWN];
         check(&nearest, &["gather rows a list of 20, columns a list of 10", "point []"]);
     }
 
     #[test]
     fn points_wait_behind_gathers() {
-        check(
-            &[Call::Invert, FLIP, crop(1, 0, 9, 20)],
-            &["gather rows 1..10, columns 0..20 reversed", "point [Invert]"],
-        );
+        check(&[INVERT, FLIP, crop(1, 0, 9, 20)], &["gather rows 1..10, columns 0..20 reversed", "point [Invert]"]);
         check(
             &[COARSE, pad(255, PadMode::Edge)],
             &["gather rows 0..10, columns a list of 22", "point [Posterize { bits: 4 }]"],
@@ -243,7 +216,7 @@ mod tests {
 
     #[test]
     fn paddings_come_before_points_with_the_colour_that_becomes_theirs() {
-        let program = compile(&[Call::Invert, pad(255, PadMode::Constant)]);
+        let program = compile(&[INVERT, pad(255, PadMode::Constant)]);
         let Ending { gather, point } = program.ending;
         assert_eq!(gather.runs().map(|(_, _, fill)| fill), Some([0; 3]));
         assert_eq!((program.passes.len(), point.to_string().as_str()), (0, "point [Invert]"));
@@ -267,7 +240,7 @@ mod tests {
         );
         // Black, which a nearest-neighbour resize may need, is not made by these.
         check(
-            &[COARSE, Call::Invert, resize(20, 10, Filter::Nearest)],
+            &[COARSE, INVERT, resize(20, 10, Filter::Nearest)],
             &["point [Posterize { bits: 4 }, Invert]", "gather rows a list of 20, columns a list of 10", "point []"],
         );
     }
@@ -275,7 +248,7 @@ mod tests {
     #[test]
     fn points_become_one() {
         check(
-            &[Call::Invert, COARSE, FLIP, Call::Solarize { threshold: 9.5 }],
+            &[INVERT, COARSE, FLIP, Call::Color(ColorCall::Solarize { threshold: 9.5 })],
             &[
                 "gather rows 0..10, columns 0..20 reversed",
                 "point [Invert, Posterize { bits: 4 }, Solarize { threshold: 10 }]",
@@ -287,7 +260,7 @@ mod tests {
     fn crops_become_the_rectangle_that_is_resized() {
         let resampled = "resample rows 1..9, columns 2..12 to 5 x 6 (Box)";
         check(&[crop(1, 2, 8, 10), SMALLER], &[resampled, "gather rows 0..5, columns 0..6", "point []"]);
-        let padded = Call::Pad(Padding { left: -2, right: -8, top: -1, bottom: -1, ..Padding::NONE });
+        let padded = Call::Pad(PadCall::Pad(Padding { left: -2, right: -8, top: -1, bottom: -1, ..Padding::NONE }));
         check(&[padded, SMALLER, FLIP], &[resampled, "gather rows 0..5, columns 0..6 reversed", "point []"]);
         check(
             &[FLIP, SMALLER],
@@ -303,7 +276,7 @@ mod tests {
     #[test]
     fn resizes_come_between_the_points_before_and_after() {
         check(
-            &[Call::Invert, crop(1, 2, 8, 10), SMALLER, Call::Invert, COARSE],
+            &[INVERT, crop(1, 2, 8, 10), SMALLER, INVERT, COARSE],
             &[
                 "point [Invert]",
                 "resample rows 1..9, columns 2..12 to 5 x 6 (Box)",

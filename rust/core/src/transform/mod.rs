@@ -7,7 +7,6 @@
 //! - *Compile*: the calls become [`passes`], which rewrite rules make few.
 //! - *Execute*: [`execute::Executor`] knows which pixels of the image the passes need, and writes the sample.
 
-mod call;
 mod compile;
 pub mod execute;
 pub mod lookup;
@@ -17,17 +16,16 @@ mod plan;
 mod scaled_decode;
 pub mod streaming_resize;
 
-use ops::pad;
-
-pub use call::Call;
 pub use lookup::{Form, Layout, Tail};
 pub use ops::{
-    Op,
+    Call, Op,
+    color::{ColorCall, ColorOp},
     compose::{ComposeOp, RandomChoice},
-    crop::{CropOp, RandomCrop, RandomResizedCrop},
-    flip::FlipOp,
-    pad::{PadMode, PadOp, Padding},
-    resize::{Resize, ResizeOp, ResizeTo},
+    crop::{CropCall, CropOp, RandomCrop, RandomResizedCrop},
+    flip::{FlipCall, FlipOp},
+    pad::{PadCall, PadMode, PadOp, Padding},
+    resize::{Resize, ResizeCall, ResizeOp, ResizeTo},
 };
 pub use passes::{filter::Filter, resample::PassOrder};
+pub(crate) use plan::MOST_OPS;
 pub use plan::Plan;

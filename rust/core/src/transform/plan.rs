@@ -22,7 +22,7 @@ pub struct Plan {
 
 /// The most ops in a plan, those inside others included: streams beyond these numbers are drawn from for other things
 /// than ops (see [`crate::rng`]).
-const MOST_OPS: usize = u16::MAX as usize - 1;
+pub(crate) const MOST_OPS: usize = u16::MAX as usize - 1;
 
 impl Plan {
     /// A plan of some ops.
@@ -55,9 +55,24 @@ impl Plan {
     /// an edge of more than `i32::MAX` pixels.
     pub fn draw(&self, key: Key, input: Size, calls: &mut Vec<(usize, Call)>) -> Result<Size> {
         calls.clear();
+        self.draw_from(0, key, input, calls)
+    }
+
+    /// [`Plan::draw`] with positions that count from `first` on, added to `calls`: one of several plans for one sample draws
+    /// from other streams than the plans before it.
+    ///
+    /// # Errors
+    /// As [`Plan::draw`].
+    pub fn draw_from(&self, first: usize, key: Key, input: Size, calls: &mut Vec<(usize, Call)>) -> Result<Size> {
         let mut drawing = Drawing { key, size: input, calls };
-        drawing.all(&self.ops, 0)?;
+        drawing.all(&self.ops, first)?;
         Ok(drawing.size)
+    }
+
+    /// The number of positions that the plan's ops take.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        compose::count(&self.ops)
     }
 
     /// The size of every output, where it does not depend on the input; `input` is the size of all inputs, if known.
@@ -102,7 +117,8 @@ impl Drawing<'_> {
     }
 
     /// Adds a call of the op at `position`.
-    pub(super) fn push(&mut self, position: usize, call: Call) {
+    pub(super) fn push(&mut self, position: usize, call: impl Into<Call>) {
+        let call = call.into();
         self.size = call.output_size(self.size);
         self.calls.push((position, call));
     }

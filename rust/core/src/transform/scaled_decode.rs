@@ -93,7 +93,9 @@ mod tests {
     use super::*;
     use crate::{
         image::Size,
-        transform::{Call, Filter, Padding, PassOrder, Resize, compile::Compiler},
+        transform::{
+            Call, CropCall, Filter, FlipCall, PadCall, Padding, PassOrder, Resize, ResizeCall, compile::Compiler,
+        },
     };
 
     fn compile(calls: &[Call], input: Size) -> Program {
@@ -103,7 +105,8 @@ mod tests {
     }
 
     fn resized(crop: Size, output: Size) -> Call {
-        Call::ResizedCrop { top: 13, left: 21, crop, resize: Resize { size: output, filter: Filter::Bilinear } }
+        CropCall::ResizedCrop { top: 13, left: 21, crop, resize: Resize { size: output, filter: Filter::Bilinear } }
+            .into()
     }
 
     fn denominator(calls: &[Call]) -> Option<usize> {
@@ -126,13 +129,13 @@ mod tests {
 
     #[test]
     fn only_rectangles_of_the_image_are_reduced() {
-        let (small, flip) = (resized(Size::new(900, 900), Size::new(9, 9)), Call::HorizontalFlip);
-        assert_eq!(denominator(&[flip, Call::VerticalFlip, small, flip]), Some(8));
+        let (small, flip) = (resized(Size::new(900, 900), Size::new(9, 9)), Call::from(FlipCall::HorizontalFlip {}));
+        assert_eq!(denominator(&[flip, FlipCall::VerticalFlip {}.into(), small, flip]), Some(8));
         assert_eq!(denominator(&[flip]), None);
         // The crop begins in column 21: in the padding, beside it, and where columns were cut off.
-        let pad = |left| Call::Pad(Padding { left, ..Padding::NONE });
+        let pad = |left| Call::from(PadCall::Pad(Padding { left, ..Padding::NONE }));
         assert_eq!([30, 20, -5].map(|left| denominator(&[pad(left), small])), [None, Some(8), Some(8)]);
-        let nearest = Call::Resize(Resize { size: Size::new(1000, 1000), filter: Filter::Nearest });
+        let nearest = Call::from(ResizeCall::Resize(Resize { size: Size::new(1000, 1000), filter: Filter::Nearest }));
         assert_eq!(denominator(&[nearest]), None);
         assert_eq!(denominator(&[nearest, small]), None);
         // Only the first of two resizes counts.
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn the_last_pixel_of_an_odd_edge_is_a_part() {
         let size = Size::new(1003, 1001);
-        let calls = [Call::Resize(Resize { size: Size::new(100, 100), filter: Filter::Box })];
+        let calls = [ResizeCall::Resize(Resize { size: Size::new(100, 100), filter: Filter::Box }).into()];
         let mut program = compile(&calls, size);
         let denominator = scale_down(&mut program, &[2, 4, 8]).expect("much larger");
         let Pass::Resample(resample) = &program.passes[0] else { panic!("{program}") };

@@ -1,47 +1,56 @@
-//! Reads an op whose name says its family.
+//! Reads an enum of families by the names of the families' variants.
 //!
 //! serde hands the names of an enum's variants to the deserializer that the enum is read from. So the families need no
 //! lists of names: [`names`] asks for them, and [`read`] reads a variant whose name is read already.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor, value::StrDeserializer},
+    de::{DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, VariantAccess, Visitor, value::StrDeserializer},
     forward_to_deserialize_any,
 };
-
-use super::Op;
 
 /// The names of the variants of an enum.
 pub(super) fn names<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     T::deserialize(Names).err().map_or(&[], |Found(names)| names)
 }
 
-/// Reads the variant `name` of an enum.
+/// Reads the variant `name` of an enum. An error says the name: ops may stand in each other.
 pub(super) fn read<'de, T: Deserialize<'de>, A: VariantAccess<'de>>(name: &str, variant: A) -> Result<T, A::Error> {
-    T::deserialize(Named { name, variant })
+    T::deserialize(Named { name, variant }).map_err(|error| A::Error::custom(format_args!("{name}: {error}")))
 }
 
-impl<'de> Deserialize<'de> for Op {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Ops;
+/// An enum of families, of which each is an enum that has some of the names.
+pub(super) trait ByName: Sized {
+    /// The enum's own name.
+    const NAME: &str;
 
-        impl<'de> Visitor<'de> for Ops {
-            type Value = Op;
+    /// The names of the families' variants.
+    fn names() -> &'static [&'static str];
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an op: its name and its arguments")
-            }
+    /// Reads the variant `name`, of whatever family has it.
+    fn read<'de, A: VariantAccess<'de>>(name: &str, arguments: A) -> Result<Self, A::Error>;
+}
 
-            fn visit_enum<A: EnumAccess<'de>>(self, op: A) -> Result<Op, A::Error> {
-                let (name, arguments) = op.variant::<String>()?;
-                Op::read(&name, arguments)
-            }
+/// Reads an enum of families.
+pub(super) fn deserialize<'de, T: ByName, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Families<T>(PhantomData<T>);
+
+    impl<'de, T: ByName> Visitor<'de> for Families<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}: a name and its arguments", T::NAME)
         }
 
-        deserializer.deserialize_enum("Op", Op::names(), Ops)
+        fn visit_enum<A: EnumAccess<'de>>(self, one: A) -> Result<T, A::Error> {
+            let (name, arguments) = one.variant::<String>()?;
+            T::read(&name, arguments)
+        }
     }
+
+    deserializer.deserialize_enum(T::NAME, T::names(), Families(PhantomData))
 }
 
 /// A deserializer that holds nothing, and whose error is the names of the variants that it is asked for.

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        Call,
+        compile::Compiler,
         plan::{Drawing, check_edges},
     },
-    Family,
-    pad::{PadMode, Padding},
+    Family, FamilyCall,
+    pad::{PadCall, PadMode, Padding},
     pair,
     resize::Resize,
 };
@@ -39,7 +39,7 @@ impl Family for CropOp {
             CropOp::CenterCrop { size } => center(input, *size)?,
             CropOp::RandomCrop(op) => {
                 let (padding, crop) = op.draw(stream, input)?;
-                padding.into_iter().for_each(|padding| drawing.push(position, Call::Pad(padding)));
+                padding.into_iter().for_each(|padding| drawing.push(position, PadCall::Pad(padding)));
                 crop
             }
             CropOp::RandomResizedCrop(op) => op.draw(stream, input),
@@ -60,6 +60,85 @@ impl Family for CropOp {
         match self {
             CropOp::CenterCrop { .. } => false,
             CropOp::RandomCrop(_) | CropOp::RandomResizedCrop(_) => true,
+        }
+    }
+}
+
+/// The functions that cut a rectangle out of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CropCall {
+    /// `pad`, then `crop`.
+    Crop {
+        /// The padding; often none.
+        #[serde(flatten)]
+        padding: Padding,
+        /// First row of the crop, in the padded image.
+        top: usize,
+        /// First column of the crop, in the padded image.
+        left: usize,
+        /// The crop's size.
+        #[serde(flatten)]
+        size: Size,
+    },
+    /// `resized_crop`.
+    ResizedCrop {
+        /// First row of the crop.
+        top: usize,
+        /// First column of the crop.
+        left: usize,
+        /// The crop's size.
+        #[serde(flatten)]
+        crop: Size,
+        /// The size that the crop is resized to, and the filter.
+        #[serde(flatten)]
+        resize: Resize,
+    },
+}
+
+impl FamilyCall for CropCall {
+    fn output_size(&self, _: Size) -> Size {
+        match self {
+            CropCall::Crop { size, .. } => *size,
+            CropCall::ResizedCrop { resize, .. } => resize.size,
+        }
+    }
+
+    fn largest_size(&self, input: Size) -> Size {
+        match self {
+            CropCall::Crop { padding, .. } => padding.apply(input),
+            CropCall::ResizedCrop { resize, .. } => resize.size,
+        }
+    }
+
+    fn lower(&self, compiler: &mut Compiler) {
+        match *self {
+            CropCall::Crop { padding, top, left, size } => {
+                if !padding.is_none() {
+                    compiler.pad(&padding);
+                }
+                compiler.gather().crop(top, left, size);
+            }
+            CropCall::ResizedCrop { top, left, crop, resize } => {
+                compiler.gather().crop(top, left, crop);
+                compiler.resize(resize.size, resize.filter);
+            }
+        }
+    }
+}
+
+impl fmt::Display for CropCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CropCall::Crop { padding, top, left, size: Size { height, width } } => {
+                if !padding.is_none() {
+                    write!(f, "pad({padding}), ")?;
+                }
+                write!(f, "crop(top={top}, left={left}, height={height}, width={width})")
+            }
+            CropCall::ResizedCrop { top, left, crop: Size { height, width }, resize } => {
+                write!(f, "resized_crop(top={top}, left={left}, height={height}, width={width}, {resize})")
+            }
         }
     }
 }
@@ -93,7 +172,7 @@ pub struct RandomCrop {
 
 impl RandomCrop {
     /// The padding to do first where it cannot be merged into the crop's own, and the crop.
-    fn draw(&self, stream: &mut Stream, input: Size) -> Result<(Option<Padding>, Call)> {
+    fn draw(&self, stream: &mut Stream, input: Size) -> Result<(Option<Padding>, CropCall)> {
         self.padding.check(input)?;
         let mut first = None;
         let mut padding = self.padding;
@@ -123,7 +202,7 @@ impl RandomCrop {
         }
         let top = stream.below(size.height - height + 1);
         let left = stream.below(size.width - width + 1);
-        Ok((first, Call::Crop { padding, top, left, size: self.size }))
+        Ok((first, CropCall::Crop { padding, top, left, size: self.size }))
     }
 }
 
@@ -141,7 +220,7 @@ pub struct RandomResizedCrop {
 
 impl RandomResizedCrop {
     /// Up to ten tries for a crop that fits, then the largest central one (`get_params` of torchvision).
-    fn draw(&self, stream: &mut Stream, input: Size) -> Call {
+    fn draw(&self, stream: &mut Stream, input: Size) -> CropCall {
         let area = input.height as f64 * input.width as f64;
         let ratio = (self.ratio.0.ln(), self.ratio.1.ln());
         for _ in 0..10 {
@@ -167,8 +246,8 @@ impl RandomResizedCrop {
         self.call((input.height - height) / 2, (input.width - width) / 2, Size::new(height, width))
     }
 
-    const fn call(&self, top: usize, left: usize, crop: Size) -> Call {
-        Call::ResizedCrop { top, left, crop, resize: self.resize }
+    const fn call(&self, top: usize, left: usize, crop: Size) -> CropCall {
+        CropCall::ResizedCrop { top, left, crop, resize: self.resize }
     }
 }
 
@@ -176,7 +255,7 @@ impl RandomResizedCrop {
 ///
 /// # Errors
 /// As [`check_edges`], for `size`.
-fn center(input: Size, size: Size) -> Result<Call> {
+fn center(input: Size, size: Size) -> Result<CropCall> {
     check_edges(size)?;
     let (x, y) = (size.width.saturating_sub(input.width), size.height.saturating_sub(input.height));
     let padding = Padding {
@@ -189,5 +268,5 @@ fn center(input: Size, size: Size) -> Result<Call> {
     let padded = padding.apply(input);
     let middle = |padded: usize, size: usize| ((padded - size) as f64 / 2.0).round_ties_even() as usize;
     let (top, left) = (middle(padded.height, size.height), middle(padded.width, size.width));
-    Ok(Call::Crop { padding, top, left, size })
+    Ok(CropCall::Crop { padding, top, left, size })
 }

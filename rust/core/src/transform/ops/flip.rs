@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Call, plan::Drawing},
-    Family,
+    super::{compile::Compiler, plan::Drawing},
+    Family, FamilyCall,
 };
 use crate::{Result, image::Size, rng::Stream};
 
@@ -29,8 +29,8 @@ pub enum FlipOp {
 impl Family for FlipOp {
     fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
         let (p, call) = match *self {
-            FlipOp::RandomHorizontalFlip { p } => (p, Call::HorizontalFlip),
-            FlipOp::RandomVerticalFlip { p } => (p, Call::VerticalFlip),
+            FlipOp::RandomHorizontalFlip { p } => (p, FlipCall::HorizontalFlip {}),
+            FlipOp::RandomVerticalFlip { p } => (p, FlipCall::VerticalFlip {}),
         };
         if stream.unit() < p {
             drawing.push(position, call);
@@ -44,6 +44,39 @@ impl Family for FlipOp {
 
     fn is_random(&self) -> bool {
         true
+    }
+}
+
+/// The functions that mirror an image.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum FlipCall {
+    /// `hflip`.
+    #[serde(rename = "hflip")]
+    HorizontalFlip {},
+    /// `vflip`.
+    #[serde(rename = "vflip")]
+    VerticalFlip {},
+}
+
+impl FamilyCall for FlipCall {
+    fn output_size(&self, input: Size) -> Size {
+        input
+    }
+
+    fn lower(&self, compiler: &mut Compiler) {
+        match self {
+            FlipCall::HorizontalFlip {} => compiler.gather().flip_horizontally(),
+            FlipCall::VerticalFlip {} => compiler.gather().flip_vertically(),
+        }
+    }
+}
+
+impl fmt::Display for FlipCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FlipCall::HorizontalFlip {} => "hflip()",
+            FlipCall::VerticalFlip {} => "vflip()",
+        })
     }
 }
 

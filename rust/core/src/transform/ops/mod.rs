@@ -1,12 +1,15 @@
 //! The ops: what a user declares. One file per family.
 //!
-//! A family is an enum of its ops. Its file holds everything about them: the arguments, named as in torchvision, what the
-//! ops draw, the sizes that they make, and their tests. [`Op`] is the enum of the families.
+//! A family's file holds everything about its ops: their arguments, named as in torchvision; what they draw; the calls that
+//! are drawn, which are torchvision's functions; the sizes that ops and calls make; the passes that calls are; and tests.
+//! The ops of a family are an enum, and so are its calls. [`Op`] and [`Call`] are the enums of the families.
 //!
-//! Ops are data. Serialized, an op is a map of one entry, `{"RandomHorizontalFlip": {"p": 0.5}}`: the name of
-//! torchvision's class and its arguments. The name alone says the family.
+//! Ops and calls are data. Serialized, an op is a map of one entry, the name of torchvision's class and its arguments:
+//! `{"RandomHorizontalFlip": {"p": 0.5}}`. A call is a map of the function's name and its parameters: `{"hflip": {}}`.
+//! The name alone says the family.
 
 mod by_name;
+pub(super) mod color;
 pub(super) mod compose;
 pub(super) mod crop;
 pub(super) mod flip;
@@ -15,13 +18,14 @@ pub(super) mod resize;
 
 use std::fmt;
 
-use super::plan::Drawing;
+use super::{compile::Compiler, plan::Drawing};
 use crate::{Result, image::Size, rng::Stream};
+use color::{ColorCall, ColorOp};
 use compose::ComposeOp;
-use crop::CropOp;
-use flip::FlipOp;
-use pad::PadOp;
-use resize::ResizeOp;
+use crop::{CropCall, CropOp};
+use flip::{FlipCall, FlipOp};
+use pad::{PadCall, PadOp};
+use resize::{ResizeCall, ResizeOp};
 
 /// What the ops of a family answer.
 pub(super) trait Family: fmt::Display {
@@ -41,59 +45,108 @@ pub(super) trait Family: fmt::Display {
     }
 }
 
-/// Makes [`Op`] of the families.
+/// What the calls of a family answer.
+pub(super) trait FamilyCall: fmt::Display {
+    /// The size of an image of size `input` after the call.
+    fn output_size(&self, input: Size) -> Size;
+
+    /// The largest image that the call makes of one of size `input`, on the way or in the end.
+    fn largest_size(&self, input: Size) -> Size {
+        self.output_size(input)
+    }
+
+    /// Adds the call to a program.
+    fn lower(&self, compiler: &mut Compiler);
+}
+
+/// Makes an enum of the families' enums, whose trait is `$answers`.
 macro_rules! families {
-    ($($family:ident($ops:ident)),+ $(,)?) => {
-        /// A declared transform, by its family; the ops are named as in `torchvision.transforms`.
+    ($(#[$attribute:meta])* $name:ident: $answers:ident { $($family:ident($kind:ty)),+ $(,)? }) => {
+        $(#[$attribute])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize)]
         #[serde(untagged)]
         #[allow(missing_docs, reason = "the documentation is the family's")]
-        pub enum Op {
-            $($family($ops),)+
+        pub enum $name {
+            $($family($kind),)+
         }
 
-        $(impl From<$ops> for Op {
-            fn from(op: $ops) -> Self {
-                Op::$family(op)
+        $(impl From<$kind> for $name {
+            fn from(one: $kind) -> Self {
+                $name::$family(one)
             }
         })+
 
-        impl Op {
-            fn family(&self) -> &dyn Family {
+        impl $name {
+            fn family(&self) -> &dyn $answers {
                 match self {
-                    $(Op::$family(op) => op,)+
+                    $($name::$family(one) => one,)+
                 }
             }
 
-            /// Reads the op `name`, which is of whatever family has it.
+            /// All names, of all families.
+            #[must_use]
+            pub fn names() -> &'static [&'static str] {
+                static NAMES: std::sync::LazyLock<Vec<&str>> =
+                    std::sync::LazyLock::new(|| [$(by_name::names::<$kind>()),+].concat());
+                &NAMES
+            }
+        }
+
+        impl by_name::ByName for $name {
+            const NAME: &str = stringify!($name);
+
+            fn names() -> &'static [&'static str] {
+                Self::names()
+            }
+
             fn read<'de, A>(name: &str, arguments: A) -> std::result::Result<Self, A::Error>
             where
                 A: serde::de::VariantAccess<'de>,
             {
-                $(if by_name::names::<$ops>().contains(&name) {
-                    let read = by_name::read::<$ops, A>(name, arguments).map(Op::$family);
-                    return read.map_err(|error| serde::de::Error::custom(format_args!("{name}: {error}")));
+                $(if by_name::names::<$kind>().contains(&name) {
+                    return by_name::read::<$kind, A>(name, arguments).map($name::$family);
                 })+
-                Err(serde::de::Error::unknown_variant(name, Op::names()))
+                Err(serde::de::Error::unknown_variant(name, Self::names()))
             }
+        }
 
-            /// The names of all ops.
-            #[must_use]
-            pub fn names() -> &'static [&'static str] {
-                static NAMES: std::sync::LazyLock<Vec<&str>> =
-                    std::sync::LazyLock::new(|| [$(by_name::names::<$ops>()),+].concat());
-                &NAMES
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+                by_name::deserialize(deserializer)
+            }
+        }
+
+        /// As it is written in Python.
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self.family(), f)
             }
         }
     };
 }
 
 families! {
-    Crop(CropOp),
-    Flip(FlipOp),
-    Pad(PadOp),
-    Resize(ResizeOp),
-    Compose(ComposeOp),
+    /// A declared transform, by its family; the ops are named as in `torchvision.transforms`.
+    Op: Family {
+        Color(ColorOp),
+        Crop(CropOp),
+        Flip(FlipOp),
+        Pad(PadOp),
+        Resize(ResizeOp),
+        Compose(ComposeOp),
+    }
+}
+
+families! {
+    /// A transform with its parameters drawn, by its family: a function of `torchvision.transforms.functional`.
+    #[derive(Copy)]
+    Call: FamilyCall {
+        Color(ColorCall),
+        Crop(CropCall),
+        Flip(FlipCall),
+        Pad(PadCall),
+        Resize(ResizeCall),
+    }
 }
 
 impl Op {
@@ -121,10 +174,22 @@ impl Op {
     }
 }
 
-/// As its constructor is written in Python.
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.family(), f)
+impl Call {
+    /// The largest image that this call makes of one of size `input`, on the way or in the end.
+    #[must_use]
+    pub fn largest_size(&self, input: Size) -> Size {
+        self.family().largest_size(input)
+    }
+
+    /// The size that an image of size `input` has after this call.
+    #[must_use]
+    pub fn output_size(&self, input: Size) -> Size {
+        self.family().output_size(input)
+    }
+
+    /// Adds this call to a program.
+    pub(super) fn lower(&self, compiler: &mut Compiler) {
+        self.family().lower(compiler);
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Call, plan::Drawing},
-    Family,
+    super::{compile::Compiler, plan::Drawing},
+    Family, FamilyCall,
 };
 use crate::{Error, Result, image::Size, rng::Stream};
 
@@ -21,7 +21,7 @@ impl Family for PadOp {
     fn draw(&self, position: usize, _: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
         let PadOp::Pad(padding) = *self;
         padding.check(drawing.size)?;
-        drawing.push(position, Call::Pad(padding));
+        drawing.push(position, PadCall::Pad(padding));
         Ok(())
     }
 
@@ -32,6 +32,33 @@ impl Family for PadOp {
 
     fn is_random(&self) -> bool {
         false
+    }
+}
+
+/// The function that pads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PadCall {
+    /// `pad`.
+    Pad(Padding),
+}
+
+impl FamilyCall for PadCall {
+    fn output_size(&self, input: Size) -> Size {
+        let PadCall::Pad(padding) = self;
+        padding.apply(input)
+    }
+
+    fn lower(&self, compiler: &mut Compiler) {
+        let PadCall::Pad(padding) = self;
+        compiler.pad(padding);
+    }
+}
+
+impl fmt::Display for PadCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PadCall::Pad(padding) = self;
+        write!(f, "pad({padding})")
     }
 }
 

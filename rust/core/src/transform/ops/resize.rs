@@ -1,12 +1,12 @@
-//! `Resize`: the output size and the filter.
+//! `Resize`: the output size, and the filters by number.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Call, Filter, plan::Drawing},
-    Family, pair,
+    super::{compile::Compiler, passes::filter::Filter, plan::Drawing},
+    Family, FamilyCall, pair,
 };
 use crate::{Error, Result, image::Size, rng::Stream};
 
@@ -27,7 +27,7 @@ impl Family for ResizeOp {
     fn draw(&self, position: usize, _: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
         let ResizeOp::Resize { size, interpolation } = *self;
         let size = size.apply(drawing.size)?;
-        drawing.push(position, Call::Resize(Resize { size, filter: interpolation }));
+        drawing.push(position, ResizeCall::Resize(Resize { size, filter: interpolation }));
         Ok(())
     }
 
@@ -40,6 +40,33 @@ impl Family for ResizeOp {
 
     fn is_random(&self) -> bool {
         false
+    }
+}
+
+/// The function that resizes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeCall {
+    /// `resize`.
+    Resize(Resize),
+}
+
+impl FamilyCall for ResizeCall {
+    fn output_size(&self, _: Size) -> Size {
+        let ResizeCall::Resize(resize) = self;
+        resize.size
+    }
+
+    fn lower(&self, compiler: &mut Compiler) {
+        let ResizeCall::Resize(resize) = self;
+        compiler.resize(resize.size, resize.filter);
+    }
+}
+
+impl fmt::Display for ResizeCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ResizeCall::Resize(resize) = self;
+        write!(f, "resize({resize})")
     }
 }
 
