@@ -7,14 +7,15 @@ IN_VENV := env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(B
 INSTALLED := .venv/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
-.PHONY: help demo test test-frameworks test-free-threaded test-rust soak bad-photos shuttle test-asan test-rust-asan \
-	test-tsan test-msan test-memcheck miri fuzz deny need-std-sources \
+.PHONY: help demo test test-frameworks test-free-threaded test-rust test-rust-simd test-simd soak bad-photos shuttle \
+	test-asan test-rust-asan test-tsan test-msan test-memcheck miri fuzz deny need-std-sources \
 	bench bench-peers bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
 	@echo "make test [ARGS=...]   the Python tests; make test-rust: the core's own"
 	@echo "make test-frameworks   the loader inside Lightning, Accelerate, timm and others, which it installs"
+	@echo "make test-simd         the tests of pixels with each instruction set of this machine; make test-rust-simd: the core's"
 	@echo "make soak              200 epochs of every kind, and nothing left behind (ARGS=--epochs=N)"
 	@echo "make bad-photos        two ranks over DATA=DIR with one photo in twenty damaged: exact lengths, equal batches"
 	@echo "make test-free-threaded [PYTHON=python3.14t]  the Python tests without the GIL, in .venv-free-threaded"
@@ -52,6 +53,16 @@ test-free-threaded:
 
 test-rust: $(INSTALLED)
 	$(IN_VENV) cargo test --release
+
+# The instruction sets that this machine has, the portable build first: see rust/core/src/kernel/instruction_set.rs. The JPEG
+# decoder's own tests run each build by themselves.
+INSTRUCTION_SETS = $(shell $(BIN)/python -c "from torchfeed import _native; print(*_native.instruction_sets()[1])")
+
+test-rust-simd: build
+	for set in $(INSTRUCTION_SETS); do TORCHFEED_CPU=$$set $(IN_VENV) cargo test --release --package torchfeed-core || exit; done
+
+test-simd: test-rust-simd
+	for set in $(INSTRUCTION_SETS); do TORCHFEED_CPU=$$set $(BIN)/python -m pytest -m pixels $(ARGS) || exit; done
 
 soak: build
 	$(BIN)/python tools/soak.py $(ARGS)
@@ -215,6 +226,7 @@ lint: build
 	$(BIN)/ruff format --check
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest torchfeed._native
+	$(BIN)/lint-imports --no-logo --no-cache
 
 fmt: $(INSTALLED)
 	cargo fmt

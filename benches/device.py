@@ -28,7 +28,7 @@ from torchvision import datasets, models
 from torchvision import transforms as T
 
 import torchfeed
-from torchfeed.internals import begin_for
+from torchfeed.epoch.internals import begin_for
 from torchfeed.train import cnn
 from torchfeed.util.cores import auto_workers
 

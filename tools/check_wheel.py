@@ -23,6 +23,7 @@ import sysconfig
 import tempfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -148,17 +149,20 @@ def load_with_native(photos: Path, expected: Expected) -> None:
     native: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(native)
     source, labels, _ = native.scan(str(photos), [("class0", 0), ("class1", 1)], (".jpg", ".png"))
-    pipeline = native.Pipeline(
-        [native.Part(source, native.Labels(labels), [], bytes(range(256)) * 3)],
-        3,
-        (1, 8),
+    settings = SimpleNamespace(
+        channels=3,
+        dtype=(1, 8),
+        one_hot=None,
         channels_last=False,
         cheaper_first=True,
-        one_hot=None,
+        fast=False,
         limits=importlib.import_module("torchfeed.limits").Limits(max_pixels=10**6),
         fallback=None,
         fallback_limits=(10**6, 2**20, 2**26),
+        row_indexes=None,
+        memory=None,
     )
+    pipeline = native.Pipeline([native.Part(source, native.Labels(labels), [], bytes(range(256)) * 3)], settings)
     assert [pipeline.image(index) for index in range(len(source))] == [(size, pixels) for _, size, pixels in expected]
     print(f"Python {sys.version.split()[0]}, without torch: torchfeed._native decodes the folder")
 

@@ -4,25 +4,14 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-# A module of the same name, which would take its place whenever it is imported first.
-from .explain import explain
 from .util.locks import Turns
-
-if TYPE_CHECKING:
-    from . import datasets, transforms
-    from .batch.collate import default_collate
-    from .batch.one_hot import one_hot
-    from .device import to_device
-    from .errors import DecodeError
-    from .limits import Limits, SlowSampleWarning, get_limits, get_max_pixels, set_limits, set_max_pixels
-    from .loader import DataLoader
-    from .version import __version__
 
 __all__ = [
     "DataLoader",
     "DecodeError",
+    "InternalError",
     "Limits",
     "SlowSampleWarning",
     "__version__",
@@ -38,14 +27,17 @@ __all__ = [
     "transforms",
 ]
 
-# Loaded when it is asked for: most of it needs Pillow, and programs import many a package that they do not use.
+# Loaded when it is asked for: most of it needs Pillow, and programs import many a package that they do not use. What
+# type checkers read is in __init__.pyi.
 _MODULES = {
     "DataLoader": "loader",
     "DecodeError": "errors",
+    "InternalError": "errors",
     "Limits": "limits",
     "SlowSampleWarning": "limits",
     "__version__": "version",
     "default_collate": "batch",
+    "explain": "explanation",
     "get_limits": "limits",
     "get_max_pixels": "limits",
     "one_hot": "batch",
@@ -57,18 +49,17 @@ _MODULES = {
 # Modules need each other: of two threads that load some, each could hold what the other waits for.
 _turns = Turns()
 
-if not TYPE_CHECKING:  # for which every name would be there
 
-    def __getattr__(name: str) -> Any:
-        if name in {"datasets", "transforms"}:
-            with _turns:
-                return import_module(f".{name}", __name__)
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    if name in {"datasets", "transforms"}:
         with _turns:
-            value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-        globals()[name] = value
-        return value
+            return import_module(f".{name}", __name__)
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with _turns:
+        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DecodeError"]
+__all__ = ["DecodeError", "InternalError"]
 
 
 class DecodeError(ValueError, OSError):
@@ -12,6 +12,20 @@ class DecodeError(ValueError, OSError):
 
     Attributes:
         index: the sample's index in its dataset.
+        path: the sample's file, where it has one.
+    """
+
+    index: int | None = None
+    path: str | None = None
+
+
+class InternalError(RuntimeError):
+    """torchfeed itself failed: a native thread panicked, which is a bug. Please report it with its message.
+
+    It says nothing about the sample, so `on_error` never replaces a sample for it.
+
+    Attributes:
+        index: the index of the sample that the thread was making.
         path: the sample's file, where it has one.
     """
 

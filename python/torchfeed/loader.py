@@ -13,15 +13,16 @@ from torch.utils.data import Dataset, IterableDataset, Sampler
 
 from .bad_samples.policy import OnError
 from .bad_samples.report import ErrorReport
+from .device import Delivery
 from .epoch.cursor import State, check_state, state_between_epochs
-from .epoch.iterators import can_restart, open_iterator
-from .epoch.samples import drawn
-from .internals import Internals, Option, internals, show_options, shown
+from .epoch.internals import Delivers, Internals, internals
+from .epoch.iterators import can_restart, find_way, open_iterator
 from .limits import Limits
-from .plan.compile import Drawn, compile_leaves
-from .plan.resolve import Gathered, Native, resolve
-from .recognize import Unrecognized
-from .settings import OPTIONS, Settings
+from .loader_attributes import Option, show_options, shown
+from .plan.compile import compile_leaves
+from .plan.drawn import Drawn, drawn
+from .plan.resolve import Gathered, Native, Torch
+from .settings import OPTIONS, Options
 from .util.cores import auto_workers
 
 __all__ = ["DataLoader"]
@@ -115,6 +116,9 @@ class DataLoader(TorchDataLoader[T_co]):
         ...     ...
     """
 
+    _torchfeed: Any = None
+    """What the loader keeps for itself: its `Internals`, once it is made."""
+
     memory_format, decode, nice, native, row_index_memory = Option(), Option(), Option(), Option(), Option()
     device, on_error, max_errors, limits, snapshot_every_n_steps = Option(), Option(), Option(), Option(), Option()
     errors: ErrorReport = shown("The samples that could not be made.", lambda own: own.errors)
@@ -161,7 +165,7 @@ class DataLoader(TorchDataLoader[T_co]):
         limits: Limits | None = None,
         snapshot_every_n_steps: int | None = 1,
     ) -> None:
-        settings = Settings(
+        options = Options(
             memory_format=memory_format,
             decode=decode,
             nice=nice,
@@ -173,9 +177,9 @@ class DataLoader(TorchDataLoader[T_co]):
             limits=limits,
             snapshot_every_n_steps=snapshot_every_n_steps,
         )
-        if settings.tolerant and isinstance(dataset, IterableDataset):
+        if options.tolerant and isinstance(dataset, IterableDataset):
             raise ValueError("an IterableDataset's samples have no index: handle bad ones in its __iter__")
-        self._torchfeed = Internals(settings, DataLoader)
+        self._torchfeed = Internals(options, DataLoader)
         show_options(self, self.__dict__.pop("_given_options", ()))
         super().__init__(
             dataset,
@@ -198,25 +202,20 @@ class DataLoader(TorchDataLoader[T_co]):
         )
         self.in_order = in_order
         if native == "require":
-            resolve(self, self._torchfeed)
+            find_way(self, self._torchfeed.settings(self))
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a private class here
         own = internals(self)
-        if own.delivery is not None and own.wish is None:
-            return own.delivery.batches(self, self._iterate, ("_get_iterator",))
-        return self._iterate()
-
-    def _iterate(self) -> Iterator[Any]:
-        with internals(self).turns:
-            if self._iterator is not None and not can_restart(self, self._iterator):
-                self._iterator = None
-            return super().__iter__()
+        if own.options.device is None or own.is_delivered:
+            return _iterate(self)
+        return _delivery(self, own.options.device).batches(self, partial(_iterate, self), ("_get_iterator",))
 
     def _get_iterator(self) -> Any:
         own = internals(self)
-        if own.delivery is not None and own.wish is None:  # asked by a subclass
-            return own.delivery.batches(self, partial(open_iterator, self), ())
-        return open_iterator(self)
+        if own.options.device is None or own.is_delivered:
+            return open_iterator(self)
+        # A subclass asks for it.
+        return _delivery(self, own.options.device).batches(self, partial(open_iterator, self), ())
 
     def drawn(self, index: int, occurrence: int = 0) -> Drawn:
         """Says what this epoch does, did or will do to a sample.
@@ -241,18 +240,13 @@ class DataLoader(TorchDataLoader[T_co]):
         seed = None if own.cursor is None else own.cursor.seed
         if seed is None:
             raise RuntimeError("nothing is drawn before the first iter(loader)")
-        try:
-            resolved = resolve(self, own)
-        except Unrecognized as why:
-            raise TypeError(f"only native transforms are drawn beforehand: {why}") from None
-        if isinstance(resolved, Gathered):
+        way = find_way(self, own.settings(self))
+        if isinstance(way, Torch):
+            raise TypeError(f"only native transforms are drawn beforehand: {way.why}")
+        if isinstance(way, Gathered):
             return []
-        compiled = (
-            resolved.compiled
-            if isinstance(resolved, Native)
-            else compile_leaves(resolved.tree.leaves, limits=own.settings.limits)
-        )
-        return drawn(compiled, resolved.tree.locate(index), seed, occurrence)
+        compiled = way.compiled if isinstance(way, Native) else compile_leaves(way.tree.leaves, own.options)
+        return drawn(compiled, way.tree.locate(index), seed, occurrence)
 
     def state_dict(self) -> State:
         """Says where the current epoch is: how many batches were handed out, its seed, and the state of generators.
@@ -264,7 +258,7 @@ class DataLoader(TorchDataLoader[T_co]):
             or a sampler says of itself is in it, and may be any value that can be pickled.
         """
         own = internals(self)
-        handed = own.delivery.handed.state if own.delivery is not None else None
+        handed = own.delivery.position if own.delivery is not None else None
         state = own.resume or handed
         if state is None:
             state = state_between_epochs(self) if own.cursor is None else own.cursor.state()
@@ -293,3 +287,20 @@ class DataLoader(TorchDataLoader[T_co]):
         self._iterator = None
         if own.delivery is not None:
             own.delivery.forget()
+
+
+def _iterate(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Begins an epoch as torch's loader does, in the last iterator where workers are persistent."""
+    with internals(loader).turns:
+        if loader._iterator is not None and not can_restart(loader, loader._iterator):  # noqa: SLF001
+            loader._iterator = None  # noqa: SLF001
+        return super(DataLoader, loader).__iter__()
+
+
+def _delivery(loader: DataLoader[Any], device: torch.device | str) -> Delivers:
+    """What takes a loader's batches to its device."""
+    own = internals(loader)
+    with own.turns:
+        if own.delivery is None:
+            own.delivery = Delivery(torch.device(device))
+        return own.delivery

@@ -1,4 +1,8 @@
-"""The options that torchfeed's loader has besides torch's."""
+"""What a loader is told, and what one epoch needs to know: frozen records that are handed down.
+
+`Options` are those of a loader that are not torch's. `Settings` are all that the code below the loader is told of it:
+they are made once for each epoch, so that nothing below reads the loader's attributes.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,15 @@ from typing import Any, Literal
 
 import torch
 
+from . import _native
 from .bad_samples.policy import OnError, check_arguments
 from .limits import Limits
 
-__all__ = ["OPTIONS", "Settings"]
+__all__ = ["OPTIONS", "Destination", "Memory", "Options", "Settings", "speaks_for_itself"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """The options of a loader that are not torch's; `torchfeed.DataLoader` says what each means.
 
     Raises:
@@ -64,7 +69,7 @@ class Settings:
         return self.on_error != "raise"
 
 
-OPTIONS: tuple[str, ...] = tuple(field.name for field in fields(Settings))
+OPTIONS: tuple[str, ...] = tuple(field.name for field in fields(Options))
 """The names of the options."""
 
 
@@ -78,3 +83,40 @@ def speaks_for_itself(name: str, value: Any) -> bool:
         "limits": lambda value: isinstance(value, Limits),
     }
     return name in known and known[name](value)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What native pipelines of one loader use again, from epoch to epoch."""
+
+    row_indexes: _native.RowIndexes | None = None
+    """What was found out about JPEG files."""
+    batches: _native.BatchMemory | None = None
+    """Blocks of batches that nobody holds any more."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """What the device that batches go to wants of them."""
+
+    pinned: bool = False
+    """Whether they should lie in pinned memory."""
+    table: bool | None = False
+    """Whether the table at the end of the transforms is left to the device; with `None`, where there is one."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one epoch needs to know of its loader, as it is when the epoch begins."""
+
+    options: Options
+    memory: Memory
+    batched: bool
+    """Whether samples are collated: torch's ``_auto_collation``."""
+    collate_fn: Callable[[Any], Any]
+    num_workers: int
+    worker_init_fn: Callable[[int], None] | None
+    pin_memory: bool
+    """Whether batches should lie in pinned memory, because the loader or the device wants it."""
+    destination: Destination | None
+    """Where batches go; `None` where the training loop gets them as they are."""

@@ -13,7 +13,7 @@ import torch
 from pictures import encode, in_memory, picture, pixels
 from torchfeed import DataLoader, datasets
 from torchfeed import transforms as T
-from torchfeed.internals import internals
+from torchfeed.epoch.internals import internals
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 
@@ -72,7 +72,7 @@ def test_memory_waits_for_the_next_epoch_and_goes_with_the_loader(workers: int) 
     assert memory(iterator)[2] <= most
     images, _ = next(iterator)
     del first
-    pool = internals(loader).batch_memory
+    pool = internals(loader).memory.batches
     del iterator, loader
     gc.collect()
     alone = object()

@@ -19,6 +19,8 @@ from pictures import chunk, encode, files, header, in_memory, jpegs, picture, pi
 from torchfeed import DecodeError, _native, datasets, get_max_pixels, set_max_pixels
 from torchfeed import transforms as T
 
+pytestmark = pytest.mark.pixels
+
 FILES = files()
 
 

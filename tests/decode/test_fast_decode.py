@@ -20,7 +20,9 @@ from oracle import FLIPS, F, functional, same, theirs
 from pictures import encode, jpegs, others, picture, pixels, pngs, rgb
 from torchfeed import DataLoader, DecodeError, datasets, explain
 from torchfeed import transforms as T
-from torchfeed.internals import internals
+from torchfeed.epoch.internals import internals
+
+pytestmark = pytest.mark.pixels
 
 TAIL: list[Any] = [T.ToTensor(), T.Normalize((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))]
 TRAIN = T.Compose([T.RandomResizedCrop(12, scale=(0.02, 1)), T.RandomHorizontalFlip(), *TAIL])

@@ -17,7 +17,9 @@ from oracle import functional, same
 from pictures import encode, picture
 from torchfeed import DataLoader, DecodeError, datasets, explain
 from torchfeed import transforms as T
-from torchfeed.internals import internals
+from torchfeed.epoch.internals import internals
+
+pytestmark = pytest.mark.pixels
 
 CROPS = T.Compose([T.RandomResizedCrop(16, scale=(0.1, 0.6)), T.RandomHorizontalFlip(), T.ToTensor()])
 
@@ -113,7 +115,7 @@ def test_files_that_change_between_epochs(photos: Path) -> None:
 
 def in_use(ours: DataLoader[Any]) -> tuple[int, int]:
     """The images whose rows a loader remembers, and the bytes that this takes."""
-    row_indexes = internals(ours).row_indexes
+    row_indexes = internals(ours).memory.row_indexes
     assert row_indexes is not None
     return row_indexes.in_use()
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lazy_device import LazyDevice, Memory
 from torchfeed.device.ahead import Ahead, Handed
-from torchfeed.device.host_batches import Source
+from torchfeed.device.host_batches import HostBatches
 from torchfeed.device.ring import Ring
 
 N, LENGTH = 25, 3
@@ -51,7 +51,7 @@ def begin(device: LazyDevice, ahead: int = 2, ring: int | None = None, errors: t
     host = Host(device, errors)
     buffers = None if ring is None else Ring(ring, device)
     handed = Handed()
-    return host, handed, Ahead(Source(host, iter(host)), device, None, ahead, buffers, handed)
+    return host, handed, Ahead(HostBatches(host, iter(host)), device, None, ahead, buffers, handed)
 
 
 def train(seed: int, ahead: int, ring: int | None, without: str = "") -> bool:

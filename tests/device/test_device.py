@@ -22,7 +22,7 @@ from torchfeed import DataLoader, explain, one_hot, to_device
 from torchfeed import transforms as T
 from torchfeed.batch import pinned
 from torchfeed.device.streams import memory_of
-from torchfeed.internals import begin_for
+from torchfeed.epoch.internals import begin_for
 
 
 def test_the_cpu_is_a_pass_through() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 
 from oracle import same
 from pictures import chunk, encode, header, in_memory, picture, pixels
-from torchfeed import DataLoader, DecodeError, datasets
+from torchfeed import DataLoader, DecodeError, InternalError, datasets
 from torchfeed import transforms as T
 
 N = 10
@@ -73,6 +75,7 @@ def test_broken_files(name: str, workers: int, tmp_path: Path) -> None:
         assert (caught.value.index, str(caught.value.path)) == (BAD, str(path))
     else:
         assert isinstance(caught.value, FileNotFoundError)
+        assert caught.value.strerror == f"{os.strerror(errno.ENOENT)} [sample {BAD}]"
         assert os.fspath(caught.value.filename) == str(path)
     # The iterator goes on behind the broken batch, as torch's does, and the loader can be used again.
     after = list(iterator)
@@ -229,7 +232,16 @@ def test_arrays_that_are_no_images() -> None:
     assert len(in_memory(np.zeros((0, 5, 5, 3), np.uint8))) == 0
 
 
-def test_decode_error_is_a_value_error() -> None:
-    error = DecodeError("text")
-    assert isinstance(error, ValueError)
+@pytest.mark.parametrize(("kind", "bases"), [(DecodeError, (ValueError, OSError)), (InternalError, (RuntimeError,))])
+def test_our_errors_are_of_known_classes_and_can_be_pickled(
+    kind: type[Any], bases: tuple[type[Exception], ...]
+) -> None:
+    error = kind("text")
+    assert all(isinstance(error, base) for base in bases)
+    error.index, error.path = 3, "a.jpg"
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.index, again.path) == (kind, "text", 3, "a.jpg")
+
+
+def test_arrays_need_no_decoder() -> None:
     assert torch.is_tensor(in_memory([pixels(24, 24)], TRANSFORM)[0][0])

@@ -18,7 +18,7 @@ import torch
 from oracle import same
 from pictures import encode, picture
 from repository import ROOT
-from torchfeed import DataLoader, DecodeError, _native, datasets
+from torchfeed import DataLoader, DecodeError, InternalError, _native, datasets
 from torchfeed import transforms as T
 from torchfeed.decode.pillow import PillowDecoder
 
@@ -206,8 +206,13 @@ def test_a_panic_is_raised_with_its_message(workers: int, folder: Path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(PillowDecoder, "decode", fail)
-        with pytest.raises(RuntimeError, match=rf"internal error, please report it: deliberate \[sample {BAD}, .*\]"):
+        with pytest.raises(InternalError, match=rf"internal error, please report it: deliberate \[sample {BAD}, .*\]"):
             list(loader)
+        # No sample takes its place: the bug is ours.
+        for on_error in ("replace", "skip"):
+            with pytest.raises(InternalError) as caught:
+                list(DataLoader(loader.dataset, 3, num_workers=workers, on_error=on_error))
+            assert (caught.value.index, Path(str(caught.value.path)).name) == (BAD, f"{BAD:02d}.jpg")
     assert len(list(loader)) == 4
 
 

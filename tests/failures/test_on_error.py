@@ -28,7 +28,7 @@ from bad_samples import (
 )
 from oracle import functional, same, theirs, values
 from pictures import rgb
-from torchfeed import DataLoader, DecodeError
+from torchfeed import DataLoader, DecodeError, InternalError
 from torchfeed.bad_samples import report
 from torchfeed.bad_samples.policy import TRIES, WINDOW, Windows
 
@@ -306,6 +306,28 @@ def test_a_sampler_that_fails_ahead_of_time(tmp_path: Path) -> None:
     assert next(iterator)[1].tolist() == [1, 2]
     with pytest.raises(KeyError, match="mine"):
         next(iterator)
+
+
+@pytest.mark.parametrize("own", [True, False])
+@WORKERS
+def test_an_internal_error_is_told_by_its_class(workers: int, own: bool) -> None:
+    """Not by its message: that of another error may be the same, and that of ours may change."""
+
+    class Dataset(torch.utils.data.Dataset[Any]):
+        def __len__(self) -> int:
+            return 8
+
+        def __getitem__(self, index: int) -> Any:
+            if index == 5:
+                raise InternalError("other words") if own else RuntimeError("internal error, please report it: mine")
+            return torch.tensor([index])
+
+    loader: Any = DataLoader(Dataset(), 4, num_workers=workers, on_error="skip")
+    if own:
+        with pytest.raises(InternalError, match="other words"):
+            list(loader)
+    else:
+        assert torch.cat(run(loader)).flatten().tolist() == [0, 1, 2, 3, 4, 6, 7]
 
 
 def test_errors_are_of_the_samples_kind(tmp_path: Path) -> None:

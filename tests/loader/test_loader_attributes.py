@@ -72,7 +72,7 @@ def test_a_loader_that_is_made_again_has_its_options(cls: Any) -> None:
     loader = cls(DATA, 2, **GIVEN)
     for other in (made_again(loader), made_again(made_again(loader)), copy.deepcopy(loader)):
         assert {name: getattr(other, name) for name in OPTIONS} == GIVEN
-        assert other._torchfeed.settings == loader._torchfeed.settings
+        assert other._torchfeed.options == loader._torchfeed.options
     again = pickle.loads(pickle.dumps(cls(DATA, 2, **{**GIVEN, "on_error": "replace"})))
     assert again.on_error == "replace"
     assert len(list(again)) == 4
@@ -84,7 +84,7 @@ def test_an_option_that_the_class_sets_is_not_given_twice() -> None:
     other = made_again(loader)
     assert (other.on_error, other.nice) == ("skip", 4)
     named = made_again(Naming(DATA, on_error="skip", nice=2))
-    assert (named.on_error, named.nice, named._torchfeed.settings.on_error) == ("skip", 2, "skip")
+    assert (named.on_error, named.nice, named._torchfeed.options.on_error) == ("skip", 2, "skip")
     default = made_again(Naming(DATA))
     assert default.on_error == "replace"
 
@@ -106,7 +106,7 @@ def test_a_loader_can_be_set_up_again() -> None:
     loader = Passing(DATA, 2, nice=2)
     loader._DataLoader__initialized = False
     loader.__init__(DATA, 4)  # type: ignore[misc]
-    assert (len(list(loader)), loader._torchfeed.settings.nice) == (2, 0)
+    assert (len(list(loader)), loader._torchfeed.options.nice) == (2, 0)
     with pytest.raises(TypeError, match=r"call Passing.__init__\(loader, ...\)"):
         copy.copy(Passing(DATA, 2, nice=2)).__init__(DATA)  # type: ignore[misc]
 
@@ -117,7 +117,7 @@ def test_an_option_can_be_set(cls: Any) -> None:
     loader.native = "off"
     assert explain(loader).startswith("torch's own path")
     loader.limits = Limits(max_scans=3)
-    assert loader._torchfeed.settings.limits == Limits(max_scans=3)
+    assert loader._torchfeed.options.limits == Limits(max_scans=3)
     assert loader.limits == Limits(max_scans=3)
 
 
@@ -146,7 +146,7 @@ def test_a_subclass_may_use_every_name() -> None:
             assert getattr(loader, name) == f"my {name}"
     loader.errors = loader.drawn = loader.state = 3  # type: ignore[assignment, method-assign]
     assert (loader.on_error, loader.limits, loader.seed()) == ("of the class", "of the class", 7)
-    assert loader._torchfeed.settings == DataLoader(DATA, 2, nice=2)._torchfeed.settings
+    assert loader._torchfeed.options == DataLoader(DATA, 2, nice=2)._torchfeed.options
     assert len(list(loader)) == 4
     assert explain(loader).startswith("native, ")
     del loader.nice

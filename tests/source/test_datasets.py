@@ -258,7 +258,7 @@ MEMORY = """
 import ctypes, gc, sys
 from torchvision import datasets, transforms
 from torchfeed import DataLoader
-from torchfeed.internals import internals
+from torchfeed.epoch.internals import internals
 from torchfeed.plan.resolve import resolve
 
 def resident():
@@ -274,10 +274,10 @@ folder.samples = [(f"/data/imagenet/train/n{i % 1000:08}/n{i % 1000:08}_{i:08}.J
 folder.loader = datasets.folder.default_loader
 small = datasets.ImageFolder.__new__(datasets.ImageFolder)
 small.__dict__.update(folder.__dict__, samples=folder.samples[:9])
-resolve(DataLoader(small), internals(DataLoader(small)))
+resolve(small, internals(DataLoader(small)).settings(DataLoader(small)))
 before = resident()
 loader = DataLoader(folder)
-resolved = resolve(loader, internals(loader))
+resolved = resolve(folder, internals(loader).settings(loader))
 print((resident() - before) / count - len(folder.samples[0][0]))
 """
 

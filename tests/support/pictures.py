@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from torchfeed.datasets import NativeDataset
-from torchfeed.plan.compile import array_source
+from torchfeed.plan.pixels import array_source
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 

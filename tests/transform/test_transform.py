@@ -19,6 +19,8 @@ from pictures import in_memory, picture, pixels
 from torchfeed import DataLoader
 from torchfeed import transforms as T
 
+pytestmark = pytest.mark.pixels
+
 FILTERS = ["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
 # Down and up, by a little and by a lot; single pixels; extreme aspect ratios.
 INPUTS = [(1, 1), (1, 40), (40, 1), (3, 300), (300, 3), (37, 53), (64, 64), (120, 90)]

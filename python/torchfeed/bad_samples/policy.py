@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from torchfeed import _native
+from torchfeed.errors import InternalError
 from torchfeed.recognize.tree import plain_index
 
 from .report import BadSample
@@ -33,8 +34,6 @@ _AS_SUBSTITUTE = 1 << 31
 
 LEFT_OUT: Any = object()
 """What stands for a sample that is left out."""
-
-_PANIC = "internal error, please report it"
 
 
 def check_arguments(on_error: Any, max_errors: Any) -> None:
@@ -134,9 +133,7 @@ class Windows:
 
 def is_bad_sample(error: BaseException) -> bool:
     """Whether an exception tells of a sample: not of the machine, the user's wish to stop, or this library."""
-    if not isinstance(error, Exception) or isinstance(error, MemoryError):
-        return False
-    return not (type(error) is RuntimeError and str(error).startswith(_PANIC))
+    return isinstance(error, Exception) and not isinstance(error, (MemoryError, InternalError))
 
 
 def settle(

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from torchfeed.internals import internals
-from torchfeed.plan.resolve import Gathered, resolve
-from torchfeed.recognize import Unrecognized
+from torchfeed.epoch.internals import internals
+from torchfeed.plan.resolve import Gathered, Torch, resolve
 from torchfeed.replay import GEOMETRY, functional, same, steps
 from torchfeed.util.random_state import own_random_state, seed_everything
 
@@ -41,12 +40,11 @@ def assert_same_bits(loader: Any, order: Iterable[int], dataset: Any = None) -> 
         AssertionError: bits or labels differ; the message names the sample.
     """
     dataset = loader.dataset if dataset is None else dataset
-    try:
-        resolved = resolve(loader, internals(loader))
-    except Unrecognized as why:
-        return f"torch's own path: {why}"
-    assert not isinstance(resolved, Gathered), "tensors need no transforms"
-    plan = resolved.tree.leaves[0].plan
+    way = resolve(loader.dataset, internals(loader).settings(loader))
+    if isinstance(way, Torch):
+        return f"torch's own path: {way.why}"
+    assert not isinstance(way, Gathered), "tensors need no transforms"
+    plan = way.tree.leaves[0].plan
     if plan.notes:
         return "; ".join(plan.notes)
     every = list(steps(dataset.transform))

@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from torchfeed import _native
-from torchfeed.plan.compile import array_source, compile_plan, to_tensors
+from torchfeed.plan.compile import compile_plan
+from torchfeed.plan.pixels import array_source
 from torchfeed.recognize import recognize_geometry
+from torchfeed.util.dlpack import to_tensors
 
 from .folder import ImageFolder
 from .native import InMemoryDataset

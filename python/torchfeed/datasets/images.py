@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from torchfeed import _native
-from torchfeed.plan.compile import array_source
+from torchfeed.plan.pixels import array_source
 
 from .native import InMemoryDataset
 

@@ -13,12 +13,15 @@ from torch.utils.data import Dataset
 
 from torchfeed import _native
 from torchfeed.decode.pillow_limits import PillowLimits, pillow_limits
-from torchfeed.epoch.samples import Key, SampleMaker, drawn, metadata_of
+from torchfeed.epoch.samples import SampleMaker, metadata_of
 from torchfeed.limits import Limits, get_limits
-from torchfeed.plan.compile import Drawn, compile_leaves, compile_plan, to_image
+from torchfeed.plan.compile import compile_leaves, compile_plan
+from torchfeed.plan.drawn import Drawn, Key, drawn
+from torchfeed.plan.pixels import to_image
 from torchfeed.recognize import Unrecognized, recognize_geometry
 from torchfeed.recognize.fingerprint import Fingerprint
 from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.leaves import SelfDescribing
 from torchfeed.recognize.replaced import code_of_function, set_on
 from torchfeed.recognize.tree import read_tree
 from torchfeed.util.random_state import fresh_seed
@@ -34,7 +37,7 @@ class _Made(NamedTuple):
     maker: SampleMaker
 
 
-class NativeDataset(Dataset[tuple[Any, Any]]):
+class NativeDataset(SelfDescribing, Dataset[tuple[Any, Any]]):
     """A map-style dataset of (image, class index) whose samples are made by the native engine.
 
     In `torchfeed.DataLoader` whole batches are native. In torch's own loader, and by index, single samples are. A
@@ -81,6 +84,22 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         if why:
             raise Unrecognized(f"{type(self).__name__} makes its samples in Python: {why}")
         return Leaf.read(self, self.source, self._listed_targets(), self.transform, self.target_transform)
+
+    def leaf_of_batches(self) -> Leaf:
+        """As `leaf`, where samples are not asked for by index: a ``__getitem__`` of a subclass would not run.
+
+        Raises:
+            Unrecognized: a subclass makes the samples, or another function than this class's own.
+        """
+        cls = type(self)
+        if cls.__getitem__ is not NativeDataset.__getitem__ or cls.__getitems__ is not NativeDataset.__getitems__:
+            raise Unrecognized(f"{cls.__name__} has a __getitem__ of its own: give it a sample_source instead")
+        for name in ("__getitem__", "__getitems__"):
+            code = code_of_function(getattr(cls, name), cls)
+            why = code.why or set_on(self, code)
+            if why:
+                raise Unrecognized(f"{cls.__name__} makes its samples in Python: {why}")
+        return self.leaf()
 
     def _listed_targets(self) -> Sequence[Any]:
         """The target of each sample.
@@ -185,7 +204,8 @@ class NativeDataset(Dataset[tuple[Any, Any]]):
         Returns:
             (transform name, parameters) in the pipeline's order, for every transform that changes the image: a flip
             that is not done is not listed. Parameters are named as in `torchvision.transforms.functional`; those of
-            RandomCrop also hold the padding that comes first.
+            RandomCrop also hold the padding that comes first. The calls of each view that a `MultiViewTransform` makes
+            follow an entry ``("View", {"number": number})``.
 
         Raises:
             TypeError: the transform does not run natively, so nothing is drawn beforehand.

@@ -14,7 +14,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from torchfeed.util.locks import Open, Turns
 
-from .host_batches import Source
+from .host_batches import HostBatches
 from .nested import map_tensors, tensors
 from .ring import Ring
 from .streams import Streams
@@ -78,7 +78,7 @@ class Ahead(_BaseDataLoaderIter, Iterator[Any]):
 
     def __init__(
         self,
-        source: Source,
+        source: HostBatches,
         streams: Streams,
         finish: Callable[[Any, int], Any] | None,
         ahead: int,

@@ -9,15 +9,15 @@ from typing import Any
 
 import torch
 
-from torchfeed.internals import begin_for, internals, latest_cursor
-from torchfeed.plan.resolve import Resolved
-from torchfeed.recognize import Unrecognized
+from torchfeed.epoch.internals import begin_for, latest_cursor
+from torchfeed.plan.table import NO_TABLE
+from torchfeed.settings import Destination
 from torchfeed.util.locks import Turns
 
 from .ahead import Ahead, Handed
 from .finish import Finish
-from .host_batches import Source
-from .normalize import Lookup, shared_table
+from .host_batches import HostBatches
+from .lookup import Lookup
 from .ring import Ring
 from .streams import Streams, open_streams
 
@@ -134,10 +134,10 @@ class Delivery:
         streams.check()
         before = latest_cursor(loader)
         batches = begin_for(loader, self, begin, hands)
-        source = Source(loader, batches, before)
+        source = HostBatches(loader, batches, before)
         self.forget()
         with streams.copies():
-            finish = self._finish(loader, source)
+            finish = self._finish(source)
         iterator = Ahead(source, streams, finish, self.ahead, ring, self.handed)
         self._latest = weakref.ref(iterator)
         return iterator
@@ -146,32 +146,25 @@ class Delivery:
         """Forgets the position of the latest pass."""
         self.handed = Handed()
 
-    def wants_pinned(self) -> bool:
-        """Whether copies are to be made from pinned memory."""
-        return self.device.type == "cuda"
+    @property
+    def destination(self) -> Destination:
+        """What the device wants of batches."""
+        is_cuda = self.device.type == "cuda"
+        wants_table = self.device_normalize
+        if wants_table is None:
+            wants_table = None if is_cuda else False
+        return Destination(pinned=is_cuda, table=wants_table)
 
-    def leaves_table(self, resolved: Resolved | None) -> bool:
-        """Whether the table at the end of a loader's transforms is to be applied on the device.
+    @property
+    def position(self) -> dict[str, Any] | None:
+        """The position after the last batch that was handed over; `None` where it is the loader's own."""
+        return self.handed.state
 
-        Raises:
-            TypeError: it must be, and cannot.
-        """
-        wanted = self.device.type == "cuda" if self.device_normalize is None else self.device_normalize
-        if not wanted:
-            return False
-        try:
-            shared_table(resolved)
-        except Unrecognized as why:
-            if self.device_normalize:
-                raise TypeError(f"device_normalize=True, but {why}") from None
-            return False
-        return True
-
-    def _finish(self, loader: Any, source: Source) -> Finish | None:
+    def _finish(self, source: HostBatches) -> Finish | None:
         table = getattr(source.batches, "table", None)
         if self.device_normalize and table is None:
-            self.leaves_table(None)
-        lookup = None if table is None else Lookup(table, internals(loader).settings.memory_format, self.device)
+            raise TypeError(f"device_normalize=True, but {NO_TABLE}")
+        lookup = None if table is None else Lookup(table, source.batches.memory_format, self.device)  # type: ignore[attr-defined]
         if lookup is None and self.batch_transform is None:
             return None
         if self.batch_transform is not None and source.has_begun:
@@ -212,7 +205,7 @@ class DeviceLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """The loader's position, as of the last batch that was handed over (the loader itself may be ahead)."""
-        state: dict[str, Any] = self.delivery.handed.state or self.loader.state_dict()  # type: ignore[attr-defined]
+        state: dict[str, Any] = self.delivery.position or self.loader.state_dict()  # type: ignore[attr-defined]
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from torchfeed import _native
 from torchfeed.transforms.mix import Mix
 from torchfeed.util.random_state import own_random_state, seed_everything
 
-from .normalize import Lookup
+from .lookup import Lookup
 
 __all__ = ["Finish"]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from torchfeed.epoch.cursor import Cursor
-from torchfeed.internals import is_own, latest_cursor
+from torchfeed.epoch.internals import is_own, latest_cursor
 from torchfeed.util.random_state import fresh_seed
 
-__all__ = ["Source"]
+__all__ = ["HostBatches"]
 
 
-class Source(Iterator[Any]):
+class HostBatches(Iterator[Any]):
     """One pass over a loader.
 
     Args:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from torchfeed.bad_samples.policy import Windows
 from torchfeed.bad_samples.report import ErrorReport, Tally
-from torchfeed.settings import Settings
+from torchfeed.settings import Options
 
 from .stateful import KEYS, Parts, freeze, noting_global_generator, open_parts, parts_between_epochs, thaw
 
@@ -45,7 +45,7 @@ class Cursor:
 
     Args:
         loader: the loader, whose sampler and generators count.
-        settings: its options.
+        options: its options.
         errors: where bad samples are listed.
         previous: the cursor of the epoch before, where the same iterator goes on, as with persistent workers.
         resume: the state to go on from.
@@ -55,7 +55,7 @@ class Cursor:
     def __init__(
         self,
         loader: TorchDataLoader[Any],
-        settings: Settings,
+        options: Options,
         errors: ErrorReport,
         previous: Cursor | None = None,
         resume: State | None = None,
@@ -98,12 +98,12 @@ class Cursor:
             follows_end=follows_end,
         )
         """What has a state of its own; `None` where nothing has."""
-        if settings.tolerant:
+        if options.tolerant:
             self.windows = Windows(
                 batched=loader._auto_collation,  # noqa: SLF001  (torch's own name)
-                keeps=settings.on_error == "replace",
+                keeps=options.on_error == "replace",
             )
-            self._tally = Tally(errors, settings.max_errors)
+            self._tally = Tally(errors, options.max_errors)
 
     # Seeds
 

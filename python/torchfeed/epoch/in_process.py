@@ -14,8 +14,9 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 from torchfeed.util.locks import Turns
 
 from .cursor import Cursor
+from .torch_iterator import MovesCursor, Restart, View
 
-__all__ = ["NOTHING", "Epoch", "MovesCursor", "View"]
+__all__ = ["NOTHING", "Epoch"]
 
 _torchs_next = _BaseDataLoaderIter.__next__
 
@@ -24,35 +25,6 @@ NOTHING: Any = object()
 
 _profiler_enabled: Any = torch._C._autograd._profiler_enabled  # noqa: SLF001
 _RecordFunctionFast: Any = getattr(torch._C._profiler, "_RecordFunctionFast", record_function)  # noqa: SLF001
-
-
-class View:
-    """A loader as an iterator of torch's is to see it: some of its attributes are others."""
-
-    def __init__(self, loader: Any, **others: Any) -> None:
-        self.__dict__.update(others, loader=loader)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["loader"], name)
-
-
-class MovesCursor:
-    """Gives one of torch's iterators a cursor, which keeps the base seed that torch's code draws, or has another."""
-
-    _cursor: Cursor
-
-    @property
-    def cursor(self) -> Cursor:
-        """The place in the epoch."""
-        return self._cursor
-
-    @property
-    def _base_seed(self) -> int:
-        return self._cursor.take_base_seed(0)
-
-    @_base_seed.setter
-    def _base_seed(self, drawn: int) -> None:
-        self._cursor.take_base_seed(drawn)
 
 
 class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: ignore[misc]  # the seed is a property here
@@ -66,13 +38,14 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
         loader: the loader; its `pin_memory` says whether batches are to be in pinned memory.
         tree: its datasets.
         cursor: the place in the epoch.
+        restart: begins the next epoch in this iterator.
     """
 
     counts_samples = True
     """Whether what is random in a sample depends on how often it came before."""
 
-    def __init__(self, loader: Any, tree: Any, cursor: Cursor) -> None:
-        self._cursor = cursor
+    def __init__(self, loader: Any, tree: Any, cursor: Cursor, restart: Restart) -> None:
+        self._cursor, self._restart_iterator = cursor, restart
         if cursor.parts is not None and cursor.parts.sampler is not None:
             loader = View(loader, _index_sampler=cursor.parts.sampler.index_sampler)
         super().__init__(loader)
@@ -122,12 +95,6 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
         self._was_shut_down = False
         self._num_yielded = 0
         self._start(tree, again=True)
-
-    def _reset(self, loader: Any, first_iter: bool = False) -> None:  # noqa: ARG002  (torch's arguments)
-        """Begins the next epoch in this iterator, as torch's loader asks of one with persistent workers."""
-        from .iterators import restart_iterator  # noqa: PLC0415  (that module needs this one)
-
-        restart_iterator(loader, self)
 
     @abstractmethod
     def _open(self, seed: int) -> None:

@@ -1,44 +1,45 @@
-"""From a loader to the iterator of its next epoch: native, gathered, or one of torch's own."""
+"""From a loader to the iterator of its next epoch, whichever way makes its batches."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from torchfeed.device.normalize import leave_table, shared_table
-from torchfeed.internals import Internals, internals
-from torchfeed.plan.resolve import Gathered, Native, Resolved, resolve
-from torchfeed.recognize import Unrecognized
-from torchfeed.recognize.value import Table
+from torchfeed.plan.resolve import Gathered, Native, Way, check_way, resolve
+from torchfeed.settings import Settings
 
 from .cursor import Cursor
-from .in_process import Epoch, View
+from .in_process import Epoch
+from .internals import Internals, internals
 from .native import NativeEpoch
-from .processes import MultiProcessIterator, SingleProcessIterator, worker_view
+from .processes import MultiProcessIterator, SingleProcessIterator, tree_of, worker_view
 from .rows import GatherEpoch
 from .stateful import load_parts
 
-__all__ = ["can_restart", "open_iterator", "restart_iterator"]
+__all__ = ["can_restart", "find_way", "open_iterator", "restart_iterator"]
 
 
-class _Way(NamedTuple):
-    """How the batches of an epoch are made."""
+def find_way(loader: Any, settings: Settings) -> Way:
+    """Finds the way of a loader's batches.
 
-    resolved: Resolved | None
-    """What makes them natively; `None` if torch alone does."""
-    table: Table | None
-    """What is left to be applied to the images, on a device."""
+    Raises:
+        TypeError: another way is required.
+    """
+    way = resolve(loader.dataset, settings)
+    check_way(way, settings)
+    return way
 
 
 def open_iterator(loader: Any) -> Any:
     """Begins an epoch of a loader's batches in host memory; returns its iterator."""
     own = internals(loader)
     with own.turns:
-        way = _way(loader, own)
+        settings = own.settings(loader)
+        way = find_way(loader, settings)
         if own.resume is not None and _load_parts(loader, own, way):
-            way = _way(loader, own)
+            way = find_way(loader, settings)
         cursor = own.begin(loader)
         with cursor.borrowed_generators():
-            return _open(loader, own, way, cursor)
+            return _open(loader, settings, way, cursor)
 
 
 def restart_iterator(loader: Any, iterator: Any) -> None:
@@ -49,37 +50,40 @@ def restart_iterator(loader: Any, iterator: Any) -> None:
     """
     own = internals(loader)
     with own.turns:
-        way = _way(loader, own)
+        settings = own.settings(loader)
+        way = find_way(loader, settings)
         if own.resume is not None and (own.resume["sampler"] or own.resume["dataset"]):
             raise RuntimeError("workers that are there cannot be given a state: begin new ones with iter(loader)")
-        if type(iterator) is not _kind(loader, way.resolved) or _is_split(iterator) != _splits(way.resolved):
+        if not _fits(iterator, loader, way):
             raise RuntimeError(
                 "the dataset or its transforms changed since this iterator began, so that its batches are made in "
                 "another way: begin a new one with iter(loader)"
             )
         cursor = own.begin(loader, iterator.cursor)
         with cursor.borrowed_generators():
-            if isinstance(iterator, NativeEpoch) and isinstance(way.resolved, Native):
-                iterator.restart(own.settings, way.resolved, cursor, way.table)
-            elif isinstance(iterator, GatherEpoch) and isinstance(way.resolved, Gathered):
-                iterator.restart(way.resolved.tree, cursor)
+            if isinstance(way, (Native, Gathered)):
+                iterator.restart(settings, way, cursor)
             else:
-                iterator.restart(loader, _tree(way.resolved), cursor)
-                if cursor.resumes:
-                    iterator.go_on()
+                iterator.restart(loader, way, cursor)
 
 
 def can_restart(loader: Any, iterator: Any) -> bool:
     """Whether the loader's next epoch can begin in the iterator of the last one; a subclass's own can always."""
     if not isinstance(iterator, (Epoch, MultiProcessIterator)):
         return True
-    resolved = _way(loader, internals(loader)).resolved
-    return type(iterator) is _kind(loader, resolved) and _is_split(iterator) == _splits(resolved)
+    return _fits(iterator, loader, find_way(loader, internals(loader).settings(loader)))
 
 
-def _load_parts(loader: Any, own: Internals, way: _Way) -> bool:
+def _fits(iterator: Any, loader: Any, way: Way) -> bool:
+    """Whether an iterator makes batches in this way."""
+    if type(iterator) is not _kind(loader, way):
+        return False
+    return isinstance(iterator, Epoch) or (iterator.tree is not None) == (tree_of(way) is not None)
+
+
+def _load_parts(loader: Any, own: Internals, way: Way) -> bool:
     """Gives the dataset and the sampler the states that they had; returns whether the dataset may be another now."""
-    is_here = isinstance(way.resolved, (Native, Gathered))
+    is_here = isinstance(way, (Native, Gathered))
     try:
         return load_parts(loader, own.resume, 0 if is_here else loader.num_workers)
     except BaseException:
@@ -87,52 +91,21 @@ def _load_parts(loader: Any, own: Internals, way: _Way) -> bool:
         raise
 
 
-def _way(loader: Any, own: Internals) -> _Way:
-    try:
-        resolved: Resolved | None = resolve(loader, own)
-    except Unrecognized:
-        resolved = None
-    if own.wish is not None and own.wish.leaves_table(resolved):
-        assert isinstance(resolved, Native), "others have no table"
-        return _Way(leave_table(resolved, own), shared_table(resolved))
-    return _Way(resolved, None)
-
-
-def _open(loader: Any, own: Internals, way: _Way, cursor: Cursor) -> Any:
-    resolved = way.resolved
-    pin = loader.pin_memory or (own.wish is not None and own.wish.delivery.wants_pinned())
-    if isinstance(resolved, (Native, Gathered)):
-        view = View(loader, pin_memory=pin)
-        if isinstance(resolved, Native):
-            delivered = own.wish is not None
-            return NativeEpoch(view, own.settings, resolved, cursor, way.table, delivered=delivered)
-        return GatherEpoch(view, resolved.tree, cursor)
-    # Tensors that torch's own iterators make in this process may be on a device, and then cannot be pinned.
-    pin = loader.pin_memory or (pin and loader.num_workers > 0)
+def _open(loader: Any, settings: Settings, way: Way, cursor: Cursor) -> Any:
+    kind = _kind(loader, way)
+    if isinstance(way, (Native, Gathered)):
+        return kind(loader, settings, way, cursor, restart_iterator)
     if loader.num_workers:
         loader.check_worker_number_rationality()
-    view = worker_view(loader, own.settings, _tree(resolved), cursor, pin=pin)
-    iterator = _kind(loader, resolved)(view)
+    iterator = kind(worker_view(loader, settings, way, cursor), restart_iterator)
     if cursor.resumes:
         iterator.go_on()
     return iterator
 
 
-def _kind(loader: Any, resolved: Resolved | None) -> type[Any]:
-    if isinstance(resolved, Native):
+def _kind(loader: Any, way: Way) -> type[Any]:
+    if isinstance(way, Native):
         return NativeEpoch
-    if isinstance(resolved, Gathered):
+    if isinstance(way, Gathered):
         return GatherEpoch
     return MultiProcessIterator if loader.num_workers else SingleProcessIterator
-
-
-def _splits(resolved: Resolved | None) -> bool:
-    return _tree(resolved) is not None
-
-
-def _is_split(iterator: Any) -> bool:
-    return isinstance(iterator, (MultiProcessIterator, SingleProcessIterator)) and iterator.tree is not None
-
-
-def _tree(resolved: Resolved | None) -> Any:
-    return None if resolved is None or isinstance(resolved, (Native, Gathered)) else resolved.tree

@@ -15,53 +15,62 @@ from torch.utils.data import default_collate as torch_default_collate
 
 from torchfeed.bad_samples.tolerant_dataset import Job, TolerantCollate, TolerantDataset
 from torchfeed.batch.collate import Collate, default_collate
-from torchfeed.epoch.stateful.worker_batches import Carried
-from torchfeed.limits import Limits, get_limits
-from torchfeed.plan.resolve import is_own_collate, read_datasets
+from torchfeed.limits import get_limits
+from torchfeed.plan.drawn import Key
+from torchfeed.plan.resolve import Split, Torch, Way
+from torchfeed.recognize.collate import is_own_collate
 from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.leaves import read_datasets
 from torchfeed.recognize.tree import Tree, fetch, plain_index
-from torchfeed.settings import Settings
+from torchfeed.settings import Options, Settings
 from torchfeed.util.locks import Turns
 from torchfeed.util.random_state import own_random_state, sample_seed, seed_everything
 
 from .cursor import Cursor
-from .in_process import MovesCursor, View
-from .samples import Key, SampleMaker
+from .samples import SampleMaker
+from .stateful.worker_batches import Carried
+from .torch_iterator import MovesCursor, Restart, View
 
-__all__ = ["MultiProcessIterator", "SingleProcessIterator", "worker_view"]
+__all__ = ["MultiProcessIterator", "SingleProcessIterator", "tree_of", "worker_view"]
 
 
-def worker_view(loader: Any, settings: Settings, tree: Tree[Leaf] | None, cursor: Cursor, *, pin: bool) -> View:
+def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cursor) -> View:
     """Makes what one of torch's iterators is to see of a loader.
 
     Args:
         loader: the loader.
-        settings: its options.
-        tree: its datasets, if their samples are made natively in part.
+        settings: what the epoch needs to know of it.
+        way: how its batches are made.
         cursor: the place in the epoch.
-        pin: whether batches are to be copied to pinned memory.
     """
-    batched: bool = loader._auto_collation  # noqa: SLF001  (torch's own name)
+    options, batched, tree = settings.options, settings.batched, tree_of(way)
+    # Tensors that are made in this process may be on a device, and then cannot be pinned.
+    pin = loader.pin_memory or (settings.pin_memory and settings.num_workers > 0)
     seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": loader.collate_fn, "pin_memory": pin}
-    if settings.nice and hasattr(os, "nice"):  # Windows has no such thing
-        seen["worker_init_fn"] = NiceInit(settings.nice, loader.worker_init_fn)
-    if settings.native != "off":
+    if options.nice and hasattr(os, "nice"):  # Windows has no such thing
+        seen["worker_init_fn"] = NiceInit(options.nice, loader.worker_init_fn)
+    if options.native != "off":
         known = any(loader.collate_fn is each for each in (torch_default_collate, default_collate))
         if known and is_own_collate(loader.collate_fn):
             seen["collate_fn"] = Collate()
         elif tree is not None and batched:
             seen["collate_fn"] = SeededCollate(loader.collate_fn)
         if tree is not None:
-            limits = settings.limits or get_limits()
-            seen["dataset"] = SplitDataset(loader.dataset, fast=settings.decodes_fast, limits=limits, batched=batched)
-    if settings.tolerant:
-        seen["dataset"] = TolerantDataset(seen["dataset"], settings.on_error, split=tree is not None, batched=batched)
+            making = Options(decode=options.decode, limits=options.limits or get_limits())
+            seen["dataset"] = SplitDataset(loader.dataset, making, batched=batched)
+    if options.tolerant:
+        seen["dataset"] = TolerantDataset(seen["dataset"], options.on_error, split=tree is not None, batched=batched)
         seen["collate_fn"] = TolerantCollate(seen["collate_fn"], batched=batched)
     if cursor.parts is not None:
         cursor.parts.dataset.run_in(loader.num_workers, loader, seen, seeded=tree is not None)
         if cursor.parts.sampler is not None:
             seen["_index_sampler"] = cursor.parts.sampler.index_sampler
     return View(loader, **seen, tree=tree, cursor=cursor)
+
+
+def tree_of(way: Way) -> Tree[Leaf] | None:
+    """The datasets whose samples are made natively in part; `None` where torch alone makes batches."""
+    return way.tree if isinstance(way, Split) else None
 
 
 class NiceInit:
@@ -84,17 +93,11 @@ class SplitDataset(Dataset[Any]):
     Indices are `Key`s. Other attributes are those of the dataset, for what a ``worker_init_fn`` may do.
     """
 
-    def __init__(self, dataset: Any, *, fast: bool, limits: Limits, batched: bool) -> None:
-        self.__dict__.update(dataset=dataset, decodes_fast=fast, limits_of_loader=limits, by_batch=batched, maker=None)
+    def __init__(self, dataset: Any, options: Options, *, batched: bool) -> None:
+        self.__dict__.update(dataset=dataset, making=options, by_batch=batched, maker=None)
 
     def __getattr__(self, name: str) -> Any:
-        if name in {
-            "dataset",
-            "decodes_fast",
-            "limits_of_loader",
-            "by_batch",
-            "maker",
-        }:  # not there yet: while it is unpickled
+        if name in {"dataset", "making", "by_batch", "maker"}:  # not there yet: while it is unpickled
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -127,9 +130,7 @@ class SplitDataset(Dataset[Any]):
     def _make_maker(self) -> None:
         if self.maker is None:
             tree = read_datasets(self.dataset)
-            self.__dict__["maker"] = SampleMaker(
-                tree, fast=self.decodes_fast, limits=self.limits_of_loader, batched=self.by_batch
-            )
+            self.__dict__["maker"] = SampleMaker(tree, self.making, batched=self.by_batch)
 
     def path_of(self, key: Key) -> Any:
         """The file of a sample, if it is listed.
@@ -180,9 +181,9 @@ class SeededCollate:
 class _Counted(MovesCursor):
     """Makes torch's iterators move a cursor, and tells a split dataset what to draw from."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, restart: Restart) -> None:
         self.tree: Tree[Leaf] | None = view.tree
-        self._cursor = view.cursor
+        self._cursor, self._restart_iterator = view.cursor, restart
         self._process = os.getpid()
         self._turns = Turns()
         self._has_turn = False
@@ -193,22 +194,22 @@ class _Counted(MovesCursor):
     def _reset(self, loader: Any, first_iter: bool = False) -> None:
         if first_iter:
             self._begin(loader, first_iter=True)
-            return
-        from .iterators import restart_iterator  # noqa: PLC0415  (that module needs this one)
+        else:
+            super()._reset(loader)
 
-        restart_iterator(loader, self)
-
-    def restart(self, loader: Any, tree: Tree[Leaf] | None, cursor: Cursor) -> None:
+    def restart(self, loader: Any, way: Split | Torch, cursor: Cursor) -> None:
         """Begins the next epoch with the same workers."""
-        self.tree, self._cursor = tree, cursor
+        self.tree, self._cursor = tree_of(way), cursor
         self._begin(loader, first_iter=False)
+        if cursor.resumes:
+            self.go_on()
 
     def _begin(self, loader: Any, *, first_iter: bool) -> None:
         if self._cursor.parts is not None and self._cursor.parts.sampler is not None:
             self._index_sampler = self._cursor.parts.sampler.index_sampler
         self._has_turn = False
         self._cursor.begin_order()
-        super()._reset(loader, first_iter)  # type: ignore[misc]
+        super(MovesCursor, self)._reset(loader, first_iter)  # type: ignore[misc]  # torch's
 
     def go_on(self) -> None:
         """Passes over the batches that a resumed epoch has had, and asks the sampler for those that come next.

@@ -1,50 +1,26 @@
-"""Datasets of tensors, whose batches are rows gathered from them."""
+"""Batches of rows that are gathered from tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import TensorDataset
 
 from torchfeed.batch import pinned
 from torchfeed.batch.collate import default_collate
-from torchfeed.recognize import Unrecognized, describe
+from torchfeed.plan.resolve import Gathered
+from torchfeed.recognize.columns import Columns
 from torchfeed.recognize.tree import Tree, fetch
+from torchfeed.settings import Settings
 
 from .cursor import Cursor
 from .in_process import Epoch
+from .torch_iterator import Restart, View
 
-__all__ = ["Columns", "GatherEpoch", "gather", "read_columns"]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """A `TensorDataset`: tensors with one row for each sample."""
-
-    tensors: tuple[Tensor, ...]
-
-    def __len__(self) -> int:
-        return len(self.tensors[0])
-
-
-def read_columns(dataset: Any) -> Columns:
-    """Reads a dataset of tensors.
-
-    Raises:
-        Unrecognized: it is none, or its tensors are not plain memory.
-    """
-    if type(dataset) is not TensorDataset:
-        raise Unrecognized(f"{describe(dataset)} is concatenated with a TensorDataset")
-    for tensor in dataset.tensors:
-        if type(tensor) is not Tensor or tensor.layout != torch.strided or tensor.requires_grad or tensor.is_quantized:
-            kind = f"{type(tensor).__name__}, {tensor.layout}"
-            raise Unrecognized(f"a TensorDataset of {kind}, is indexed by torch itself")
-    return Columns(dataset.tensors)
+__all__ = ["GatherEpoch", "gather"]
 
 
 def gather(tree: Tree[Columns], places: Sequence[int], out: Sequence[Tensor] | None = None) -> list[Tensor]:
@@ -80,9 +56,12 @@ class GatherEpoch(Epoch):
 
     counts_samples = False
 
-    def restart(self, tree: Tree[Columns], cursor: Cursor) -> None:
+    def __init__(self, loader: Any, settings: Settings, way: Gathered, cursor: Cursor, restart: Restart) -> None:
+        super().__init__(View(loader, pin_memory=settings.pin_memory), way.tree, cursor, restart)
+
+    def restart(self, settings: Settings, way: Gathered, cursor: Cursor) -> None:  # noqa: ARG002  (as other iterators)
         """Begins the next epoch in this iterator."""
-        self._restart(tree, cursor)
+        self._restart(way.tree, cursor)
 
     def _places(self, drawn: Any) -> list[int]:
         indices = _Indices(drawn)

@@ -5,51 +5,41 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from torchfeed import _native
-from torchfeed.decode.pillow import image_info
+from torchfeed.decode import image_info
 from torchfeed.decode.pillow_limits import PillowLimits, pillow_limits
 from torchfeed.limits import Limits, get_limits, slow_samples
-from torchfeed.plan.compile import Compiled, Drawn, compile_leaves, to_tensors
+from torchfeed.plan.compile import Compiled, compile_leaves
+from torchfeed.plan.drawn import Key, python_seed
+from torchfeed.plan.pixels import to_pil
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.sample_source import Given, give_with_metadata
 from torchfeed.recognize.tree import Tree
+from torchfeed.settings import Options
 from torchfeed.util.caller import warn_caller
-from torchfeed.util.random_state import own_random_state, random_state_turns, sample_seed, seed_everything
+from torchfeed.util.dlpack import to_tensors
+from torchfeed.util.random_state import own_random_state, random_state_turns, seed_everything
 
-__all__ = ["Key", "SampleMaker", "drawn", "metadata_of"]
-
+__all__ = ["SampleMaker", "metadata_of"]
 
 _IDLE_BYTES = 40 << 20
 """Of pixels, for which memory is kept where no thread uses it: those of one photo of 12 megapixels."""
 
 
-class Key(NamedTuple):
-    """What everything random in a sample follows from."""
-
-    sample: int
-    """The sample's index in the outermost dataset."""
-    seed: int
-    """The epoch's seed."""
-    occurrence: int
-    """How often the sample came up before in the epoch."""
-
-
 class SampleMaker:
     """Makes samples of recognised datasets one by one, as (image, target), whatever part of them runs in Python."""
 
-    def __init__(
-        self, tree: Tree[Leaf], *, fast: bool = False, limits: Limits | None = None, batched: bool = True
-    ) -> None:
+    def __init__(self, tree: Tree[Leaf], options: Options | None = None, *, batched: bool = True) -> None:
         self.tree = tree
         self.batched = batched
-        self.fast = fast
-        self.limits = limits
+        self.options = options or Options()
         self._compiled: tuple[tuple[int, Limits, PillowLimits], Compiled] | None = None
         # Those that no thread uses: as many as were in use at once, at most.
         self._epochs: list[tuple[int, _native.Pipeline, _native.Epoch]] = []
@@ -68,7 +58,7 @@ class SampleMaker:
 
         A forked process makes its own: the parent's may be locked by a thread that is not here.
         """
-        limits = self.limits or get_limits()
+        limits = self.options.limits or get_limits()
         state = os.getpid(), limits, pillow_limits()
         made = self._compiled  # asked for once: another thread may change it
         # Limits that were set may be equal to those that nobody set.
@@ -76,7 +66,8 @@ class SampleMaker:
             leaves = self.tree.leaves
             images = leaves[0].plan.kind is Image.Image
             memory_format = torch.channels_last if images else torch.contiguous_format
-            made = state, compile_leaves(leaves, memory_format, fast=self.fast, limits=limits)
+            options = replace(self.options, memory_format=memory_format, limits=limits)
+            made = state, compile_leaves(leaves, options)
             self._compiled = made
         return limits, made[1]
 
@@ -92,17 +83,15 @@ class SampleMaker:
         brings = any(leaf.brings for leaf, _ in leaves)
         with own_random_state() if keeps_random_state and brings else nullcontext():
             given, targets, metadata = give_with_metadata(leaves)
-        images = self._native_part(keys, places, given, seeded=seeded)
+        made = self._native_part(keys, places, given, seeded=seeded)
         samples = []
         with own_random_state() if keeps_random_state else nullcontext():
             for position, (leaf, index) in enumerate(leaves):
-                image: Any = images[position]
-                if leaf.plan.kind is Image.Image:
-                    image = to_pil(image)
-                    if leaf.plan.wants_metadata:
-                        image.info = _metadata(leaf, index, given[position] if given else None) or metadata[position]
-                elif leaf.plan.kind is not Tensor:
-                    image = image.as_subclass(leaf.plan.kind)
+                plans = zip(made[position], leaf.plan.views, strict=True)
+                views = [_as_kind(view, plan.kind) for view, plan in plans]
+                image: Any = views if leaf.plan.several else views[0]
+                if leaf.plan.wants_metadata:
+                    image.info = _metadata(leaf, index, given[position] if given else None) or metadata[position]
                 with random_state_turns if seeded and leaf.why else nullcontext():
                     if seeded and leaf.why:
                         seed_everything(python_seed(keys[position], places[position]))
@@ -111,15 +100,16 @@ class SampleMaker:
 
     def _native_part(
         self, keys: Sequence[Key], places: Sequence[int], given: list[Given] | None, *, seeded: bool
-    ) -> list[Tensor]:
-        """Runs the native pipeline, for all samples at once if they have one size."""
+    ) -> list[tuple[Tensor, ...]]:
+        """Runs the native pipeline, for all samples at once if they have one size; gives the views of each image."""
         limits, compiled = self._compile()
         pipeline, epoch = compiled.pipeline, None
         with suppress(IndexError):
             epoch = self._epochs.pop()  # this thread's alone, and not kept if anything fails
         numbers = range(len(keys))
-        one_batch = pipeline.output_size() is not None and len({key.seed for key in keys}) == 1
-        images: list[Tensor] = []
+        sized = all(pipeline.output_size(view) is not None for view in range(len(compiled.tables)))
+        one_batch = sized and len({key.seed for key in keys}) == 1
+        made: list[tuple[Tensor, ...]] = []
         for group in [numbers] if one_batch else [[number] for number in numbers]:
             seed = keys[group[0]].seed
             if epoch is None or epoch[0] != seed or epoch[1] is not pipeline:
@@ -127,14 +117,15 @@ class SampleMaker:
             epoch[2].submit(
                 [places[number] for number in group],
                 occurrences=[keys[number].occurrence for number in group],
-                given=_native.Source.given([given[number] for number in group]) if given else None,
+                provided=_native.Source.provided([given[number] for number in group]) if given else None,
             )
-            images += to_tensors(epoch[2].next())[0].unbind()
+            *views, _ = to_tensors(epoch[2].next())
+            made += zip(*(view.unbind() for view in views), strict=True)
             self._report_slow_samples(epoch[2], seed if seeded else -1, limits)
         # Its memory stays for the next sample, but not that of many threads for large images.
         if epoch is not None and epoch[2].largest() * (1 + len(self._epochs)) <= _IDLE_BYTES:
             self._epochs.append(epoch)
-        return images
+        return made
 
     def _report_slow_samples(self, epoch: _native.Epoch, told: int, limits: Limits) -> None:
         """Warns of the first of an epoch: this process does not know where the epoch ends. `told` stands for it."""
@@ -145,27 +136,11 @@ class SampleMaker:
                 warn_caller(slow_samples(count, slowest, limits.soft_seconds))
 
 
-def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:
-    """Says what is done to a sample: (transform name, parameters).
-
-    Where a part of it runs in Python, the last entry is ``("Python", {"seed": ...})``: what torch, NumPy and `random`
-    are seeded with before.
-    """
-    leaf, calls = compiled.draw(place, seed, occurrence)
-    if leaf.why:
-        calls.append(("Python", {"seed": python_seed(Key(place, seed, occurrence), place)}))
-    return calls
-
-
-def python_seed(key: Key, place: int) -> int:
-    """The seed of what runs in Python on a sample."""
-    return sample_seed((key.seed, place, key.occurrence))
-
-
-def to_pil(image: Tensor) -> Image.Image:
-    """Makes a PIL image, RGB or L, of uint8 pixels (C, H, W) that lie in memory as (H, W, C)."""
-    array = image.permute(1, 2, 0).numpy()
-    return Image.fromarray(array if array.shape[2] == 3 else array[..., 0])
+def _as_kind(image: Tensor, kind: type[Any]) -> Any:
+    """Makes of an image what the native part of a plan ends in."""
+    if kind is Tensor:
+        return image
+    return to_pil(image) if kind is Image.Image else image.as_subclass(kind)
 
 
 def _metadata(leaf: Leaf, index: int, given: Given) -> dict[Any, Any]:

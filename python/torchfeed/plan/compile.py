@@ -1,46 +1,58 @@
-"""From recognised datasets and transforms to native pipelines, and native results back to torch and Pillow."""
+"""From recognised datasets to the native pipeline that makes their samples."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
 import PIL
 import torch
-from PIL import Image
-from torch import Tensor
-from torch.utils.dlpack import from_dlpack
 
 from torchfeed import _native
-from torchfeed.decode.pillow import PillowDecoder
+from torchfeed.decode import PillowDecoder
 from torchfeed.decode.pillow_limits import limits_in_force, pillow_limits
 from torchfeed.limits import Limits, get_limits
-from torchfeed.recognize import OneHotLevels, Plan, Unrecognized, recognize_geometry
+from torchfeed.recognize import OneHotLevels, Plan
 from torchfeed.recognize.leaf import Leaf
-from torchfeed.recognize.metadata import hands_metadata_on
 from torchfeed.recognize.sample_source import give
+from torchfeed.recognize.value import Table
+from torchfeed.settings import Memory, Options
 from torchfeed.util.dlpack import dtype_code
-from torchfeed.util.random_state import fresh_seed
 
-__all__ = [
-    "Compiled",
-    "Drawn",
-    "apply_to_image",
-    "array_source",
-    "compile_leaves",
-    "compile_plan",
-    "to_image",
-    "to_tensors",
-]
+__all__ = ["Compiled", "Drawn", "compile_leaves", "compile_plan"]
 
 # Pillow 13 does the vertical pass of a resize first where that saves work; the rounding between the passes shows.
 CHEAPER_PASS_FIRST = int(PIL.__version__.split(".", maxsplit=1)[0]) >= 13
 
 Drawn = list[tuple[str, dict[str, Any]]]
+"""What is done to a sample: transform names and parameters."""
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """What a native pipeline is made with; `_native.Pipeline` reads these attributes."""
+
+    channels: int
+    dtypes: Sequence[tuple[int, int]]
+    """The DLPack codes of the dtypes of the views."""
+    one_hot: OneHotLevels | None
+    """The values of a one-hot row; `None` for class indices."""
+    channels_last: bool
+    cheaper_first: bool
+    """Whether a resize does the cheaper of its two passes first."""
+    fast: bool
+    """Whether JPEGs may be decoded at a fraction of their size, with other pixels."""
+    limits: Limits
+    """What a sample may cost."""
+    fallback: PillowDecoder
+    """What decodes other formats than the native ones."""
+    fallback_limits: tuple[int, int, int]
+    """Pillow's own limits: pixels, bytes of a text, bytes of all texts."""
+    row_indexes: _native.RowIndexes | None
+    memory: _native.BatchMemory | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,8 @@ class Compiled:
 
     leaves: tuple[Leaf, ...]
     pipeline: _native.Pipeline
+    tables: tuple[Table, ...]
+    """What the pipeline does to a pixel at the end, for each view: it gives batches their dtypes and channels."""
 
     @property
     def is_random(self) -> bool:
@@ -61,132 +75,76 @@ class Compiled:
         number = bisect_right(starts, place) - 1
         leaf = self.leaves[number]
         items, _ = give([(leaf, place - starts[number])])
-        given = None if items is None else _native.Source.given(items)
+        given = None if items is None else _native.Source.provided(items)
         _, calls = self.pipeline.draw(place, seed, occurrence, given)
-        return leaf, leaf.plan.drawn_names(calls)
+        if not leaf.plan.several:
+            return leaf, leaf.plan.drawn_names(calls)
+        drawn: Drawn = []
+        start = 0
+        for view, plan in enumerate(leaf.plan.views):
+            end = start + len(plan.names)
+            own = [(at - start, function, parameters) for at, function, parameters in calls if start <= at < end]
+            drawn += [("View", {"number": view}), *plan.drawn_names(own)]
+            start = end
+        return leaf, drawn
 
 
 def compile_leaves(
     leaves: Sequence[Leaf],
-    memory_format: torch.memory_format = torch.contiguous_format,
-    row_indexes: _native.RowIndexes | None = None,
-    memory: _native.BatchMemory | None = None,
+    options: Options | None = None,
+    memory: Memory | None = None,
     *,
-    fast: bool = False,
-    limits: Limits | None = None,
+    leave_table: bool = False,
 ) -> Compiled:
     """Makes the native pipeline of some datasets, whose plans end in the same kind of tensor.
 
     Args:
         leaves: the datasets.
-        memory_format: how images lie in a batch: `torch.contiguous_format` or `torch.channels_last`.
-        row_indexes: memory for what is found out about JPEG files, to be used again by the next pipeline of these.
-        memory: memory for batches, likewise.
-        fast: whether JPEGs may be decoded at a fraction of their size, with other pixels.
-        limits: what a sample may cost; `None` is what it is in this process. Pillow's own limits are those of now.
+        options: the loader's, of which `memory_format`, `decode` and `limits` count. Pillow's own limits are those
+            of now.
+        memory: what the pipeline uses again.
+        leave_table: makes images of pixels, without the table at the end of the plans.
     """
-    plans = [(leaf.source, leaf.labels.native, leaf.plan) for leaf in leaves]
-    kept = row_indexes, memory
-    pipeline = _pipeline(plans, leaves[0].one_hot, memory_format, *kept, fast=fast, limits=limits)
-    return Compiled(tuple(leaves), pipeline)
-
-
-def _pipeline(
-    parts: Sequence[tuple[_native.Source, _native.Labels, Plan]],
-    one_hot: OneHotLevels | None,
-    memory_format: torch.memory_format,
-    row_indexes: _native.RowIndexes | None = None,
-    memory: _native.BatchMemory | None = None,
-    *,
-    fast: bool = False,
-    limits: Limits | None = None,
-) -> _native.Pipeline:
-    table = parts[0][2].table
-    code = dtype_code(table.dtype)
-    assert code is not None, "no table has another dtype"
-    limits, fallback_limits = limits_in_force(limits or get_limits(), pillow_limits())
-    return _native.Pipeline(
-        [_native.Part(source, labels, plan.native_ops(), plan.table.values) for source, labels, plan in parts],
-        table.channels,
-        code,
-        channels_last=memory_format == torch.channels_last,
-        cheaper_first=CHEAPER_PASS_FIRST,
-        one_hot=one_hot,
-        limits=limits,
-        fallback=PillowDecoder(),
-        fallback_limits=fallback_limits,
-        row_indexes=row_indexes,
-        memory=memory,
-        fast=fast,
-    )
+    options, memory = options or Options(), memory or Memory()
+    plans = [leaf.plan.views for leaf in leaves]
+    if leave_table:
+        channels = leaves[0].plan.table.channels
+        pixels = Table(bytes(range(256)) * channels, torch.uint8, channels)
+        plans = [tuple(replace(view, table=pixels) for view in views) for views in plans]
+    datasets = [_dataset(leaf.source, leaf.labels.native, views) for leaf, views in zip(leaves, plans, strict=True)]
+    tables = tuple(view.table for view in plans[0])
+    pipeline = _native.Pipeline(datasets, _settings(tables, leaves[0].one_hot, options, memory))
+    return Compiled(tuple(leaves), pipeline, tables)
 
 
 def compile_plan(
-    source: _native.Source,
-    labels: Sequence[int],
-    plan: Plan,
-    memory_format: torch.memory_format = torch.contiguous_format,
+    source: _native.Source, labels: Sequence[int], plan: Plan, options: Options | None = None
 ) -> _native.Pipeline:
     """Makes the native pipeline of one plan."""
-    return _pipeline([(source, _native.Labels(labels), plan)], None, memory_format)
+    dataset = _dataset(source, _native.Labels(labels), plan.views)
+    tables = [view.table for view in plan.views]
+    return _native.Pipeline([dataset], _settings(tables, None, options or Options(), Memory()))
 
 
-def array_source(array: np.ndarray[Any, Any]) -> _native.Source:
-    """Wraps decoded images, uint8 of shape (N, H, W, C) with C 1 or 3.
-
-    The array's memory is used, not copied, unless it has a negative stride.
-
-    Raises:
-        TypeError: another dtype.
-        ValueError: another shape.
-    """
-    if array.dtype != np.uint8:
-        raise TypeError(f"images in memory must be uint8, not {array.dtype}")
-    if min(array.strides, default=0) < 0:
-        array = array.copy()
-    return _native.Source.array(array.ctypes.data, array.shape, array.strides, array)
+def _dataset(source: _native.Source, labels: _native.Labels, views: Sequence[Plan]) -> _native.Dataset:
+    return _native.Dataset(source, labels, [(view.ops, view.table.values) for view in views])
 
 
-def to_image(size: tuple[int, int, int], pixels: bytes) -> Image.Image:
-    """Makes a PIL image of (height, width, channels) and its pixels."""
-    height, width, channels = size
-    return Image.frombytes("RGB" if channels == 3 else "L", (width, height), pixels)
-
-
-def apply_to_image(transform: Callable[[Any], Any], image: Image.Image) -> Image.Image:
-    """Runs a geometric transform on one PIL image, with parameters drawn from torch's global generator.
-
-    Raises:
-        TypeError: not a PIL image of mode RGB or L.
-        ValueError: an argument that nothing native stands for, or an image of a size that it cannot be applied to.
-    """
-    if not isinstance(image, Image.Image):
-        raise TypeError(
-            f"{type(transform).__name__} takes a PIL image, not {type(image).__name__}: put it before ToTensor()"
-        )
-    if image.mode not in {"RGB", "L"}:
-        raise TypeError(
-            f"{type(transform).__name__} takes images of mode RGB or L, not {image.mode}: convert() it first"
-        )
-    pixels = np.asarray(image)
-    pixels = pixels[None, :, :, None] if image.mode == "L" else pixels[None]
-    try:
-        plan = recognize_geometry([transform], channels=pixels.shape[3])
-    except Unrecognized as why:
-        raise ValueError(str(why)) from None
-    pipeline = compile_plan(array_source(pixels), [0], plan, torch.channels_last)
-    epoch = _native.Epoch(pipeline, fresh_seed() if plan.is_random else 0, 0)
-    epoch.submit([0])
-    images, _ = to_tensors(epoch.next())
-    made = to_image((*images.shape[2:], images.shape[1]), images.permute(0, 2, 3, 1).numpy().tobytes())
-    if hands_metadata_on(transform, image.size):
-        made.info = image.info.copy()
-    return made
-
-
-def to_tensors(batch: tuple[_native.Tensor, _native.Tensor] | None) -> tuple[Tensor, Tensor]:
-    """Takes over the memory of a finished batch."""
-    assert batch is not None, "without a timeout there is always a batch"
-    images, targets = batch
-    # The capsules themselves: else torch first asks each for its device and its versions.
-    return from_dlpack(images.__dlpack__()), from_dlpack(targets.__dlpack__())
+def _settings(
+    tables: Sequence[Table], one_hot: OneHotLevels | None, options: Options, memory: Memory
+) -> PipelineSettings:
+    codes = [dtype_code(table.dtype) for table in tables]
+    limits, fallback_limits = limits_in_force(options.limits or get_limits(), pillow_limits())
+    return PipelineSettings(
+        channels=tables[0].channels,
+        dtypes=[code for code in codes if code is not None],  # no table has a dtype without one
+        one_hot=one_hot,
+        channels_last=options.memory_format == torch.channels_last,
+        cheaper_first=CHEAPER_PASS_FIRST,
+        fast=options.decodes_fast,
+        limits=limits,
+        fallback=PillowDecoder(),
+        fallback_limits=fallback_limits,
+        row_indexes=memory.row_indexes,
+        memory=memory.batches,
+    )

@@ -1,4 +1,4 @@
-"""What a user has put into torch's map of collate functions, by which `default_collate` goes."""
+"""Whether batches are collated by torch's own code: the collate_fn, and torch's map of functions by type."""
 
 from __future__ import annotations
 
@@ -9,18 +9,27 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data._utils import collate as torch_collate
 
-__all__ = ["registered_for"]
+from torchfeed.batch import default_collate
+
+from .replaced import code_of_function
+
+__all__ = ["is_own_collate", "registered_for"]
 
 _Function = Callable[..., Any]
 
 _OWN = {Tensor: "collate_tensor_fn", int: "collate_int_fn", np.number: "collate_numpy_scalar_fn"}
 
 
+def is_own_collate(collate_fn: Any) -> bool:
+    """Whether a function of torch's or torchfeed's collates a batch by its own code."""
+    return collate_fn is default_collate or not code_of_function(collate_fn).why
+
+
 def registered_for(*parts: type) -> str:
     """Looks for functions of the user's that collate samples, which are tuples, or parts of them.
 
     Args:
-        parts: the types of a sample's parts: integers or tensors.
+        parts: the types of a sample's parts: integers, tensors, or lists.
 
     Returns:
         What is collated in Python, by another function than torch's own; empty if nothing is.
@@ -29,7 +38,11 @@ def registered_for(*parts: type) -> str:
         return f"{torch_collate.__name__}.collate is another function than torch's own, and runs in Python"
     if _finds(tuple) is not None:
         return "default_collate_fn_map has a function for tuples, which runs in Python"
+    if list in parts and _finds(list) is not None:
+        return "default_collate_fn_map has a function for lists, which runs in Python"
     for part in parts:
+        if part is list:
+            continue
         name = next(name for kind, name in _OWN.items() if issubclass(part, kind))
         if not _is_torch_s(_finds(part), name):
             return f"default_collate_fn_map has another function for {part.__name__} than {name}, which runs in Python"

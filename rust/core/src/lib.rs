@@ -17,3 +17,4 @@ mod sync;
 pub mod transform;
 
 pub use error::{Error, Result};
+pub use kernel::InstructionSet;

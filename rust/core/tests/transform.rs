@@ -5,8 +5,8 @@ use torchfeed_core::{
     image::{Rect, Size, Window},
     rng::Key,
     transform::{
-        Call, Filter, Layout, Op, PadMode, Padding, PassOrder, Plan, RandomChoice, RandomCrop, RandomResizedCrop,
-        Resize, Tail, Target,
+        Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Op, PadMode, PadOp, Padding, PassOrder,
+        Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeTo, Tail,
         execute::{Executor, Scratch},
     },
 };
@@ -34,29 +34,48 @@ fn op() -> impl Strategy<Value = Op> {
     leaf().prop_recursive(2, 8, 3, |op| {
         let branches = prop::collection::vec(prop::collection::vec(op, 0..3), 1..4);
         (branches, 0..3).prop_map(|(mut branches, kind)| match kind {
-            0 => Op::RandomApply { p: 0.5, ops: branches.remove(0) },
-            1 => Op::RandomChoice(RandomChoice::new(&vec![1.0; branches.len()], branches).expect("good weights")),
-            _ => Op::RandomOrder(branches),
+            0 => Op::Compose(ComposeOp::RandomApply { p: 0.5, ops: branches.remove(0) }),
+            1 => Op::Compose(ComposeOp::RandomChoice(
+                RandomChoice::new(&vec![1.0; branches.len()], branches).expect("good weights"),
+            )),
+            _ => Op::Compose(ComposeOp::RandomOrder { branches }),
         })
     })
 }
 
 fn leaf() -> impl Strategy<Value = Op> {
-    let smaller = |edge| Target::Smaller { edge, max: None };
+    let smaller = |edge| ResizeTo::Smaller { edge, max: None };
     prop_oneof![
-        (size(40), filter()).prop_map(|(size, filter)| Op::Resize { target: Target::Exact(size), filter }),
-        (1usize..40, filter()).prop_map(move |(edge, filter)| Op::Resize { target: smaller(edge), filter }),
-        size(40).prop_map(Op::CenterCrop),
-        (size(20), padding())
-            .prop_map(|(size, padding)| { Op::RandomCrop(RandomCrop { size, padding, pad_if_needed: true }) }),
-        (size(40), filter()).prop_map(|(size, filter)| Op::RandomResizedCrop(RandomResizedCrop {
+        (size(40), filter()).prop_map(|(size, filter)| Op::Resize(ResizeOp::Resize {
+            size: ResizeTo::Exact(size),
+            interpolation: filter
+        })),
+        (1usize..40, filter()).prop_map(move |(edge, filter)| Op::Resize(ResizeOp::Resize {
+            size: smaller(edge),
+            interpolation: filter
+        })),
+        size(40).prop_map(|size| Op::Crop(CropOp::CenterCrop { size })),
+        (size(20), padding()).prop_map(|(size, padding)| {
+            Op::Crop(CropOp::RandomCrop(RandomCrop { size, padding, pad_if_needed: true }))
+        }),
+        (size(40), filter()).prop_map(|(size, filter)| Op::Crop(CropOp::RandomResizedCrop(RandomResizedCrop {
             resize: Resize { size, filter },
             scale: (0.08, 1.0),
             ratio: (0.75, 4.0 / 3.0),
-        })),
-        Just(Op::RandomHorizontalFlip { p: 0.5 }),
-        Just(Op::RandomVerticalFlip { p: 0.5 }),
-        padding().prop_map(Op::Pad),
+        }))),
+        Just(Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 })),
+        Just(Op::Flip(FlipOp::RandomVerticalFlip { p: 0.5 })),
+        padding().prop_map(|op| Op::Pad(PadOp::Pad(op))),
+    ]
+}
+
+/// A call that changes each byte by itself.
+fn point() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        Just(ColorCall::Invert {}.into()),
+        (1u8..=8).prop_map(|bits| ColorCall::Posterize { bits }.into()),
+        (-1.0f64..258.0).prop_map(|threshold| ColorCall::Solarize { threshold }.into()),
+        (0u8..=255).prop_map(|threshold| ColorCall::Solarize { threshold: f64::from(threshold) }.into()),
     ]
 }
 
@@ -89,6 +108,45 @@ fn part(image: &Window, region: Rect) -> Window {
     part
 }
 
+fn plan(ops: Vec<Op>, gray: bool, cheaper: bool) -> Plan {
+    let pass_order = if cheaper { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
+    Plan { ops, tail: identity(if gray { 1 } else { 3 }), pass_order }
+}
+
+/// Compares what an executor makes of noise, whole and in strips, with one call after the other.
+fn check(plan: &Plan, calls: &[(usize, Call)], input: Size, seed: u64) -> Result<(), TestCaseError> {
+    let channels = plan.tail.form().channels;
+    let image = noise(input, channels, seed);
+    let executor = Executor::new(plan, calls, input);
+    prop_assert!(Rect::all(input).contains(&executor.region()));
+    let mut out = vec![0; executor.output_bytes()];
+    executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out).unwrap();
+
+    let mut expected = naive::Image { size: input, channels, data: image.data.clone() };
+    for (_, call) in calls {
+        expected = naive::apply(expected, call, plan.pass_order);
+    }
+    prop_assert_eq!(expected.size, executor.output_size());
+    prop_assert_eq!(&out, &expected.data);
+
+    if executor.narrows() {
+        let region = part(&image, executor.region());
+        let narrowing = executor.narrow();
+        let (mut scratch, mut narrow, mut narrowed) = (Scratch::default(), Window::default(), vec![0; out.len()]);
+        let mut rows = narrowing.start(input.height, channels, &mut scratch, &mut narrow).unwrap();
+        // Strips of 1, 2, 3, ... rows.
+        let (mut first, mut count) = (0, 1);
+        while first < region.rect.height {
+            let last = (first + count).min(region.rect.height);
+            rows.push(first, &region.data[first * region.stride()..last * region.stride()]);
+            (first, count) = (last, count + 1);
+        }
+        narrowing.rest().run(narrow.view(), &mut scratch, &mut narrowed).unwrap();
+        prop_assert_eq!(&narrowed, &expected.data);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -101,41 +159,35 @@ proptest! {
         cheaper: bool,
         seed: u64,
     ) {
-        let channels = if gray { 1 } else { 3 };
-        let pass_order = if cheaper { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
-        let plan = Plan { ops, tail: identity(channels), pass_order };
-        let image = noise(input, channels, seed);
+        let plan = plan(ops, gray, cheaper);
         let mut calls = Vec::new();
         let Ok(size) = plan.draw(Key { seed, index: 0, occurrence: 0 }, input, &mut calls) else { return Ok(()) };
+        prop_assert_eq!(Executor::new(&plan, &calls, input).output_size(), size);
+        check(&plan, &calls, input, seed)?;
+    }
 
-        let executor = Executor::new(&plan, &calls, input);
-        prop_assert_eq!(executor.output_size(), size);
-        prop_assert!(Rect::all(input).contains(&executor.region()));
-        let mut out = vec![0; executor.output_bytes()];
-        executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out).unwrap();
-
-        if executor.narrows() {
-            let region = part(&image, executor.region());
-            let narrowing = executor.narrow();
-            let (mut scratch, mut narrow, mut narrowed) = (Scratch::default(), Window::default(), vec![0; out.len()]);
-            let mut rows = narrowing.start(input.height, channels, &mut scratch, &mut narrow).unwrap();
-            // Strips of 1, 2, 3, ... rows.
-            let (mut first, mut count) = (0, 1);
-            while first < region.rect.height {
-                let last = (first + count).min(region.rect.height);
-                rows.push(first, &region.data[first * region.stride()..last * region.stride()]);
-                (first, count) = (last, count + 1);
-            }
-            narrowing.rest().run(narrow.view(), &mut scratch, &mut narrowed).unwrap();
-            prop_assert_eq!(&narrowed, &out);
+    /// So does moving functions of bytes between them towards the end.
+    #[test]
+    fn points_may_come_anywhere(
+        steps in prop::collection::vec((op(), prop::collection::vec(point(), 0..3)), 0..5),
+        first in prop::option::of(point()),
+        input in size(50),
+        gray: bool,
+        cheaper: bool,
+        seed: u64,
+    ) {
+        let mut calls: Vec<_> = first.into_iter().map(|call| (0, call)).collect();
+        let mut size = input;
+        for (op, points) in steps {
+            let plan = plan(vec![op], gray, cheaper);
+            let mut drawn = Vec::new();
+            let key = Key { seed, index: calls.len() as u64, occurrence: 0 };
+            let Ok(drawn_size) = plan.draw(key, size, &mut drawn) else { return Ok(()) };
+            size = drawn_size;
+            calls.extend(drawn);
+            calls.extend(points.into_iter().map(|call| (0, call)));
         }
-
-        let mut expected = naive::Image { size: input, channels, data: image.data };
-        for (_, call) in &calls {
-            expected = naive::apply(expected, call, pass_order);
-        }
-        prop_assert_eq!(expected.size, size);
-        prop_assert_eq!(out, expected.data);
+        check(&plan(Vec::new(), gray, cheaper), &calls, input, seed)?;
     }
 
     /// Whatever its parameters, a plan draws or refuses; it never wraps round.
@@ -153,12 +205,12 @@ proptest! {
         let padding = Padding { left, top, right, bottom, fill: [0; 3], mode: PadMode::Edge };
         let filter = Filter::Bilinear;
         for op in [
-            Op::CenterCrop(size),
-            Op::Pad(padding),
-            Op::RandomCrop(RandomCrop { size, padding, pad_if_needed }),
-            Op::RandomCrop(RandomCrop { size, padding: Padding::NONE, pad_if_needed }),
-            Op::Resize { target: Target::Exact(size), filter },
-            Op::Resize { target: Target::Smaller { edge: height, max: None }, filter },
+            Op::Crop(CropOp::CenterCrop { size }),
+            Op::Pad(PadOp::Pad(padding)),
+            Op::Crop(CropOp::RandomCrop(RandomCrop { size, padding, pad_if_needed })),
+            Op::Crop(CropOp::RandomCrop(RandomCrop { size, padding: Padding::NONE, pad_if_needed })),
+            Op::Resize(ResizeOp::Resize { size: ResizeTo::Exact(size), interpolation: filter }),
+            Op::Resize(ResizeOp::Resize { size: ResizeTo::Smaller { edge: height, max: None }, interpolation: filter }),
         ] {
             let plan = Plan { ops: vec![op.clone(), op], tail: identity(3), pass_order: PassOrder::default() };
             let drawn = plan.draw(Key { seed, index: 0, occurrence: 0 }, input, &mut Vec::new());
@@ -181,10 +233,10 @@ proptest! {
             scale: (scale.0.min(scale.1), scale.0.max(scale.1)),
             ratio: (ratio.0.min(ratio.1), ratio.0.max(ratio.1)),
         };
-        let plan = Plan { ops: vec![Op::RandomResizedCrop(op)], tail: identity(3), pass_order: PassOrder::default() };
+        let plan = Plan { ops: vec![Op::Crop(CropOp::RandomResizedCrop(op))], tail: identity(3), pass_order: PassOrder::default() };
         let mut calls = Vec::new();
         plan.draw(Key { seed, index: 1, occurrence: 2 }, input, &mut calls).unwrap();
-        let Call::ResizedCrop { top, left, crop, .. } = calls[0].1 else { panic!("{calls:?}") };
+        let Call::Crop(CropCall::ResizedCrop { top, left, crop, .. }) = calls[0].1 else { panic!("{calls:?}") };
         prop_assert!(crop.height > 0 && crop.width > 0);
         prop_assert!(top + crop.height <= input.height && left + crop.width <= input.width);
     }

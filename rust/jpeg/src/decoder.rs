@@ -1,22 +1,23 @@
 //! The way through a file: markers, scans, pixels.
 
 use crate::{
-    Error, Header, Limits, Result,
+    Budget, Error, Header, Limits, Result,
     header::parse_restart_interval,
-    index::RowIndex,
-    kernel::Kernels,
-    layout::{Layout, Scale},
+    interrupt::Pace,
+    kernel::{InstructionSet, Kernels},
+    layout::Layout,
     marker::{self, Walk},
     output::{Output, Sink, Strips},
-    pace::Pace,
-    pipeline::{self, Pipeline},
+    pipeline::{Pipeline, PipelineMemory},
     planes::Planes,
     progressive::Coefficients,
+    region::{McuRegion, Region},
+    row_index::RowIndex,
+    scale::Scale,
     scan::Scan,
     segments::{End, Segments},
-    sequential::{self, Job},
+    sequential::{self, Job, SequentialMemory},
     tables::{self, Tables},
-    view::{Region, View},
 };
 
 /// What to decode.
@@ -26,7 +27,7 @@ pub struct Options {
     pub region: Option<Region>,
     /// The size of the output.
     pub scale: Scale,
-    /// Whether a file that ends too early is decoded all the same; what is missing is gray.
+    /// Whether a file that ends too early is decoded all the same. The missing part is gray.
     pub allow_truncated: bool,
     /// Budgets.
     pub limits: Limits,
@@ -41,7 +42,7 @@ pub struct Info {
     pub region: Region,
     /// Bytes per pixel: 3 for RGB, 4 for CMYK.
     pub channels: usize,
-    /// How often something was odd in what was read of the file. libjpeg warns of such things and goes on.
+    /// How often libjpeg would warn about the part of the file that was read. It then goes on.
     ///
     /// Below the region nothing is read, so nothing there is counted.
     pub warnings: u32,
@@ -53,9 +54,9 @@ pub struct Decoder {
     kernels: Kernels,
     tables: Tables,
     segments: Segments,
-    sequential: sequential::Memory,
+    sequential: SequentialMemory,
     coefficients: Coefficients,
-    pipeline: pipeline::Memory,
+    pipeline: PipelineMemory,
     strip: Vec<u8>,
 }
 
@@ -69,23 +70,29 @@ impl Decoder {
     /// A decoder with the fastest code that this machine can run.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Kernels::detect())
+        Self::of(Kernels::detect())
+    }
+
+    /// A decoder with the code for `set`; `None` where this machine lacks the instructions.
+    #[must_use]
+    pub fn with(set: InstructionSet) -> Option<Self> {
+        Kernels::with(set).map(Self::of)
     }
 
     /// A decoder without vector instructions. Its results are the same.
     #[must_use]
     pub fn portable() -> Self {
-        Self::with(Kernels::portable())
+        Self::of(Kernels::portable())
     }
 
-    fn with(kernels: Kernels) -> Self {
+    fn of(kernels: Kernels) -> Self {
         Self {
             kernels,
             tables: Tables::default(),
             segments: Segments::default(),
-            sequential: sequential::Memory::default(),
+            sequential: SequentialMemory::default(),
             coefficients: Coefficients::default(),
-            pipeline: pipeline::Memory::default(),
+            pipeline: PipelineMemory::default(),
             strip: Vec::new(),
         }
     }
@@ -155,7 +162,7 @@ impl Decoder {
     ) -> Result<Info> {
         let Plan { header, options, layout, view } = plan;
         let limits = &options.limits;
-        Limits::check("pixels", header.width as u64 * header.height as u64, limits.max_pixels)?;
+        Limits::check(Budget::Pixels, header.width as u64 * header.height as u64, limits.max_pixels)?;
         let mut walk = Walk::new(bytes)?;
         self.tables.reset();
         let mut interval = 0;
@@ -174,7 +181,7 @@ impl Decoder {
         // Without byte stuffing, and where there are restart markers, with a padding for each.
         let data = bytes.len() as u64 * if interval > 0 { 16 } else { 1 };
         let memory = data + planes + coefficients;
-        Limits::check("bytes of memory", memory, limits.max_memory)?;
+        Limits::check(Budget::Memory, memory, limits.max_memory)?;
         check_mcu(header, &scan)?;
         let mut pipeline = Pipeline::new(&self.kernels, layout, view, header.color, &mut self.pipeline, sink);
         let mut warnings = walk.warnings;
@@ -232,19 +239,19 @@ fn claimed<'i>(index: Option<&'i mut RowIndex>, bytes: &[u8], header: &Header) -
     Ok(Some(index))
 }
 
-/// What is to be done, apart from the file's bytes.
+/// The parameters of a decode, apart from the file's bytes.
 struct Plan<'a> {
     header: &'a Header,
     options: &'a Options,
     layout: Layout,
-    view: View,
+    view: McuRegion,
 }
 
 impl<'a> Plan<'a> {
     fn new(header: &'a Header, options: &'a Options) -> Result<Self> {
         header.check()?;
         let layout = Layout::new(header, options.scale)?;
-        let view = View::new(&layout, options.region)?;
+        let view = McuRegion::new(&layout, options.region)?;
         Ok(Self { header, options, layout, view })
     }
 }
@@ -306,7 +313,7 @@ fn scans(
             Err(error) => return Err(error),
         }
         count += 1;
-        Limits::check("scans", count, options.limits.max_scans.into())?;
+        Limits::check(Budget::Scans, count, options.limits.max_scans.into())?;
     }
     Ok(walk.warnings + coefficients.warnings)
 }

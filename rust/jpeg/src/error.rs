@@ -18,10 +18,10 @@ pub enum Error {
     /// A budget of [`Limits`](crate::Limits) would be exceeded.
     Limit {
         /// Which budget.
-        what: &'static str,
-        /// What the file needs.
+        budget: Budget,
+        /// How much the file needs.
         needed: u64,
-        /// What is allowed.
+        /// How much is allowed.
         allowed: u64,
     },
     /// So many bytes of memory could not be had, or about so many.
@@ -35,6 +35,28 @@ pub enum Error {
     Interrupted,
 }
 
+/// A budget of [`Limits`](crate::Limits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Budget {
+    /// [`Limits::max_pixels`](crate::Limits::max_pixels).
+    Pixels,
+    /// [`Limits::max_memory`](crate::Limits::max_memory).
+    Memory,
+    /// [`Limits::max_scans`](crate::Limits::max_scans).
+    Scans,
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pixels => "pixels",
+            Self::Memory => "bytes of memory",
+            Self::Scans => "scans",
+        })
+    }
+}
+
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -44,8 +66,8 @@ impl fmt::Display for Error {
             Self::Format(reason) => write!(f, "broken JPEG: {reason}"),
             Self::Truncated { bytes } => write!(f, "truncated JPEG: its {bytes} bytes end before the image does"),
             Self::Unsupported(what) => write!(f, "JPEG that is not decoded natively: {what}"),
-            Self::Limit { what, needed, allowed } => {
-                write!(f, "JPEG needs {needed} {what}, the limit is {allowed}")
+            Self::Limit { budget, needed, allowed } => {
+                write!(f, "JPEG needs {needed} {budget}, the limit is {allowed}")
             }
             Self::Memory { bytes } => write!(f, "out of memory: {bytes} bytes more could not be had"),
             Self::Parameter(reason) => f.write_str(reason),

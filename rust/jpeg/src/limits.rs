@@ -1,8 +1,8 @@
 //! Budgets, checked before memory is taken or time is spent.
 
-use crate::{Error, Result};
+use crate::{Budget, Error, Result};
 
-/// What one decode may cost.
+/// The budgets of one decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Pixels of the whole image (width x height).
@@ -22,9 +22,9 @@ impl Default for Limits {
 }
 
 impl Limits {
-    pub(crate) fn check(what: &'static str, needed: u64, allowed: u64) -> Result<()> {
+    pub(crate) fn check(budget: Budget, needed: u64, allowed: u64) -> Result<()> {
         match needed > allowed {
-            true => Err(Error::Limit { what, needed, allowed }),
+            true => Err(Error::Limit { budget, needed, allowed }),
             false => Ok(()),
         }
     }

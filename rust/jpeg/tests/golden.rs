@@ -2,12 +2,12 @@
 
 mod common;
 
-use torchfeed_jpeg::{Decoder, Options};
+use torchfeed_jpeg::{Decoder, InstructionSet, Options};
 
 #[test]
 fn pixels_are_those_of_pillow() {
     let golden = std::fs::read_to_string(common::directory().join("golden.txt")).expect("golden.txt");
-    let mut decoders = [Decoder::new(), Decoder::portable()];
+    let mut decoders: Vec<Decoder> = InstructionSet::available().filter_map(Decoder::with).collect();
     let mut lines = 0;
     for line in golden.lines() {
         let mut words = line.split(' ');

@@ -11,6 +11,7 @@ use pyo3::{
 use torchfeed_core::{Error, error::Place};
 
 import_exception!(torchfeed.errors, DecodeError);
+import_exception!(torchfeed.errors, InternalError);
 
 /// A core error on its way to Python.
 pub(crate) struct Failure(Error);
@@ -42,10 +43,9 @@ impl From<Failure> for PyErr {
             Error::Refused { source, .. } => refused(message, source),
             Error::Memory(_) => PyMemoryError::new_err(message),
             Error::Parameter(_) => PyValueError::new_err(message),
+            Error::Panic(_) => InternalError::new_err(message),
             // What torch raises for unequal shapes, and for a failure inside a worker.
-            Error::Shape(_) | Error::Panic(_) | Error::Interrupted | Error::Sample { .. } => {
-                PyRuntimeError::new_err(message)
-            }
+            Error::Shape(_) | Error::Interrupted | Error::Sample { .. } => PyRuntimeError::new_err(message),
         };
         Python::attach(|py| {
             let path = place.as_ref().and_then(|place| place.path.as_deref()).map(|path| path.as_os_str());
@@ -72,12 +72,19 @@ fn refused(message: String, source: Box<dyn std::error::Error + Send + Sync>) ->
 fn os_error(error: &std::io::Error, place: Option<&Place>) -> PyErr {
     let sample = place.map(|place| format!(" [sample {}]", place.index)).unwrap_or_default();
     let path = place.and_then(|place| place.path.clone()).map(PathBuf::into_os_string);
-    let text = error.to_string();
-    let reason = format!("{}{sample}", text.split(" (os error").next().unwrap_or(&text));
     match (error.raw_os_error(), path) {
-        (Some(number), Some(path)) => PyOSError::new_err((number, reason, path)),
-        (Some(number), None) => PyOSError::new_err((number, reason)),
-        (None, Some(path)) => PyOSError::new_err(format!("{reason}: {}", path.display())),
-        (None, None) => PyOSError::new_err(reason),
+        (Some(number), Some(path)) => PyOSError::new_err((number, format!("{}{sample}", meaning(number, error)), path)),
+        (Some(number), None) => PyOSError::new_err((number, format!("{}{sample}", meaning(number, error)))),
+        (None, Some(path)) => PyOSError::new_err(format!("{error}{sample}: {}", path.display())),
+        (None, None) => PyOSError::new_err(format!("{error}{sample}")),
     }
+}
+
+/// Python's text for the system's error `number`. (Rust's text repeats the number, which `OSError` shows by itself.)
+fn meaning(number: i32, error: &std::io::Error) -> String {
+    let (module, function) = if cfg!(windows) { ("ctypes", "FormatError") } else { ("os", "strerror") };
+    Python::attach(|py| {
+        let text = py.import(module).and_then(|module| module.call_method1(function, (number,))?.extract());
+        text.unwrap_or_else(|_| error.to_string())
+    })
 }

@@ -23,10 +23,46 @@ use std::arch::x86_64::{
 };
 
 use super::{
+    Kernels,
+    coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
     rows::{self, Columns, Rows},
     scalar,
-    table::{Coefficients, PRECISION_BITS, SplitWeights},
 };
+
+/// Proof that the CPU has AVX2, BMI1, BMI2 and LZCNT, as the AVX2 code of `torchfeed-jpeg` needs them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token(());
+
+impl Token {
+    pub(super) fn detect() -> Option<Self> {
+        let can = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt");
+        can.then_some(Self(()))
+    }
+}
+
+/// The build for AVX2. The token is the reason that its functions may be called: the pointers exist nowhere else.
+pub(super) fn kernels(_: Token) -> Kernels {
+    Kernels {
+        // SAFETY: in all of these the CPU has AVX2, see above.
+        resample_rows_rgb: |rows, stride, table, out, out_stride| unsafe {
+            resample_rows_rgb(rows, stride, table, out, out_stride);
+        },
+        // SAFETY: as above.
+        resample_rows_gray: |rows, stride, table, out, out_stride| unsafe {
+            resample_rows_gray(rows, stride, table, out, out_stride);
+        },
+        // SAFETY: as above.
+        resample_column: |rows, stride, weights, out| unsafe { resample_column(rows, stride, weights, out) },
+        // SAFETY: as above.
+        move_rows: |rows, columns, fill, out| unsafe { move_rows(rows, columns, fill, out) },
+        // SAFETY: as above.
+        split_rows: |rows, columns, out| unsafe { split_rows(rows, columns, out) },
+        ..Kernels::portable()
+    }
+}
 
 macro_rules! with_avx2 {
     ($($module:ident::$name:ident($($arg:ident: $type:ty),*);)*) => {$(
@@ -48,7 +84,7 @@ with_avx2! {
 const ROWS: usize = 4;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
     let done = out.len() / out_stride / ROWS * ROWS;
     for (y, out) in out.chunks_exact_mut(ROWS * out_stride).enumerate() {
         let rows = &rows[y * ROWS * stride..];

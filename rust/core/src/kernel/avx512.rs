@@ -30,27 +30,64 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    avx2,
-    avx512_rows::{load, store},
+    Kernels, avx2,
+    avx512_rows::{self, load, store},
+    coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
     scalar,
-    table::{Coefficients, PRECISION_BITS, SplitWeights},
 };
 
-/// Whether this CPU can run these kernels.
-pub(super) fn is_available() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vbmi")
-        // Cannon Lake has VBMI and no VNNI.
-        && is_x86_feature_detected!("avx512vnni")
+/// Proof that the CPU has AVX-512 F, BW, VBMI and VNNI, and AVX2.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token(avx2::Token);
+
+impl Token {
+    pub(super) fn detect() -> Option<Self> {
+        let can = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi")
+            // Cannon Lake has VBMI and no VNNI.
+            && is_x86_feature_detected!("avx512vnni");
+        avx2::Token::detect().filter(|_| can).map(Self)
+    }
+
+    /// The values of `bytes`; `planes[n]` has byte `n` of all 256 values. `N` is 1, 2 or 4.
+    #[inline]
+    pub(super) fn values<const N: usize>(self, bytes: &[u8], planes: &[[u8; 256]; N], out: &mut [[u8; N]]) {
+        // SAFETY: the token proves that the CPU has what the kernel is compiled for.
+        unsafe { values(bytes, planes, out) }
+    }
+
+    /// Writes three planes of values of `N` bytes, 1, 2, 4 or 8, pixel by pixel. See [`super::rows::interleave`].
+    #[inline]
+    pub(super) fn interleave<const N: usize>(self, planes: [&[[u8; N]]; 3], out: &mut [[u8; N]]) {
+        // SAFETY: the token proves that the CPU has what the kernel is compiled for.
+        unsafe { avx512_rows::interleave(planes, out) }
+    }
+}
+
+/// The build for AVX-512. Kernels that are not in this file are those of AVX2.
+pub(super) fn kernels(token: Token) -> Kernels {
+    Kernels {
+        // SAFETY: the token proves that the CPU has what the kernel is compiled for; the pointer exists nowhere else.
+        resample_rows_rgb: |rows, stride, table, out, out_stride| unsafe {
+            resample_rows_rgb(rows, stride, table, out, out_stride);
+        },
+        move_rows: |rows, columns, fill, out| match columns.stride <= avx512_rows::BLOCK {
+            // SAFETY: as above.
+            true => unsafe { avx512_rows::move_rows(rows, columns, fill, out) },
+            // SAFETY: the token holds that for AVX2.
+            false => unsafe { avx2::move_rows(rows, columns, fill, out) },
+        },
+        avx512: Some(token),
+        ..avx2::kernels(token.0)
+    }
 }
 
 /// Bytes that are looked up together.
 const BLOCK: usize = 64;
 
-/// The values of `bytes`; `planes[n]` has byte `n` of all 256 values. `N` is 1, 2 or 4.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(super) fn values<const N: usize>(bytes: &[u8], planes: &[[u8; 256]; N], out: &mut [[u8; N]]) {
+fn values<const N: usize>(bytes: &[u8], planes: &[[u8; 256]; N], out: &mut [[u8; N]]) {
     let tables = planes.each_ref().map(|plane| {
         let quarters = plane.as_chunks::<BLOCK>().0;
         [load(&quarters[0]), load(&quarters[1]), load(&quarters[2]), load(&quarters[3])]
@@ -110,9 +147,9 @@ fn look_up<const N: usize>(block: &[u8; BLOCK], tables: &[[__m512i; 4]; N], out:
 const ROWS: usize = 4;
 const PIXELS: usize = 4;
 
-/// See [`super::resample_rows_rgb`].
+/// See [`super::ResampleRows`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
-pub(super) fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
     let width = out_stride / 3;
     let Some(last) = width.checked_sub(PIXELS) else {
         return scalar::resample_rows_rgb(rows, stride, table, out, out_stride);

@@ -1,29 +1,27 @@
 //! Table look-ups: bytes to output values of `N` bytes.
 
-/// The values of a channel: those of the 256 bytes, and the same cut into their bytes.
+use super::Kernels;
+
+/// The values of a channel: one for each of the 256 bytes, and the same values cut into their bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Table<'a, const N: usize> {
     /// The value of each byte.
     pub(crate) values: &'a [[u8; N]; 256],
-    /// For each byte of a value, that byte of all values: what the vector kernel looks up.
+    /// For each byte of a value, that byte of all values. The vector kernel looks these up.
     pub(crate) planes: &'a [[u8; 256]; N],
+}
+
+impl<'a> Table<'a, 1> {
+    /// The table whose values are `bytes`.
+    pub(crate) fn of_bytes(bytes: &'a [u8; 256]) -> Self {
+        let (values, _) = bytes.as_chunks();
+        Self { values: values.first_chunk().expect("256 values"), planes: std::array::from_ref(bytes) }
+    }
 }
 
 /// The values of `bytes`.
 pub(crate) fn values<const N: usize>(bytes: &[u8], table: Table<'_, N>, out: &mut [[u8; N]]) {
-    #[cfg(target_arch = "x86_64")]
-    if N <= 4 && super::avx512::is_available() {
-        // SAFETY: the CPU has what the kernel is compiled for, as was checked on the line above.
-        return unsafe { super::avx512::values(bytes, table.planes, out) };
-    }
-    scalar(bytes, table.values, out);
-}
-
-/// The same, one by one.
-pub(super) fn scalar<const N: usize>(bytes: &[u8], values: &[[u8; N]; 256], out: &mut [[u8; N]]) {
-    for (value, &byte) in out.iter_mut().zip(bytes) {
-        *value = values[usize::from(byte)];
-    }
+    Kernels::in_use().values(bytes, table, out);
 }
 
 /// The values of three planes, pixel by pixel. `scratch` has room for the values of all.
@@ -33,25 +31,54 @@ pub(crate) fn interleaved_planes<const N: usize>(
     scratch: &mut [[u8; N]],
     out: &mut [[u8; N]],
 ) {
-    #[cfg(target_arch = "x86_64")]
-    if N <= 4 && super::avx512::is_available() {
-        let len = planes[0].len();
-        let (red, rest) = scratch.split_at_mut(len);
-        let (green, rest) = rest.split_at_mut(len);
-        let made = [red, green, &mut rest[..len]];
-        for ((plane, table), made) in planes.iter().zip(tables).zip(made) {
-            values(plane, *table, made);
+    Kernels::in_use().interleaved_planes(planes, tables, scratch, out);
+}
+
+impl Kernels {
+    /// See [`values`].
+    #[inline]
+    fn values<const N: usize>(&self, bytes: &[u8], table: Table<'_, N>, out: &mut [[u8; N]]) {
+        #[cfg(target_arch = "x86_64")]
+        if let (1..=4, Some(token)) = (N, self.avx512) {
+            return token.values(bytes, table.planes, out);
         }
-        let made = [&scratch[..len], &scratch[len..2 * len], &scratch[2 * len..3 * len]];
-        // SAFETY: the CPU has what the kernel is compiled for, as was checked above.
-        return unsafe { super::avx512_rows::interleave(made, out) };
+        scalar(bytes, table.values, out);
     }
-    let (out, _) = out.as_chunks_mut::<3>();
-    let values = tables.map(|table| table.values);
-    for (i, out) in out.iter_mut().enumerate() {
-        for c in 0..3 {
-            out[c] = values[c][usize::from(planes[c][i])];
+
+    /// See [`interleaved_planes`].
+    #[inline]
+    fn interleaved_planes<const N: usize>(
+        &self,
+        planes: [&[u8]; 3],
+        tables: &[Table<'_, N>; 3],
+        scratch: &mut [[u8; N]],
+        out: &mut [[u8; N]],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if let (1..=4, Some(token)) = (N, self.avx512) {
+            let len = planes[0].len();
+            let (red, rest) = scratch.split_at_mut(len);
+            let (green, rest) = rest.split_at_mut(len);
+            let made = [red, green, &mut rest[..len]];
+            for ((plane, table), made) in planes.iter().zip(tables).zip(made) {
+                token.values(plane, table.planes, made);
+            }
+            return token.interleave([&scratch[..len], &scratch[len..2 * len], &scratch[2 * len..3 * len]], out);
         }
+        let (out, _) = out.as_chunks_mut::<3>();
+        let values = tables.map(|table| table.values);
+        for (i, out) in out.iter_mut().enumerate() {
+            for c in 0..3 {
+                out[c] = values[c][usize::from(planes[c][i])];
+            }
+        }
+    }
+}
+
+/// The same as [`values`], one by one.
+fn scalar<const N: usize>(bytes: &[u8], values: &[[u8; N]; 256], out: &mut [[u8; N]]) {
+    for (value, &byte) in out.iter_mut().zip(bytes) {
+        *value = values[usize::from(byte)];
     }
 }
 
@@ -97,23 +124,22 @@ mod tests {
             std::array::from_fn(|i| std::array::from_fn(|n| (i as u8).wrapping_mul(2 * n as u8 + 1) ^ key));
         let planes = std::array::from_fn(|n| values.map(|value| value[n]));
         let expected: Vec<_> = bytes.iter().map(|&byte| values[usize::from(byte)]).collect();
-        let mut out = vec![[7; N]; bytes.len()];
-        scalar(bytes, &values, &mut out);
-        assert_eq!(out, expected);
-        out.fill([7; N]);
         let table = Table { values: &values, planes: &planes };
-        super::values(bytes, table, &mut out);
-        assert_eq!(out, expected);
         // The same bytes as three planes, each with a table of its own.
         let n = bytes.len() / 3;
         let colors = [0, 1, 2].map(|c| &bytes[c * n..][..n]);
         let other = values.map(|value| value.map(|byte| byte ^ 0x5a));
         let other_planes = planes.map(|plane: [u8; 256]| plane.map(|byte| byte ^ 0x5a));
         let tables = [table, Table { values: &other, planes: &other_planes }, table];
-        let expected: Vec<_> = (0..3 * n).map(|i| tables[i % 3].values[usize::from(colors[i % 3][i / 3])]).collect();
-        let (mut scratch, mut out) = (vec![[7; N]; 3 * n + 1], vec![[7; N]; 3 * n]);
-        interleaved_planes(colors, &tables, &mut scratch, &mut out);
-        assert_eq!(out, expected);
+        let pixels: Vec<_> = (0..3 * n).map(|i| tables[i % 3].values[usize::from(colors[i % 3][i / 3])]).collect();
+        for kernels in Kernels::all() {
+            let mut out = vec![[7; N]; bytes.len()];
+            kernels.values(bytes, table, &mut out);
+            assert_eq!(out, expected);
+            let (mut scratch, mut out) = (vec![[7; N]; 3 * n + 1], vec![[7; N]; 3 * n]);
+            kernels.interleaved_planes(colors, &tables, &mut scratch, &mut out);
+            assert_eq!(out, pixels);
+        }
     }
 
     proptest! {

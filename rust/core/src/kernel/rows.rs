@@ -28,7 +28,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Copies rows of bytes; what is beside the columns becomes `fill`.
+/// Copies rows of bytes. Bytes beside the columns become `fill`.
 #[inline(always)]
 pub(super) fn move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]) {
     if columns.len < columns.stride {
@@ -108,7 +108,7 @@ pub(super) fn interleave<const N: usize>([red, green, blue]: [&[[u8; N]]; 3], ou
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super as kernel, *};
+    use super::{super::Kernels, *};
 
     proptest! {
         /// What each build makes of rows, against every pixel asked for by itself.
@@ -134,18 +134,16 @@ mod tests {
                         plane[y * columns.stride + left + x] = data[from_y * row + from_x * channels + c];
                     }
                 }
-                for best in [false, true] {
+                for kernels in Kernels::all() {
                     let (mut out, fill) = (vec![7; expected.len()], 7);
                     if channels == 1 {
                         out[..height * columns.stride].fill(8); // all of it is written
                     }
                     let (red, rest) = out.split_at_mut(height * columns.stride);
                     let (green, blue) = rest.split_at_mut(height * columns.stride);
-                    match (channels, best) {
-                        (1, false) => move_rows(rows, columns, fill, red),
-                        (1, true) => kernel::move_rows(rows, columns, fill, red),
-                        (_, false) => split_rows(rows, columns, [red, green, blue]),
-                        (_, true) => kernel::split_rows(rows, columns, [red, green, blue]),
+                    match channels {
+                        1 => (kernels.move_rows)(rows, columns, fill, red),
+                        _ => (kernels.split_rows)(rows, columns, [red, green, blue]),
                     }
                     prop_assert_eq!(&out, &expected);
                 }

@@ -1,6 +1,6 @@
 //! The bodies of all kernels.
 
-use super::table::{Coefficients, PRECISION_BITS};
+use super::coefficients::{Coefficients, PRECISION_BITS};
 
 /// The sum starts at one half, so that the final shift rounds.
 pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);
@@ -34,12 +34,12 @@ pub(super) fn resample_pixel<const C: usize>(row: &[u8], table: &Coefficients, x
 }
 
 #[inline(always)]
-pub(crate) fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+pub(super) fn resample_rows_rgb(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
     resample_rows::<3>(rows, stride, table, out, out_stride);
 }
 
 #[inline(always)]
-pub(crate) fn resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
+pub(super) fn resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize) {
     resample_rows::<1>(rows, stride, table, out, out_stride);
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficient
 const CHUNK: usize = 32;
 
 #[inline(always)]
-pub(crate) fn resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]) {
+pub(super) fn resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]) {
     let mut at = 0;
     let (chunks, rest) = out.as_chunks_mut::<CHUNK>();
     for chunk in chunks {

@@ -21,7 +21,7 @@ impl Token {
 
 /// The functions below with "avx2" in their features. The token is the reason that they may be called: the pointers
 /// exist nowhere else.
-pub(super) fn kernels(_: Token) -> Kernels {
+pub(super) fn kernels(token: Token) -> Kernels {
     Kernels {
         // SAFETY: in all of these the machine has AVX2, see above.
         unstuff: |from, to| unsafe { unstuff(from, to) },
@@ -37,19 +37,18 @@ pub(super) fn kernels(_: Token) -> Kernels {
         deepen: |near, far, bias, out| unsafe { deepen(near, far, bias, out) },
         // SAFETY: as above.
         rgb: |luma, blue, red, out| unsafe { rgb(luma, blue, red, out) },
-        bmi2: true,
+        avx2: Some(token),
     }
 }
 
 /// See [`Kernels::with_bmi2`].
-pub(super) fn with_bmi2<T: Task>(kernels: &Kernels, task: T) {
+pub(super) fn run<T: Task>(_: Token, task: T) {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
-    fn run<T: Task>(task: T) {
+    fn compiled<T: Task>(task: T) {
         task.run();
     }
-    assert!(kernels.bmi2);
-    // SAFETY: `bmi2` is only set by `kernels` above, where a token was at hand.
-    unsafe { run(task) }
+    // SAFETY: the token proves that the machine has all of these.
+    unsafe { compiled(task) }
 }
 
 #[inline(always)]

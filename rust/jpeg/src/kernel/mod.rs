@@ -35,7 +35,7 @@ pub(crate) type Rgb = fn(luma: &[u8], blue: &[u8], red: &[u8], out: &mut [u8]);
 /// One implementation of all kernels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kernels {
-    /// Copies up to the first 0xFF that is not followed by a zero; of those that are, drops the zero. Returns how many
+    /// Copies up to the first 0xFF that no zero follows; drops the zero that follows any other 0xFF. Returns how many
     /// bytes were read and written. `to` must be 32 bytes longer than `from`.
     unstuff: fn(from: &[u8], to: &mut [u8]) -> (usize, usize),
     /// The inverse DCT.
@@ -51,9 +51,29 @@ pub(crate) struct Kernels {
     pub(crate) deepen: fn(near: &[u8], far: &[u8], bias: u16, out: &mut [u8]),
     /// YCbCr to RGB.
     pub(crate) rgb: Rgb,
-    /// Whether code may be compiled for BMI2.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    bmi2: bool,
+    /// Proof that a [`Task`] may be compiled for AVX2 and BMI2.
+    #[cfg(target_arch = "x86_64")]
+    avx2: Option<avx2::Token>,
+}
+
+/// An instruction set that the decoder has code for. The pixels are the same with each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InstructionSet {
+    /// Scalar code, which every machine can run.
+    Portable,
+    /// AVX2 with BMI1, BMI2 and LZCNT, on x86-64.
+    Avx2,
+}
+
+impl InstructionSet {
+    /// All of them, the slowest first.
+    const ALL: [Self; 2] = [Self::Portable, Self::Avx2];
+
+    /// Those that this machine has, the slowest first.
+    pub fn available() -> impl DoubleEndedIterator<Item = Self> {
+        Self::ALL.into_iter().filter(|&set| Kernels::with(set).is_some())
+    }
 }
 
 impl Kernels {
@@ -67,34 +87,42 @@ impl Kernels {
             widen: scalar::widen,
             deepen: scalar::deepen,
             rgb: scalar::rgb,
-            bmi2: false,
+            #[cfg(target_arch = "x86_64")]
+            avx2: None,
+        }
+    }
+
+    /// The implementation for an instruction set; `None` where the machine lacks it.
+    pub(crate) fn with(set: InstructionSet) -> Option<Self> {
+        match set {
+            InstructionSet::Portable => Some(Self::portable()),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => avx2::Token::detect().map(avx2::kernels),
+            #[cfg(not(target_arch = "x86_64"))]
+            InstructionSet::Avx2 => None,
         }
     }
 
     /// The best implementation for this machine.
     pub(crate) fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(token) = avx2::Token::detect() {
-            return avx2::kernels(token);
-        }
-        Self::portable()
+        InstructionSet::ALL.into_iter().rev().find_map(Self::with).unwrap_or_else(Self::portable)
     }
 
     /// All implementations that this machine can run.
     #[cfg(test)]
     pub(crate) fn all() -> Vec<Self> {
-        vec![Self::portable(), Self::detect()]
+        InstructionSet::ALL.into_iter().filter_map(Self::with).collect()
     }
 
     pub(crate) fn unstuff(&self, from: &[u8], to: &mut [u8]) -> (usize, usize) {
         (self.unstuff)(from, to)
     }
 
-    /// Runs a task, compiled for BMI2 where the machine has it: shifts by a variable amount are then one instruction.
+    /// Runs a task, compiled for BMI2 where these kernels are: shifts by a variable amount are then one instruction.
     pub(crate) fn with_bmi2<T: Task>(&self, task: T) {
         #[cfg(target_arch = "x86_64")]
-        if self.bmi2 {
-            return avx2::with_bmi2(self, task);
+        if let Some(token) = self.avx2 {
+            return avx2::run(token, task);
         }
         task.run();
     }

@@ -1,0 +1,43 @@
+//! Every build of the resampling kernels against the sums written out.
+
+use proptest::prelude::*;
+
+use super::*;
+
+proptest! {
+    /// One body for all instruction sets: what each build makes of a row, against the sum written out.
+    #[test]
+    fn rows_are_sums(
+        input in 1usize..100,
+        output in 1usize..100,
+        rows in 1usize..10,
+        gap in 0usize..9,
+        taps in 1usize..20,
+        exact in prop::collection::vec(0.2f64..1.0, 200),
+        bytes in prop::collection::vec(any::<u8>(), 3200),
+    ) {
+        let mut table = Coefficients::default();
+        // Some negative weights, as the wider filters have, but far from a sum of zero.
+        let exact: Vec<f64> = exact.iter().enumerate().map(|(i, w)| if i % 4 == 3 { -w / 5.0 } else { *w }).collect();
+        table.clear(output, taps).unwrap();
+        for x in 0..output {
+            let first = x * input / output;
+            table.push(first, &exact[x / 4 * 4..][..taps.min(input - first)]);
+        }
+        let builds = Kernels::all().map(|kernels| [(1, kernels.resample_rows_gray), (3, kernels.resample_rows_rgb)]);
+        for (channels, build) in builds.flatten() {
+            let (stride, out_stride) = (input * channels + gap, output * channels);
+            // The last row ends where its pixels end, as in a part of a wider image.
+            let end = rows * stride - gap;
+            let mut out = vec![0; rows * out_stride];
+            build(&bytes[..end], stride, &table, &mut out, out_stride);
+            for (i, &got) in out.iter().enumerate() {
+                let (row, x, c) = (&bytes[i / out_stride * stride..], i % out_stride / channels, i % channels);
+                let first = table.bounds[x].0;
+                let terms = table.weights(x).iter().enumerate();
+                let sum: i64 = terms.map(|(k, &w)| i64::from(w) * i64::from(row[(first + k) * channels + c])).sum();
+                prop_assert_eq!(got, ((sum + (1 << 21)) >> 22).clamp(0, 255) as u8);
+            }
+        }
+    }
+}

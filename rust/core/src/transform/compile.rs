@@ -1,0 +1,288 @@
+//! Compiling: the drawn calls of a sample become passes.
+//!
+//! Each call adds to the end of a [`Compiler`], which rewrites as it goes:
+//!
+//! | rule | where |
+//! | --- | --- |
+//! | A gather after a gather is one gather. | [`Compiler::gather`] |
+//! | A gather after a point comes before the point: the point waits for the end. | [`Compiler::gather`] |
+//! | So does a padding with a colour that the point makes of another colour, which is then the padding's. | [`before_point`] |
+//! | A point after a point is one point. | [`Compiler::point`] |
+//! | A crop before a resize is the rectangle that is resized. | [`Compiler::resize`] |
+//! | A point at the end is part of the final table. | [`Lookup`](super::lookup) |
+//! | The rows of a first resize are resized while they are decoded. | [`streaming_resize`](super::streaming_resize) |
+//! | An image of which a first resize keeps little is decoded at a scale. | [`scaled_decode`](super::scaled_decode) |
+//!
+//! Every rule keeps every bit, but for the last one, which users ask for.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use super::{
+    ops::pad::{PadMode, Padding},
+    passes::{Gather, Pass, Point, Resample, filter::Filter, point::Function, resample::PassOrder},
+};
+use crate::image::{Rect, Size};
+
+/// The passes of a sample, in order. Two resizes with a gather before each fit without memory of their own. A longer
+/// array would cost small images more than it gains: executors are moved.
+pub(crate) type Passes = SmallVec<[Pass; 4]>;
+
+/// What a sample's calls compile to: passes from image to image, then the way into the output.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) passes: Passes,
+    pub(crate) ending: Ending,
+}
+
+/// The last two passes. They need no image of their own: the final table takes its pixels through them.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    pub(crate) gather: Gather,
+    /// Comes after the gather.
+    pub(crate) point: Point,
+}
+
+/// A program that grows call by call.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    order: PassOrder,
+    passes: Passes,
+    /// The size of the image after `passes`.
+    size: Size,
+    /// The gather and the point to which calls are added. They may still become passes.
+    ending: Ending,
+}
+
+impl Ending {
+    fn new(size: Size) -> Self {
+        Self { gather: Gather::identity(size), point: Point::default() }
+    }
+}
+
+impl Compiler {
+    /// Starts with an image of size `input`. `order` is that of all resizes.
+    pub(crate) fn new(input: Size, order: PassOrder) -> Self {
+        Self { order, passes: SmallVec::new(), size: input, ending: Ending::new(input) }
+    }
+
+    /// The gather to which a crop or a flip is added. A point that came before stays behind it.
+    ///
+    /// It is not for paddings, whose colours a point must not change: [`Compiler::pad`] is.
+    pub(crate) fn gather(&mut self) -> &mut Gather {
+        &mut self.ending.gather
+    }
+
+    /// Adds a padding.
+    pub(crate) fn pad(&mut self, padding: &Padding) {
+        let padding = before_point(padding, &self.ending.point).unwrap_or_else(|| {
+            self.settle();
+            *padding
+        });
+        self.ending.gather.pad(&padding);
+    }
+
+    /// Adds a resize to `size`, where that is not the size already.
+    pub(crate) fn resize(&mut self, size: Size, filter: Filter) {
+        if size == self.ending.gather.size() {
+            return;
+        }
+        if filter == Filter::Nearest {
+            let black = self.ending.point.preimage([0; 3]).unwrap_or_else(|| {
+                self.settle();
+                [0; 3]
+            });
+            return self.ending.gather.nearest(size, black);
+        }
+        let Ending { gather, point } = std::mem::replace(&mut self.ending, Ending::new(size));
+        let window = gather.window().unwrap_or_else(|| {
+            self.push(Pass::Gather(gather));
+            Rect::all(self.size)
+        });
+        if !point.is_identity() {
+            self.push(Pass::Point(point));
+        }
+        self.push(Pass::Resample(Resample::new(window, size, filter, self.order)));
+    }
+
+    /// Adds a function of bytes.
+    pub(crate) fn point(&mut self, function: Function) {
+        self.ending.point.push(function);
+    }
+
+    /// The finished program.
+    pub(crate) fn finish(self) -> Program {
+        Program { passes: self.passes, ending: self.ending }
+    }
+
+    /// Makes passes of the ending, for a call that must come after its point.
+    fn settle(&mut self) {
+        let size = self.ending.gather.size();
+        let Ending { gather, point } = std::mem::replace(&mut self.ending, Ending::new(size));
+        if gather.window() != Some(Rect::all(self.size)) {
+            self.push(Pass::Gather(gather));
+        }
+        self.push(Pass::Point(point));
+    }
+
+    fn push(&mut self, pass: Pass) {
+        self.size = pass.output_size(self.size);
+        self.passes.push(pass);
+    }
+}
+
+/// The padding that does the same before `point` as `padding` does after it.
+fn before_point(padding: &Padding, point: &Point) -> Option<Padding> {
+    match padding.mode {
+        PadMode::Constant => Some(Padding { fill: point.preimage(padding.fill)?, ..*padding }),
+        // The new pixels are copies of others, which the point changes as it changes those.
+        PadMode::Edge | PadMode::Reflect | PadMode::Symmetric => Some(*padding),
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for pass in &self.passes {
+            write!(f, "{pass}; ")?;
+        }
+        write!(f, "{}; {}; table", self.ending.gather, self.ending.point)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::{Call, ColorCall, CropCall, FlipCall, PadCall, Resize, ResizeCall};
+
+    const FLIP: Call = Call::Flip(FlipCall::HorizontalFlip {});
+    const UPSIDE_DOWN: Call = Call::Flip(FlipCall::VerticalFlip {});
+    const INVERT: Call = Call::Color(ColorCall::Invert {});
+    const COARSE: Call = Call::Color(ColorCall::Posterize { bits: 4 });
+
+    fn pad(fill: u8, mode: PadMode) -> Call {
+        Call::Pad(PadCall::Pad(Padding { left: 2, top: 0, right: 0, bottom: 0, fill: [fill; 3], mode }))
+    }
+
+    const fn crop(top: usize, left: usize, height: usize, width: usize) -> Call {
+        Call::Crop(CropCall::Crop { padding: Padding::NONE, top, left, size: Size::new(height, width) })
+    }
+
+    const fn resize(height: usize, width: usize, filter: Filter) -> Call {
+        Call::Resize(ResizeCall::Resize(Resize { size: Size::new(height, width), filter }))
+    }
+
+    const SMALLER: Call = resize(5, 6, Filter::Box);
+
+    /// The program that `calls` compile to for an image of 10 x 20 pixels.
+    fn compile(calls: &[Call]) -> Program {
+        let mut compiler = Compiler::new(Size::new(10, 20), PassOrder::default());
+        calls.iter().for_each(|call| call.lower(&mut compiler));
+        compiler.finish()
+    }
+
+    fn check(calls: &[Call], expected: &[&str]) {
+        let program = compile(calls).to_string();
+        let passes: Vec<_> = program.split("; ").collect();
+        assert_eq!((passes[..passes.len() - 1].to_vec(), passes[passes.len() - 1]), (expected.to_vec(), "table"));
+    }
+
+    #[test]
+    fn nothing_to_do_is_an_identity() {
+        check(&[], &["gather rows 0..10, columns 0..20", "point []"]);
+        check(&[resize(10, 20, Filter::Box)], &["gather rows 0..10, columns 0..20", "point []"]);
+    }
+
+    #[test]
+    fn gathers_become_one() {
+        let calls = [crop(1, 2, 8, 10), FLIP, pad(0, PadMode::Constant), crop(0, 1, 4, 9)];
+        check(&calls, &["gather rows 1..5, columns 1 filled + 4..12 reversed", "point []"]);
+        let nearest = [resize(20, 10, Filter::Nearest), UPSIDE_DOWN];
+        check(&nearest, &["gather rows a list of 20, columns a list of 10", "point []"]);
+    }
+
+    #[test]
+    fn points_wait_behind_gathers() {
+        check(&[INVERT, FLIP, crop(1, 0, 9, 20)], &["gather rows 1..10, columns 0..20 reversed", "point [Invert]"]);
+        check(
+            &[COARSE, pad(255, PadMode::Edge)],
+            &["gather rows 0..10, columns a list of 22", "point [Posterize { bits: 4 }]"],
+        );
+        check(
+            &[COARSE, resize(20, 10, Filter::Nearest)],
+            &["gather rows a list of 20, columns a list of 10", "point [Posterize { bits: 4 }]"],
+        );
+    }
+
+    #[test]
+    fn paddings_come_before_points_with_the_colour_that_becomes_theirs() {
+        let program = compile(&[INVERT, pad(255, PadMode::Constant)]);
+        let Ending { gather, point } = program.ending;
+        assert_eq!(gather.runs().map(|(_, _, fill)| fill), Some([0; 3]));
+        assert_eq!((program.passes.len(), point.to_string().as_str()), (0, "point [Invert]"));
+    }
+
+    #[test]
+    fn points_come_before_paddings_with_a_colour_that_they_do_not_make() {
+        // 255 does not have four bits only.
+        check(
+            &[FLIP, COARSE, pad(255, PadMode::Constant), FLIP],
+            &[
+                "gather rows 0..10, columns 0..20 reversed",
+                "point [Posterize { bits: 4 }]",
+                "gather rows 0..10, columns 0..20 reversed + 2 filled",
+                "point []",
+            ],
+        );
+        check(
+            &[COARSE, pad(255, PadMode::Constant)],
+            &["point [Posterize { bits: 4 }]", "gather rows 0..10, columns 2 filled + 0..20", "point []"],
+        );
+        // Black, which a nearest-neighbour resize may need, is not made by these.
+        check(
+            &[COARSE, INVERT, resize(20, 10, Filter::Nearest)],
+            &["point [Posterize { bits: 4 }, Invert]", "gather rows a list of 20, columns a list of 10", "point []"],
+        );
+    }
+
+    #[test]
+    fn points_become_one() {
+        check(
+            &[INVERT, COARSE, FLIP, Call::Color(ColorCall::Solarize { threshold: 9.5 })],
+            &[
+                "gather rows 0..10, columns 0..20 reversed",
+                "point [Invert, Posterize { bits: 4 }, Solarize { threshold: 10 }]",
+            ],
+        );
+    }
+
+    #[test]
+    fn crops_become_the_rectangle_that_is_resized() {
+        let resampled = "resample rows 1..9, columns 2..12 to 5 x 6 (Box)";
+        check(&[crop(1, 2, 8, 10), SMALLER], &[resampled, "gather rows 0..5, columns 0..6", "point []"]);
+        let padded = Call::Pad(PadCall::Pad(Padding { left: -2, right: -8, top: -1, bottom: -1, ..Padding::NONE }));
+        check(&[padded, SMALLER, FLIP], &[resampled, "gather rows 0..5, columns 0..6 reversed", "point []"]);
+        check(
+            &[FLIP, SMALLER],
+            &[
+                "gather rows 0..10, columns 0..20 reversed",
+                "resample rows 0..10, columns 0..20 to 5 x 6 (Box)",
+                "gather rows 0..5, columns 0..6",
+                "point []",
+            ],
+        );
+    }
+
+    #[test]
+    fn resizes_come_between_the_points_before_and_after() {
+        check(
+            &[INVERT, crop(1, 2, 8, 10), SMALLER, INVERT, COARSE],
+            &[
+                "point [Invert]",
+                "resample rows 1..9, columns 2..12 to 5 x 6 (Box)",
+                "gather rows 0..5, columns 0..6",
+                "point [Invert, Posterize { bits: 4 }]",
+            ],
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! Passes: the steps that a sample's calls are compiled to.
+//!
+//! A pass turns one image into the next. Three kinds of pass cover all calls:
+//!
+//! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
+//! - [`Resample`] is Pillow's separable resize.
+//! - [`Point`] changes each byte by itself: invert, posterize, solarize.
+//!
+//! # Adding a kind
+//!
+//! A new kind is a file here, a variant of [`Pass`] and an arm in each of its methods. The executor runs it unchanged:
+//!
+//! - A *warp* (affine, rotation, perspective) answers [`Pass::needs`] with the box around the corners that it reads.
+//! - A *mix* (blends with gray, hue) is like a point, for a pixel instead of a byte.
+//! - A *stencil* (3 x 3 filters, blurs) needs its radius more on each side.
+//! - A *statistic* (autocontrast, equalize, contrast) reads every pixel whatever is asked for. It keeps the size of its
+//!   input and answers [`Pass::needs`] with all of it.
+//! - An *erasure* of values that no byte stands for comes after the final table, so it belongs beside
+//!   [`lookup`](super::lookup) and not here.
+
+use std::fmt;
+
+use crate::{
+    Result,
+    image::{Rect, Size, View, Window},
+    kernel::Coefficients,
+};
+
+pub(crate) mod filter;
+pub(crate) mod gather;
+pub(crate) mod index_map;
+pub(crate) mod point;
+pub(crate) mod resample;
+
+pub(crate) use gather::Gather;
+pub(crate) use point::Point;
+pub(crate) use resample::Resample;
+
+/// A step from one 8-bit image to the next.
+#[derive(Debug, Clone)]
+pub(crate) enum Pass {
+    /// Moves pixels.
+    Gather(Gather),
+    /// Resizes a rectangle.
+    Resample(Resample),
+    /// Changes bytes.
+    Point(Point),
+}
+
+/// Memory for the inside of a pass, used again for every sample.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Weights for columns.
+    pub(crate) horizontal: Coefficients,
+    /// Weights for rows.
+    pub(crate) vertical: Coefficients,
+    /// Pixels between the two directions of a resize.
+    between: Vec<u8>,
+}
+
+impl Pass {
+    /// The size of the output for an input of size `input`.
+    pub(crate) const fn output_size(&self, input: Size) -> Size {
+        match self {
+            Pass::Gather(gather) => gather.size(),
+            Pass::Resample(resample) => resample.size,
+            Pass::Point(_) => input,
+        }
+    }
+
+    /// The rectangle of the input that `rect` of the output reads. It may be empty.
+    pub(crate) fn needs(&self, rect: Rect) -> Rect {
+        match self {
+            Pass::Gather(gather) => gather.needs(rect),
+            Pass::Resample(resample) => resample.needs(rect),
+            Pass::Point(_) => rect,
+        }
+    }
+
+    /// Makes `rect` of the output in `out`, or some of it where work is [interrupted](crate::interrupt).
+    ///
+    /// `image` is packed and holds what [`Pass::needs`] asks for.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where memory for the output runs out.
+    pub(crate) fn run(&self, image: View<'_>, rect: Rect, scratch: &mut Scratch, out: &mut Window) -> Result<()> {
+        match self {
+            Pass::Gather(gather) => gather.run(image, rect, out),
+            Pass::Resample(resample) => resample.run(image, rect, scratch, out),
+            Pass::Point(point) => point.run(image, rect, out),
+        }
+    }
+}
+
+impl fmt::Display for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pass::Gather(gather) => gather.fmt(f),
+            Pass::Resample(resample) => resample.fmt(f),
+            Pass::Point(point) => point.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+"""The table of draws: recognition, draws and pixels of every op and composition, one row each.
+
+A new op adds its rows to the table (see ``tools/golden_draws.py``); these tests need no change.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from golden_draws import LIBRARIES, Row, build, draws, label, libraries, ops, rows
+from oracle import functional, same
+from pictures import in_memory, pixels
+from torchfeed import transforms as T
+
+ROWS = rows()
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(row, library, id=f"{library} {number} {label(row)[:80]}")
+        for number, row in enumerate(ROWS)
+        for library in libraries(row)
+    ]
+
+
+@pytest.mark.parametrize(("row", "library"), cases())
+def test_draws_are_the_table_s(row: Row, library: str) -> None:
+    transform = build(row, library)
+    assert ops(transform) == row["ops"]
+    assert draws(row, transform) == row["draws"]
+
+
+@pytest.mark.parametrize(("row", "library"), cases())
+def test_pixels_are_torchvision_s(row: Row, library: str) -> None:
+    transform = T.Compose([build(row, library), T.PILToTensor()])
+    colours = isinstance(row["arguments"].get("fill"), list)
+    for (height, width), channels in ((each["size"], channels) for each in row["draws"] for channels in (1, 3)):
+        if channels == 1 and colours:
+            continue
+        array = pixels(height, width, channels)
+        dataset = in_memory([array], transform)
+        image = Image.fromarray(array if channels == 3 else array[:, :, 0])
+        for dataset.seed in range(3):
+            try:
+                drawn = dataset.draw(0, seed=dataset.seed)
+            except ValueError as error:
+                with pytest.raises(ValueError) as raised:
+                    dataset[0]
+                assert str(raised.value) == str(error)  # noqa: PT017
+                continue
+            same(dataset[0][0], T.PILToTensor()(functional(image, drawn)), drawn)
+
+
+def test_every_op_has_rows() -> None:
+    """Of each class of ours that draws or computes on images, and of the compositions."""
+    names = {row["class"] for row in ROWS}
+    geometry = {name for name in T.__all__ if getattr(T, name).__module__ == "torchfeed.transforms.geometry"}
+    assert geometry | {"Compose", "RandomApply", "RandomChoice", "RandomOrder"} <= names
+    assert {library for row in ROWS for library in libraries(row)} == LIBRARIES.keys()
