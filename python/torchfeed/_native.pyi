@@ -8,6 +8,7 @@ __all__ = [
     "BatchMemory",
     "Epoch",
     "Labels",
+    "Occurrences",
     "Op",
     "Part",
     "Pipeline",
@@ -149,6 +150,11 @@ class Pipeline:
     def image(self, index: int) -> tuple[tuple[int, int, int], bytes]: ...
 
 @final
+class Occurrences:
+    def __new__(cls, length: int) -> Occurrences: ...
+    def count(self, indices: Sequence[int]) -> list[int]: ...
+
+@final
 class Epoch:
     def __new__(cls, pipeline: Pipeline, seed: int, workers: int, *, nice: int = 0) -> Epoch: ...
     def submit(
@@ -157,11 +163,10 @@ class Epoch:
         out: tuple[int, int, object] | None = None,
         target_out: tuple[int, int, object] | None = None,
         *,
-        occurrences: Sequence[int] | None = None,
+        occurrences: Occurrences | Sequence[int] | None = None,
         given: Source | None = None,
         tolerant: bool = False,
     ) -> None: ...
-    def skip(self, indices: Sequence[int]) -> None: ...
     def wait(self, timeout: float | None = None, *, in_order: bool = True) -> int | None: ...
     def take(self, position: int = 0) -> tuple[Tensor, Tensor]: ...
     def take_tolerant(self, position: int) -> tuple[Tensor, Tensor, list[tuple[int, Exception]]]: ...

@@ -22,6 +22,7 @@ use crate::{
     error::Failure,
     kept::BatchMemory,
     memory,
+    occurrences::Counts,
     pipeline::Pipeline,
     signals,
     source::Source,
@@ -109,21 +110,17 @@ impl Epoch {
         indices: Vec<usize>,
         out: Option<(usize, usize, Py<PyAny>)>,
         target_out: Option<(usize, usize, Py<PyAny>)>,
-        occurrences: Option<Vec<u32>>,
+        occurrences: Option<Counts<'_>>,
         given: Option<&Source>,
         tolerant: bool,
     ) -> PyResult<()> {
         let place = |(address, len, owner)| memory::output(address, len, owner);
         let (images, targets) = (out.map(place), target_out.map(place));
         let given = given.map(|source| Arc::clone(&source.0));
+        let occurrences = occurrences.map(|counts| counts.of(&indices)).transpose()?;
         let occurrences = occurrences.as_deref();
         let request = Request { indices: &indices, occurrences, images, targets, given, tolerant };
         self.with(py, |epoch| epoch.submit(request))
-    }
-
-    /// Counts a batch as seen without making it.
-    fn skip(&self, py: Python<'_>, indices: Vec<usize>) -> PyResult<()> {
-        self.with(py, |epoch| epoch.skip(&indices))
     }
 
     /// Waits until the oldest pending batch is done, or with `in_order` false any of them: its position among them.

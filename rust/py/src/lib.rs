@@ -7,6 +7,7 @@ mod error;
 mod instruction_set;
 mod kept;
 mod memory;
+mod occurrences;
 mod part;
 mod pipeline;
 mod signals;
@@ -29,6 +30,8 @@ mod _native {
     use super::instruction_set::instruction_sets;
     #[pymodule_export]
     use super::kept::{BatchMemory, RowIndexes};
+    #[pymodule_export]
+    use super::occurrences::Occurrences;
     #[pymodule_export]
     use super::part::{Labels, Part};
     #[pymodule_export]
