@@ -6,6 +6,7 @@ import multiprocessing
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,15 @@ def numbered(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder.mkdir()
         shutil.copy(photo, folder)
     return root
+
+
+@pytest.fixture
+def _hasty() -> Iterator[None]:
+    """With the GIL, threads change after a few steps rather than after milliseconds."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
 
 
 @pytest.fixture(autouse=True)

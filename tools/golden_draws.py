@@ -1,9 +1,9 @@
 """The table of draws: what a seed means, for every op and composition. The draws of a seed are API.
 
 Each line of the table is one transform, written as a user writes it: the name of its class and its arguments. The tool
-adds what torchfeed draws for it: for each size of an image, groups of keys (seed, index, occurrence) and the calls that
-all keys of a group give: [position, function of torchvision.transforms.functional, parameters]. Where nothing can be
-drawn, a group has the error instead.
+adds the ops that torchfeed recognises, and what it draws: for each size of an image, groups of keys (seed, index,
+occurrence) and the calls that all keys of a group give: [position, function of torchvision.transforms.functional,
+parameters]. Where nothing can be drawn, a group has the error instead.
 
 To add a transform, add a line with its ``class`` and ``arguments``, and run ``python tools/golden_draws.py --write``.
 Lines that have draws are only checked: where one of them differs, nothing is written.
@@ -25,6 +25,7 @@ import torchfeed.transforms
 from torchfeed.datasets import NativeDataset
 from torchfeed.plan.compile import compile_leaves
 from torchfeed.plan.pixels import array_source
+from torchfeed.recognize import recognize
 
 TABLE = Path(__file__).parents[1] / "rust" / "core" / "tests" / "golden" / "draws.jsonl"
 
@@ -86,6 +87,12 @@ def build(value: Any, library: str) -> Any:
     return getattr(LIBRARIES[library], value["class"])(**arguments)
 
 
+def ops(transform: Any) -> list[Any]:
+    """Recognises a transform: the native ops as data."""
+    data = json.dumps([op.data() for op in recognize(transform, metadata=False).ops])  # tuples become lists
+    return list(json.loads(data))
+
+
 def draws(row: Row, transform: Any) -> list[dict[str, Any]]:
     """Draws a transform for the sizes and keys of a row that has draws, or else for the usual ones."""
     if "draws" in row:
@@ -101,27 +108,12 @@ def _groups(transform: Any, size: list[int], keys: list[list[int]]) -> list[dict
     groups: dict[str, dict[str, Any]] = {}
     for seed, index, occurrence in keys:
         try:
-            leaf_names = compiled.leaves[0].plan.names
             _, calls = compiled.pipeline.draw(index, seed, occurrence)
-            found: dict[str, Any] = {
-                "calls": [[at, _function(leaf_names[at], call), call] for at, call in calls],
-            }
+            found: dict[str, Any] = {"calls": list(map(list, calls))}
         except ValueError as error:
             found = {"error": str(error).removesuffix(f" [sample {index}]")}
         groups.setdefault(json.dumps(found), {"keys": [], **found})["keys"].append([seed, index, occurrence])
     return list(groups.values())
-
-
-_FUNCTIONS = {
-    "Resize": "resize",
-    "RandomResizedCrop": "resized_crop",
-    "RandomHorizontalFlip": "hflip",
-    "RandomVerticalFlip": "vflip",
-}
-
-
-def _function(name: str, parameters: dict[str, Any]) -> str:
-    return _FUNCTIONS.get(name) or ("crop" if "top" in parameters else "pad")
 
 
 def completed(row: Row) -> Row:
@@ -130,13 +122,14 @@ def completed(row: Row) -> Row:
     Raises:
         ValueError: the row has other draws, or two libraries' classes are not recognised as the same.
     """
-    found = [draws(row, build(row, library)) for library in libraries(row)]
+    built = [build(row, library) for library in libraries(row)]
+    found = [{"ops": ops(transform), "draws": draws(row, transform)} for transform in built]
     if not found or any(each != found[0] for each in found):
         raise ValueError(f"{label(row)} is drawn otherwise in another library: say which in `only`")
-    if row.get("draws", found[0]) != found[0]:
+    if row.get("draws", found[0]["draws"]) != found[0]["draws"]:
         raise ValueError(f"{label(row)} has other draws than the table says, but a seed's draws are API")
-    kept = {name: value for name, value in row.items() if name != "sizes"}
-    return {**kept, "draws": found[0]}
+    kept: Row = {name: row[name] for name in ("class", "arguments", "only") if name in row}
+    return {**kept, **found[0]}
 
 
 def main() -> None:

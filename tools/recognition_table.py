@@ -39,6 +39,7 @@ def page() -> str:
     timm = CLASSES["timm"]
     transforms = [
         ("structure", sorted({"Compose", "Sequential", "Identity", *STRUCTURE}), "v1, v2, torch.nn"),
+        ("views of one image", ["MultiViewTransform"], "torchfeed"),
         ("geometry", sorted(GEOMETRY), "v1, v2, torchfeed"),
         ("values", sorted(VALUES - timm), "v1, v2, torchfeed"),
         ("of timm", sorted(timm), "timm"),

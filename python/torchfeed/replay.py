@@ -22,7 +22,7 @@ from torchvision.transforms import functional as their_functional
 
 from .plan.drawn import Drawn
 
-__all__ = ["FLIPS", "GEOMETRY", "RANDOM", "as_bytes", "functional", "same", "steps", "values"]
+__all__ = ["FLIPS", "GEOMETRY", "RANDOM", "as_bytes", "functional", "same", "steps", "values", "views"]
 
 # torchvision's annotations tell of tensors only; all of it takes PIL images.
 F: Any = their_functional
@@ -57,6 +57,17 @@ def functional(image: Image.Image, drawn: Drawn) -> Image.Image:
         elif parameters:
             image = F.crop(image, **parameters)
     return image
+
+
+def views(drawn: Drawn) -> list[Drawn]:
+    """Splits the calls of an image of which several views are made, into those of each view."""
+    split: list[Drawn] = []
+    for name, parameters in drawn:
+        if name == "View":
+            split.append([])
+        else:
+            split[-1].append((name, parameters))
+    return split
 
 
 def steps(transform: Any) -> Iterator[Any]:

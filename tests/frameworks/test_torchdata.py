@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,6 +11,7 @@ import torch
 from torch.utils.data import BatchSampler, DistributedSampler, RandomSampler, TensorDataset
 from torchdata.stateful_dataloader import StatefulDataLoader
 
+from breaks import BREAKS, Break
 from framework_data import generator, labels
 from pictures import in_memory, pixels
 from torchfeed import DataLoader, explain
@@ -59,26 +59,7 @@ CASES: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Break:
-    """Where a run is left: whole epochs, then some batches of the next; ``None`` is all of them."""
-
-    epochs: int
-    batches: int | None = 0
-    begun: bool = True
-    over: bool = False
-
-
-BREAKS = {
-    "before the first batch": Break(0, begun=False),
-    "after iter()": Break(0),
-    "in mid-epoch": Break(0, 2),
-    "after the last batch": Break(0, None),
-    "at the epoch's end": Break(0, None, over=True),
-    "in the second epoch": Break(1, 1),
-    "after the last batch of the second epoch": Break(1, None),
-    "at the second epoch's end": Break(1, None, over=True),
-}
+PLACES = {**BREAKS, "after the last batch of the second epoch": Break(1, None)}
 
 
 class After(NamedTuple):
@@ -169,11 +150,11 @@ THEIRS = {
 }
 
 
-@pytest.mark.parametrize("at", BREAKS)
+@pytest.mark.parametrize("at", PLACES)
 @pytest.mark.parametrize("case", CASES)
 def test_what_comes_after_a_break(case: str, at: str) -> None:
     """As many batches as torchdata's loader has, and those that the run without a break would have had."""
-    place = BREAKS[at]
+    place = PLACES[at]
     ours = after(DataLoader, case, native(), 0, place)
     assert ours[1:] == exact(place)
     assert after(DataLoader, case, native(), 2, place) == ours
@@ -187,9 +168,9 @@ def test_what_comes_after_a_break(case: str, at: str) -> None:
 @pytest.mark.parametrize("case", ["plain", "generator", "batch_sampler", "DistributedSampler"])
 def test_worker_processes(case: str, at: str) -> None:
     """A few cases only: torch's processes are slow to start."""
-    ours = after(DataLoader, case, python(), 2, BREAKS[at])
+    ours = after(DataLoader, case, python(), 2, PLACES[at])
     assert ours[1:] == (True, True)
-    assert after(StatefulDataLoader, case, python(), 2, BREAKS[at]) == ours
+    assert after(StatefulDataLoader, case, python(), 2, PLACES[at]) == ours
 
 
 @pytest.mark.parametrize("case", ["plain", "plain, drop_last", "sampler", "batch_sampler", "DistributedSampler"])

@@ -11,6 +11,7 @@ import torch
 from torchdata.stateful_dataloader import StatefulDataLoader
 from torchdata.stateful_dataloader.sampler import BatchSampler, RandomSampler, StatefulDistributedSampler
 
+from breaks import BREAKS, Break
 from stateful_parts import (
     Both,
     Counts,
@@ -75,25 +76,7 @@ CASES: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
-class Break(NamedTuple):
-    """Where a run is left: whole epochs, then some batches of the next; ``None`` is all of them."""
-
-    epochs: int
-    batches: int | None = 0
-    begun: bool = True
-    over: bool = False
-
-
-BREAKS = {
-    "before the first batch": Break(0, begun=False),
-    "after iter()": Break(0),
-    "in mid-epoch": Break(0, 2),
-    "after the last batch": Break(0, None),
-    "at the epoch's end": Break(0, None, over=True),
-    "after iter() of the second epoch": Break(1),
-    "in the second epoch": Break(1, 1),
-    "at the second epoch's end": Break(1, None, over=True),
-}
+PLACES = {**BREAKS, "after iter() of the second epoch": Break(1)}
 
 
 class After(NamedTuple):
@@ -200,12 +183,12 @@ THEIRS = {
 }
 
 
-@pytest.mark.parametrize("at", BREAKS)
+@pytest.mark.parametrize("at", PLACES)
 @pytest.mark.parametrize("case", CASES)
 def test_what_comes_after_a_break(case: str, at: str) -> None:
     """All that the run without a break would have had; torchdata's loader does not always."""
-    assert after(DataLoader, case, 0, BREAKS[at]) == EXACT
-    assert after(StatefulDataLoader, case, 0, BREAKS[at]) == THEIRS.get(case, exact)(BREAKS[at])
+    assert after(DataLoader, case, 0, PLACES[at]) == EXACT
+    assert after(StatefulDataLoader, case, 0, PLACES[at]) == THEIRS.get(case, exact)(PLACES[at])
 
 
 # torchdata's workers begin again where they had ended: the flag of an end is not taken from the state. And those that
@@ -232,8 +215,8 @@ ORIGIN_MISSING = After(True, True, False)
 def test_worker_processes(case: str, workers: int, persistent: bool, at: str, theirs: After) -> None:
     """A few cases only: torch's processes are slow to start."""
     options = {"persistent_workers": persistent}
-    assert after(DataLoader, case, workers, BREAKS[at], **options) == EXACT
-    assert after(StatefulDataLoader, case, workers, BREAKS[at], **options) == theirs
+    assert after(DataLoader, case, workers, PLACES[at], **options) == EXACT
+    assert after(StatefulDataLoader, case, workers, PLACES[at], **options) == theirs
 
 
 @pytest.mark.parametrize("case", ["Whole", "Held, no batches", "ItsOwn", "Counts", "StatefulDistributedSampler"])

@@ -1,7 +1,8 @@
-"""Processes of their own: programs that tests run, and children that they fork."""
+"""Processes: programs that tests run, children that they fork, and the threads in this one."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 from repository import SUPPORT
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and POSIX signals")
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc/self/task")
 
 
 def wait(child: int) -> int:
@@ -32,3 +35,17 @@ def scene(name: str, folder: Path, *workers: int) -> subprocess.CompletedProcess
     """Runs one of `native_programs`, once for each number of workers."""
     arguments = [sys.executable, str(SUPPORT / "native_programs.py"), name, str(folder), *map(str, workers)]
     return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+
+
+def threads(expected: int) -> int:
+    """Counts our threads in this process; waits a moment for new ones to have names, and old ones to be gone."""
+    until = time.monotonic() + 1
+    while True:
+        names = []
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):  # it may end in between
+                names.append((task / "comm").read_text())
+        count = sum(name.startswith("torchfeed") for name in names)
+        if count == expected or time.monotonic() > until:
+            return count
+        time.sleep(0.001)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from golden_draws import LIBRARIES, Row, build, draws, label, libraries, rows
+from golden_draws import LIBRARIES, Row, build, draws, label, libraries, ops, rows
 from oracle import functional, same
 from pictures import in_memory, pixels
 from torchfeed import transforms as T
@@ -28,7 +28,9 @@ def cases() -> list[Any]:
 
 @pytest.mark.parametrize(("row", "library"), cases())
 def test_draws_are_the_table_s(row: Row, library: str) -> None:
-    assert draws(row, build(row, library)) == row["draws"]
+    transform = build(row, library)
+    assert ops(transform) == row["ops"]
+    assert draws(row, transform) == row["draws"]
 
 
 @pytest.mark.parametrize(("row", "library"), cases())

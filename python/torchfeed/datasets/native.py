@@ -201,7 +201,8 @@ class NativeDataset(SelfDescribing, Dataset[tuple[Any, Any]]):
         Returns:
             (transform name, parameters) in the pipeline's order, for every transform that changes the image: a flip
             that is not done is not listed. Parameters are named as in `torchvision.transforms.functional`; those of
-            RandomCrop also hold the padding that comes first.
+            RandomCrop also hold the padding that comes first. The calls of each view that a `MultiViewTransform` makes
+            follow an entry ``("View", {"number": number})``.
 
         Raises:
             TypeError: the transform does not run natively, so nothing is drawn beforehand.

@@ -9,8 +9,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from torchfeed import _native
-
 from .common import Unrecognized
 from .known import class_name, why_in_python
 
@@ -22,15 +20,13 @@ __all__ = [
     "fill_of",
     "flatten",
     "has_plain_steps",
-    "make_op",
     "own_name",
     "read_geometry",
     "read_padding",
 ]
 
-Geometry = tuple[str, tuple[Any, ...]]
-"""A native transform: the name of its constructor in `_native.Op`, and the arguments. Those of the composite ones
-hold others."""
+Geometry = dict[str, dict[str, Any]]
+"""A native op as data, which `_native.Op` takes: its name and its arguments. Those of a composition hold others."""
 
 # `InterpolationMode` of torchvision by value, which newer v2 transforms hold themselves; else Pillow's own numbers.
 INTERPOLATIONS = {
@@ -68,19 +64,6 @@ def own_name(transform: Any) -> str:
     return next(cls.__name__ for cls in type(transform).__mro__ if cls.__module__ == "torchfeed.transforms.geometry")
 
 
-def make_op(geometry: Geometry) -> _native.Op:
-    """Makes the native transform."""
-    name, arguments = geometry
-    if name == "random_apply":
-        return _native.Op.random_apply(arguments[0], [make_op(op) for op in arguments[1]])
-    if name == "random_choice":
-        return _native.Op.random_choice(arguments[0], [[make_op(op) for op in branch] for branch in arguments[1]])
-    if name == "random_order":
-        return _native.Op.random_order([[make_op(op) for op in branch] for branch in arguments[0]])
-    made: _native.Op = getattr(_native.Op, name)(*arguments)
-    return made
-
-
 def read_geometry(step: Any) -> tuple[Geometry, list[str]]:
     """Reads a geometric transform of PIL images; also the names of it and of those inside it, outermost first.
 
@@ -94,7 +77,7 @@ def read_geometry(step: Any) -> tuple[Geometry, list[str]]:
         # timm's, which may choose between filters.
         filters = step.interpolation if isinstance(step.interpolation, (tuple, list)) else [step.interpolation]
         crops = [[_random_resized_crop(step, interpolation)] for interpolation in filters]
-        return ("random_choice", ([1.0] * len(crops), crops)), [name, *([name] * len(crops))]
+        return {"RandomChoice": {"weights": [1.0] * len(crops), "branches": crops}}, [name, *([name] * len(crops))]
     # v2's pass over images of types that are not listed.
     if name not in GEOMETRY or not {Tensor, Image.Image} <= set(getattr(step, "_transformed_types", _IMAGES)):
         raise Unrecognized(why_in_python(step))
@@ -109,13 +92,13 @@ def _structure(step: Any) -> tuple[Geometry, list[str]]:
         branches.append([geometry for geometry, _ in read])
         names += [inner for _, inners in read for inner in inners]
     if name == "RandomApply":
-        return ("random_apply", (float(step.p), [geometry for branch in branches for geometry in branch])), names
+        return {name: {"p": float(step.p), "ops": [geometry for branch in branches for geometry in branch]}}, names
     if name == "RandomOrder":
-        return ("random_order", (branches,)), names
+        return {name: {"branches": branches}}, names
     weights = [1.0] * len(branches) if step.p is None else [float(weight) for weight in step.p]
     if len(weights) != len(branches) or sum(weights) <= 0 or min(weights) < 0:
         raise Unrecognized(f"RandomChoice with the weights {step.p} for {len(branches)} transforms")
-    return ("random_choice", (weights, branches)), names
+    return {name: {"weights": weights, "branches": branches}}, names
 
 
 def _interpolation(value: Any) -> int:
@@ -136,8 +119,10 @@ def _resize(step: Any) -> Geometry:
     if size is None:
         raise Unrecognized("Resize with size=None has no native kernel: give it a size")
     if not isinstance(size, int) and len(size) == 2:
-        return "resize", (_size(size), interpolation)
-    return "resize_smaller", (_size(size)[0], step.max_size, interpolation)
+        to: dict[str, Any] = {"exact": _size(size)}
+    else:
+        to = {"smaller": {"edge": _size(size)[0], "max": step.max_size}}
+    return {"Resize": {"size": to, "interpolation": interpolation}}
 
 
 def _fill(fill: Any) -> list[int]:
@@ -157,12 +142,16 @@ def fill_of(step: Any) -> Any:
     return made["others"] if made.keys() == {"others"} else made
 
 
-def read_padding(padding: Any, fill: Any, mode: Any) -> tuple[list[int], list[int], str]:
-    """Reads a padding: left, top, right and bottom, the fill of three channels, and the mode."""
+def read_padding(padding: Any, fill: Any, mode: Any) -> dict[str, Any]:
+    """Reads a padding, as torchvision's `pad` has it: left, top, right and bottom, a fill of three channels, a mode."""
     sides = [padding] if isinstance(padding, int) else [int(p) for p in padding]
     # One value for all sides, two for (left and right, top and bottom), or left, top, right and bottom.
     sides = sides * 4 if len(sides) == 1 else sides * 2 if len(sides) == 2 else sides
-    return sides, _fill(0 if fill is None else fill), str(getattr(mode, "value", mode))
+    return {
+        "padding": sides,
+        "fill": _fill(0 if fill is None else fill),
+        "padding_mode": str(getattr(mode, "value", mode)),
+    }
 
 
 def _random_crop(step: Any) -> Geometry:
@@ -170,10 +159,10 @@ def _random_crop(step: Any) -> Geometry:
     if step.padding is not None and ".v2." in type(step).__module__:
         # v2 keeps (left, right, top, bottom).
         left, right, top, bottom = step.padding
-        padding = ([left, top, right, bottom], *padding[1:])
-        if step.pad_if_needed and padding[2] in {"reflect", "symmetric"}:
+        padding["padding"] = [left, top, right, bottom]
+        if step.pad_if_needed and padding["padding_mode"] in {"reflect", "symmetric"}:
             raise Unrecognized("v2.RandomCrop with padding, pad_if_needed and a mirrored mode pads unlike v1")
-    return "random_crop", (_size(step.size), padding, bool(step.pad_if_needed))
+    return {"RandomCrop": {"size": _size(step.size), "padding": padding, "pad_if_needed": bool(step.pad_if_needed)}}
 
 
 def _random_resized_crop(step: Any, interpolation: Any = None) -> Geometry:
@@ -182,19 +171,20 @@ def _random_resized_crop(step: Any, interpolation: Any = None) -> Geometry:
     made = getattr(step, "_log_ratio", None)  # all that v2 looks at
     if made is not None and made.tolist() != torch.log(torch.tensor(ratio, dtype=made.dtype, device="cpu")).tolist():
         raise Unrecognized(f"RandomResizedCrop was made with another ratio than {ratio}: make a new one")
-    return "random_resized_crop", (_size(step.size), scale, ratio, number)
+    resize = {"size": _size(step.size), "interpolation": number}
+    return {"RandomResizedCrop": {"resize": resize, "scale": scale, "ratio": ratio}}
 
 
 _IMAGES = (Tensor, Image.Image)
 
 GEOMETRY: dict[str, Callable[[Any], Geometry]] = {
     "Resize": _resize,
-    "CenterCrop": lambda step: ("center_crop", (_size(step.size),)),
+    "CenterCrop": lambda step: {"CenterCrop": {"size": _size(step.size)}},
     "RandomCrop": _random_crop,
     "RandomResizedCrop": _random_resized_crop,
-    "RandomHorizontalFlip": lambda step: ("random_horizontal_flip", (float(step.p),)),
-    "RandomVerticalFlip": lambda step: ("random_vertical_flip", (float(step.p),)),
-    "Pad": lambda step: ("pad", (read_padding(step.padding, fill_of(step), step.padding_mode),)),
+    "RandomHorizontalFlip": lambda step: {"RandomHorizontalFlip": {"p": float(step.p)}},
+    "RandomVerticalFlip": lambda step: {"RandomVerticalFlip": {"p": float(step.p)}},
+    "Pad": lambda step: {"Pad": read_padding(step.padding, fill_of(step), step.padding_mode)},
 }
 
 STRUCTURE: Sequence[str] = ("RandomApply", "RandomChoice", "RandomOrder")

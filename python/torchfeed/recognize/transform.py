@@ -7,6 +7,9 @@ A transform is a chain of steps. Geometry comes first, on 8-bit images; value tr
 time, become a table. Geometry that follows them moves in front of them where that makes no difference: a crop or a
 flip only chooses pixels. At the first step that is neither, the chain is cut: that step and all after it run in Python.
 
+A `MultiViewTransform` holds several transforms, one for each view of the image. It is native if all of them are, to
+their ends; otherwise all of it runs in Python.
+
 Code of the user's own that gets a PIL image, be it a step, a step inside another one or a collate_fn, may read its
 metadata (`ImageOps.exif_transpose` does). torchvision's crops, flips and resizes hand the metadata on and its paddings
 do not, so before such code the chain is cut at the first step that may pad.
@@ -24,8 +27,18 @@ from torch import Tensor
 from torchfeed import _native
 
 from .common import Unrecognized
-from .geometry import GEOMETRY, INTERPOLATIONS, STRUCTURE, Geometry, fill_of, flatten, make_op, own_name, read_geometry
-from .known import class_name
+from .geometry import (
+    GEOMETRY,
+    INTERPOLATIONS,
+    STRUCTURE,
+    Geometry,
+    fill_of,
+    flatten,
+    has_plain_steps,
+    own_name,
+    read_geometry,
+)
+from .known import class_name, why_in_python
 from .metadata import may_see_metadata
 from .value import VALUES, Ramp, Table
 
@@ -38,8 +51,8 @@ RESIZED_TENSOR = "resizes as on a PIL image, which differs from a tensor's resiz
 class Plan:
     """A recognised transform."""
 
-    geometry: tuple[Geometry, ...]
-    """The geometric steps, by constructor arguments."""
+    ops: tuple[_native.Op, ...]
+    """The geometric steps."""
     names: tuple[str, ...]
     """Their classes, and those of the steps inside them, in the order in which they are written."""
     values: tuple[str, ...]
@@ -56,20 +69,24 @@ class Plan:
     """What differs from torchvision."""
     wants_metadata: bool = False
     """Whether the rest begins with a PIL image and may read its metadata."""
+    several: tuple[Plan, ...] = ()
+    """The plans of several views of the image, which a sample is then a list of; the first one's table and kind are
+    those here. Empty for an image as such."""
+
+    @property
+    def views(self) -> tuple[Plan, ...]:
+        """The plan of each view: this one, if there are not several."""
+        return self.several or (self,)
 
     @property
     def is_random(self) -> bool:
         """Whether the native part draws anything at all."""
-        return any(name.startswith("random") for name, _ in self.geometry)
+        return any(op.is_random for op in self.ops)
 
-    def native_ops(self) -> list[_native.Op]:
-        """Makes the native transforms."""
-        return [make_op(geometry) for geometry in self.geometry]
-
-    def drawn_names(self, calls: Sequence[tuple[int, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    def drawn_names(self, calls: Sequence[tuple[int, str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
         """Names drawn calls by their transforms' classes, with Pillow's names of the filters."""
         named = []
-        for position, parameters in calls:
+        for position, _, parameters in calls:
             if "interpolation" in parameters:
                 parameters["interpolation"] = Image.Resampling(parameters["interpolation"])
             named.append((self.names[position], parameters))
@@ -88,12 +105,44 @@ def recognize(
         metadata: whether the images have any.
     """
     steps = list(flatten(transform))
-    plan = _chain(steps, channels, len(steps), images=images)
+    why, end = "", len(steps)
+    if len(steps) == 1 and _makes_views(steps[0]) and not images:
+        try:
+            return _read_views(steps[0], channels)
+        except Unrecognized as reason:
+            why, end = str(reason), 0
+    plan = _chain(steps, channels, end, why, images=images)
     if not metadata or plan.kind is not Image.Image or not may_see_metadata(plan.rest):
         return plan
     padding = (i for i, step in enumerate(steps[: len(steps) - len(plan.rest)]) if _may_pad(step))
     cut = next(padding, None)
     return replace(plan if cut is None else _chain(steps, channels, cut, plan.why), wants_metadata=True)
+
+
+def _makes_views(step: Any) -> bool:
+    return type(step).__module__ == "torchfeed.transforms.structure" and class_name(step) == "MultiViewTransform"
+
+
+def _read_views(transform: Any, channels: int) -> Plan:
+    """Compiles a `MultiViewTransform`.
+
+    Raises:
+        Unrecognized: a view is not native to its end.
+    """
+    if not has_plain_steps(transform) or not transform.transforms:
+        raise Unrecognized(why_in_python(transform))
+    views = tuple(recognize(each, channels, metadata=False) for each in transform.transforms)
+    for number, view in enumerate(views):
+        if view.why or view.several:
+            why = view.why or "it is made of views itself"
+            raise Unrecognized(f"views run in Python, because of view {number}: {why}")
+    return replace(
+        views[0],
+        ops=tuple(op for view in views for op in view.ops),
+        names=tuple(name for view in views for name in view.names),
+        notes=tuple(dict.fromkeys(note for view in views for note in view.notes)),
+        several=views,
+    )
 
 
 def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, images: bool = False) -> Plan:
@@ -120,7 +169,7 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
     if not why and not ramp.is_tensor:
         why = "the transform does not make a tensor: end it with ToTensor() or PILToTensor()"
     return Plan(
-        geometry=tuple(geometry),
+        ops=tuple(map(_native.Op, geometry)),
         names=tuple(names),
         values=tuple(map(repr, ramp.steps)),
         table=ramp.table(),
@@ -146,8 +195,8 @@ def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int
         Unrecognized: one has an argument that the native engine does not run.
     """
     names = [own_name(step) for step in transforms]
-    geometry = tuple(GEOMETRY[name](step) for name, step in zip(names, transforms, strict=True))
-    return Plan(geometry, tuple(names), (), Ramp(channels).table(), Tensor)
+    ops = tuple(_native.Op(GEOMETRY[name](step)) for name, step in zip(names, transforms, strict=True))
+    return Plan(ops, tuple(names), (), Ramp(channels).table(), Tensor)
 
 
 def _check_on_tensor(step: Any, ramp: Ramp) -> list[str]:

@@ -8,7 +8,7 @@ use torchfeed_core::{
     batch::{collate::Strided, one_hot::Levels},
     image::{Rect, Size, View},
     rng::Key,
-    transform::{Filter, Layout, Op, PassOrder, Plan, Resize, Tail, Target, execute},
+    transform::{Filter, FlipOp, Layout, Op, PassOrder, Plan, Resize, ResizeOp, ResizeTo, Tail, execute},
 };
 
 const PHOTO: Size = Size::new(375, 500);
@@ -63,18 +63,18 @@ fn resize(c: &mut Criterion) {
         ("bicubic", Filter::Bicubic),
         ("lanczos", Filter::Lanczos),
     ] {
-        let op = Op::Resize { target: Target::Exact(CROP), filter };
+        let op = Op::Resize(ResizeOp::Resize { size: ResizeTo::Exact(CROP), interpolation: filter });
         bench_plan(c, "resize 500 x 375 to 224 x 224", name, &plan(vec![op], Layout::ChannelsFirst), PHOTO);
     }
     let up = Resize { size: PHOTO, filter: Filter::Bilinear };
-    let op = Op::Resize { target: Target::Exact(up.size), filter: up.filter };
+    let op = Op::Resize(ResizeOp::Resize { size: ResizeTo::Exact(up.size), interpolation: up.filter });
     bench_plan(c, "resize 224 x 224 to 500 x 375", "bilinear", &plan(vec![op], Layout::ChannelsFirst), CROP);
 }
 
 fn table(c: &mut Criterion) {
     bench_plan(c, "table 224 x 224", "channels first", &plan(Vec::new(), Layout::ChannelsFirst), CROP);
     bench_plan(c, "table 224 x 224", "channels last", &plan(Vec::new(), Layout::ChannelsLast), CROP);
-    let flip = vec![Op::RandomHorizontalFlip { p: 1.0 }];
+    let flip = vec![Op::Flip(FlipOp::RandomHorizontalFlip { p: 1.0 })];
     bench_plan(c, "table 224 x 224", "flipped", &plan(flip, Layout::ChannelsFirst), CROP);
 }
 

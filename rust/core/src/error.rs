@@ -92,6 +92,17 @@ impl Error {
         }
     }
 
+    /// Whether the sample is to blame, or something that it came from, so that other samples may do: not this library, and
+    /// not the machine's memory.
+    #[must_use]
+    pub fn is_about_the_sample(&self) -> bool {
+        match self {
+            Error::Panic(_) | Error::Memory(_) => false,
+            Error::Sample { source, .. } => source.is_about_the_sample(),
+            _ => true,
+        }
+    }
+
     /// The error without its place, and the place where there is one.
     #[must_use]
     pub fn split(self) -> (Self, Option<Place>) {

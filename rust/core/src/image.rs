@@ -1,9 +1,11 @@
 //! Sizes, rectangles and pixels. Pixels are 8-bit, rows from top to bottom, channels interleaved (HWC).
 
+use std::fmt;
+
 use crate::{Error, Result};
 
 /// The height and width of an image in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Size {
     /// Rows.
     pub height: usize,
@@ -16,6 +18,13 @@ impl Size {
     #[must_use]
     pub const fn new(height: usize, width: usize) -> Self {
         Self { height, width }
+    }
+}
+
+/// `(height, width)`, as torchvision writes sizes.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, {})", self.height, self.width)
     }
 }
 
@@ -58,6 +67,14 @@ impl Rect {
             && self.left <= other.left
             && self.bottom() >= other.bottom()
             && self.right() >= other.right()
+    }
+
+    /// The smallest rectangle that contains both.
+    #[must_use]
+    pub fn bounding(&self, other: &Rect) -> Self {
+        let (top, left) = (self.top.min(other.top), self.left.min(other.left));
+        let (bottom, right) = (self.bottom().max(other.bottom()), self.right().max(other.right()));
+        Self { top, left, height: bottom - top, width: right - left }
     }
 }
 

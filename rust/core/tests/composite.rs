@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use torchfeed_core::{
     image::Size,
     rng::{Key, Stream},
-    transform::{Call, Filter, Layout, Op, Padding, PassOrder, Plan, RandomChoice, RandomCrop, Tail, Target},
+    transform::{
+        Call, ComposeOp, CropOp, Filter, FlipOp, Layout, Op, PadOp, Padding, PassOrder, Plan, RandomChoice, RandomCrop,
+        ResizeOp, ResizeTo, Tail,
+    },
 };
 
 fn plan(ops: Vec<Op>) -> Plan {
@@ -13,19 +16,23 @@ fn plan(ops: Vec<Op>) -> Plan {
 }
 
 /// An op that draws nothing and does nothing.
-const NOTHING: Op = Op::RandomHorizontalFlip { p: 0.0 };
+const NOTHING: Op = Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.0 });
 
 fn leaf() -> impl Strategy<Value = Op> {
     let edge = || (1usize..12, 1usize..12).prop_map(|(height, width)| Size::new(height, width));
     prop_oneof![
-        Just(Op::RandomHorizontalFlip { p: 0.5 }),
-        Just(Op::RandomVerticalFlip { p: 0.5 }),
+        Just(Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 })),
+        Just(Op::Flip(FlipOp::RandomVerticalFlip { p: 0.5 })),
         Just(NOTHING),
-        edge().prop_map(Op::CenterCrop),
-        edge().prop_map(|size| { Op::RandomCrop(RandomCrop { size, padding: Padding::NONE, pad_if_needed: true }) }),
-        (1usize..12)
-            .prop_map(|edge| Op::Resize { target: Target::Smaller { edge, max: None }, filter: Filter::Bilinear }),
-        (-1isize..3, 0isize..3).prop_map(|(top, left)| Op::Pad(Padding { top, left, ..Padding::NONE })),
+        edge().prop_map(|size| Op::Crop(CropOp::CenterCrop { size })),
+        edge().prop_map(|size| {
+            Op::Crop(CropOp::RandomCrop(RandomCrop { size, padding: Padding::NONE, pad_if_needed: true }))
+        }),
+        (1usize..12).prop_map(|edge| Op::Resize(ResizeOp::Resize {
+            size: ResizeTo::Smaller { edge, max: None },
+            interpolation: Filter::Bilinear
+        })),
+        (-1isize..3, 0isize..3).prop_map(|(top, left)| Op::Pad(PadOp::Pad(Padding { top, left, ..Padding::NONE }))),
     ]
 }
 
@@ -35,13 +42,15 @@ fn tree() -> impl Strategy<Value = Op> {
         let weighted = prop::collection::vec((prop::sample::select(&[0.0, 0.5, 1.0, 3.0][..]), branch.clone()), 0..4);
         prop_oneof![
             (prop::sample::select(&[0.0, 0.5, 1.0][..]), branch.clone())
-                .prop_map(|(p, ops)| Op::RandomApply { p, ops }),
+                .prop_map(|(p, ops)| Op::Compose(ComposeOp::RandomApply { p, ops })),
             (weighted, branch.clone()).prop_map(|(mut weighted, last)| {
                 weighted.push((1.0, last));
                 let (weights, branches): (Vec<_>, Vec<_>) = weighted.into_iter().unzip();
-                Op::RandomChoice(RandomChoice::new(&weights, branches).expect("one positive weight"))
+                Op::Compose(ComposeOp::RandomChoice(
+                    RandomChoice::new(&weights, branches).expect("one positive weight"),
+                ))
             }),
-            prop::collection::vec(branch, 0..4).prop_map(Op::RandomOrder),
+            prop::collection::vec(branch, 0..4).prop_map(|branches| Op::Compose(ComposeOp::RandomOrder { branches })),
         ]
     })
 }
@@ -53,8 +62,8 @@ fn flatten(ops: &[Op], key: Key, next: &mut usize, runs: bool, out: &mut Vec<(us
         *next += 1;
         let mut stream = Stream::new(key, position as u16);
         match op {
-            Op::RandomApply { p, ops } => flatten(ops, key, next, runs && stream.unit() < *p, out),
-            Op::RandomChoice(choice) => {
+            Op::Compose(ComposeOp::RandomApply { p, ops }) => flatten(ops, key, next, runs && stream.unit() < *p, out),
+            Op::Compose(ComposeOp::RandomChoice(choice)) => {
                 let mut lists = flatten_each(choice.branches(), key, next);
                 let mut left = stream.unit() * choice.weights().iter().sum::<f64>();
                 let chosen = choice.weights().iter().position(|weight| {
@@ -65,7 +74,7 @@ fn flatten(ops: &[Op], key: Key, next: &mut usize, runs: bool, out: &mut Vec<(us
                     out.append(&mut lists[chosen.expect("less than the sum")]);
                 }
             }
-            Op::RandomOrder(branches) => {
+            Op::Compose(ComposeOp::RandomOrder { branches }) => {
                 let mut lists = flatten_each(branches, key, next);
                 for last in (1..lists.len()).rev() {
                     lists.swap(last, stream.below(last + 1));

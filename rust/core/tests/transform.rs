@@ -5,8 +5,8 @@ use torchfeed_core::{
     image::{Rect, Size, Window},
     rng::Key,
     transform::{
-        Call, Filter, Layout, Op, PadMode, Padding, PassOrder, Plan, RandomChoice, RandomCrop, RandomResizedCrop,
-        Resize, Tail, Target,
+        Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Op, PadMode, PadOp, Padding, PassOrder,
+        Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeTo, Tail,
         execute::{Executor, Scratch},
     },
 };
@@ -34,39 +34,48 @@ fn op() -> impl Strategy<Value = Op> {
     leaf().prop_recursive(2, 8, 3, |op| {
         let branches = prop::collection::vec(prop::collection::vec(op, 0..3), 1..4);
         (branches, 0..3).prop_map(|(mut branches, kind)| match kind {
-            0 => Op::RandomApply { p: 0.5, ops: branches.remove(0) },
-            1 => Op::RandomChoice(RandomChoice::new(&vec![1.0; branches.len()], branches).expect("good weights")),
-            _ => Op::RandomOrder(branches),
+            0 => Op::Compose(ComposeOp::RandomApply { p: 0.5, ops: branches.remove(0) }),
+            1 => Op::Compose(ComposeOp::RandomChoice(
+                RandomChoice::new(&vec![1.0; branches.len()], branches).expect("good weights"),
+            )),
+            _ => Op::Compose(ComposeOp::RandomOrder { branches }),
         })
     })
 }
 
 fn leaf() -> impl Strategy<Value = Op> {
-    let smaller = |edge| Target::Smaller { edge, max: None };
+    let smaller = |edge| ResizeTo::Smaller { edge, max: None };
     prop_oneof![
-        (size(40), filter()).prop_map(|(size, filter)| Op::Resize { target: Target::Exact(size), filter }),
-        (1usize..40, filter()).prop_map(move |(edge, filter)| Op::Resize { target: smaller(edge), filter }),
-        size(40).prop_map(Op::CenterCrop),
-        (size(20), padding())
-            .prop_map(|(size, padding)| { Op::RandomCrop(RandomCrop { size, padding, pad_if_needed: true }) }),
-        (size(40), filter()).prop_map(|(size, filter)| Op::RandomResizedCrop(RandomResizedCrop {
+        (size(40), filter()).prop_map(|(size, filter)| Op::Resize(ResizeOp::Resize {
+            size: ResizeTo::Exact(size),
+            interpolation: filter
+        })),
+        (1usize..40, filter()).prop_map(move |(edge, filter)| Op::Resize(ResizeOp::Resize {
+            size: smaller(edge),
+            interpolation: filter
+        })),
+        size(40).prop_map(|size| Op::Crop(CropOp::CenterCrop { size })),
+        (size(20), padding()).prop_map(|(size, padding)| {
+            Op::Crop(CropOp::RandomCrop(RandomCrop { size, padding, pad_if_needed: true }))
+        }),
+        (size(40), filter()).prop_map(|(size, filter)| Op::Crop(CropOp::RandomResizedCrop(RandomResizedCrop {
             resize: Resize { size, filter },
             scale: (0.08, 1.0),
             ratio: (0.75, 4.0 / 3.0),
-        })),
-        Just(Op::RandomHorizontalFlip { p: 0.5 }),
-        Just(Op::RandomVerticalFlip { p: 0.5 }),
-        padding().prop_map(Op::Pad),
+        }))),
+        Just(Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 })),
+        Just(Op::Flip(FlipOp::RandomVerticalFlip { p: 0.5 })),
+        padding().prop_map(|op| Op::Pad(PadOp::Pad(op))),
     ]
 }
 
 /// A call that changes each byte by itself.
 fn point() -> impl Strategy<Value = Call> {
     prop_oneof![
-        Just(Call::Invert),
-        (1u8..=8).prop_map(|bits| Call::Posterize { bits }),
-        (-1.0f64..258.0).prop_map(|threshold| Call::Solarize { threshold }),
-        (0u8..=255).prop_map(|threshold| Call::Solarize { threshold: f64::from(threshold) }),
+        Just(ColorCall::Invert {}.into()),
+        (1u8..=8).prop_map(|bits| ColorCall::Posterize { bits }.into()),
+        (-1.0f64..258.0).prop_map(|threshold| ColorCall::Solarize { threshold }.into()),
+        (0u8..=255).prop_map(|threshold| ColorCall::Solarize { threshold: f64::from(threshold) }.into()),
     ]
 }
 
@@ -196,12 +205,12 @@ proptest! {
         let padding = Padding { left, top, right, bottom, fill: [0; 3], mode: PadMode::Edge };
         let filter = Filter::Bilinear;
         for op in [
-            Op::CenterCrop(size),
-            Op::Pad(padding),
-            Op::RandomCrop(RandomCrop { size, padding, pad_if_needed }),
-            Op::RandomCrop(RandomCrop { size, padding: Padding::NONE, pad_if_needed }),
-            Op::Resize { target: Target::Exact(size), filter },
-            Op::Resize { target: Target::Smaller { edge: height, max: None }, filter },
+            Op::Crop(CropOp::CenterCrop { size }),
+            Op::Pad(PadOp::Pad(padding)),
+            Op::Crop(CropOp::RandomCrop(RandomCrop { size, padding, pad_if_needed })),
+            Op::Crop(CropOp::RandomCrop(RandomCrop { size, padding: Padding::NONE, pad_if_needed })),
+            Op::Resize(ResizeOp::Resize { size: ResizeTo::Exact(size), interpolation: filter }),
+            Op::Resize(ResizeOp::Resize { size: ResizeTo::Smaller { edge: height, max: None }, interpolation: filter }),
         ] {
             let plan = Plan { ops: vec![op.clone(), op], tail: identity(3), pass_order: PassOrder::default() };
             let drawn = plan.draw(Key { seed, index: 0, occurrence: 0 }, input, &mut Vec::new());
@@ -224,10 +233,10 @@ proptest! {
             scale: (scale.0.min(scale.1), scale.0.max(scale.1)),
             ratio: (ratio.0.min(ratio.1), ratio.0.max(ratio.1)),
         };
-        let plan = Plan { ops: vec![Op::RandomResizedCrop(op)], tail: identity(3), pass_order: PassOrder::default() };
+        let plan = Plan { ops: vec![Op::Crop(CropOp::RandomResizedCrop(op))], tail: identity(3), pass_order: PassOrder::default() };
         let mut calls = Vec::new();
         plan.draw(Key { seed, index: 1, occurrence: 2 }, input, &mut calls).unwrap();
-        let Call::ResizedCrop { top, left, crop, .. } = calls[0].1 else { panic!("{calls:?}") };
+        let Call::Crop(CropCall::ResizedCrop { top, left, crop, .. }) = calls[0].1 else { panic!("{calls:?}") };
         prop_assert!(crop.height > 0 && crop.width > 0);
         prop_assert!(top + crop.height <= input.height && left + crop.width <= input.width);
     }

@@ -3,20 +3,21 @@
 use crate::{
     Budget, Error, Header, Limits, Result,
     header::parse_restart_interval,
-    index::RowIndex,
+    interrupt::Pace,
     kernel::{InstructionSet, Kernels},
-    layout::{Layout, Scale},
+    layout::Layout,
     marker::{self, Walk},
     output::{Output, Sink, Strips},
-    pace::Pace,
-    pipeline::{self, Pipeline},
+    pipeline::{Pipeline, PipelineMemory},
     planes::Planes,
     progressive::Coefficients,
+    region::{McuRegion, Region},
+    row_index::RowIndex,
+    scale::Scale,
     scan::Scan,
     segments::{End, Segments},
-    sequential::{self, Job},
+    sequential::{self, Job, SequentialMemory},
     tables::{self, Tables},
-    view::{Region, View},
 };
 
 /// What to decode.
@@ -26,7 +27,7 @@ pub struct Options {
     pub region: Option<Region>,
     /// The size of the output.
     pub scale: Scale,
-    /// Whether a file that ends too early is decoded all the same; what is missing is gray.
+    /// Whether a file that ends too early is decoded all the same. The missing part is gray.
     pub allow_truncated: bool,
     /// Budgets.
     pub limits: Limits,
@@ -41,7 +42,7 @@ pub struct Info {
     pub region: Region,
     /// Bytes per pixel: 3 for RGB, 4 for CMYK.
     pub channels: usize,
-    /// How often something was odd in what was read of the file. libjpeg warns of such things and goes on.
+    /// How often libjpeg would warn about the part of the file that was read. It then goes on.
     ///
     /// Below the region nothing is read, so nothing there is counted.
     pub warnings: u32,
@@ -53,9 +54,9 @@ pub struct Decoder {
     kernels: Kernels,
     tables: Tables,
     segments: Segments,
-    sequential: sequential::Memory,
+    sequential: SequentialMemory,
     coefficients: Coefficients,
-    pipeline: pipeline::Memory,
+    pipeline: PipelineMemory,
     strip: Vec<u8>,
 }
 
@@ -89,9 +90,9 @@ impl Decoder {
             kernels,
             tables: Tables::default(),
             segments: Segments::default(),
-            sequential: sequential::Memory::default(),
+            sequential: SequentialMemory::default(),
             coefficients: Coefficients::default(),
-            pipeline: pipeline::Memory::default(),
+            pipeline: PipelineMemory::default(),
             strip: Vec::new(),
         }
     }
@@ -238,19 +239,19 @@ fn claimed<'i>(index: Option<&'i mut RowIndex>, bytes: &[u8], header: &Header) -
     Ok(Some(index))
 }
 
-/// What is to be done, apart from the file's bytes.
+/// The parameters of a decode, apart from the file's bytes.
 struct Plan<'a> {
     header: &'a Header,
     options: &'a Options,
     layout: Layout,
-    view: View,
+    view: McuRegion,
 }
 
 impl<'a> Plan<'a> {
     fn new(header: &'a Header, options: &'a Options) -> Result<Self> {
         header.check()?;
         let layout = Layout::new(header, options.scale)?;
-        let view = View::new(&layout, options.region)?;
+        let view = McuRegion::new(&layout, options.region)?;
         Ok(Self { header, options, layout, view })
     }
 }

@@ -2,19 +2,19 @@
 
 use crate::{
     block::Block,
-    emit::{Emitter, Row},
+    emitter::{Emitter, Row},
     header::ColorSpace,
     kernel::Kernels,
     layout::Layout,
     output::Sink,
     planes::Planes,
-    reduced,
-    view::View,
+    region::McuRegion,
+    scaled_idct,
 };
 
 /// Memory of the pipeline, kept from image to image.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct PipelineMemory {
     planes: Planes,
     emitter: Emitter,
 }
@@ -23,9 +23,9 @@ pub(crate) struct Memory {
 pub(crate) struct Pipeline<'a, S> {
     pub(crate) kernels: &'a Kernels,
     pub(crate) layout: &'a Layout,
-    pub(crate) view: &'a View,
+    pub(crate) view: &'a McuRegion,
     color: ColorSpace,
-    memory: &'a mut Memory,
+    memory: &'a mut PipelineMemory,
     sink: S,
     /// The next row of the output.
     y: usize,
@@ -35,9 +35,9 @@ impl<'a, S: Sink> Pipeline<'a, S> {
     pub(crate) fn new(
         kernels: &'a Kernels,
         layout: &'a Layout,
-        view: &'a View,
+        view: &'a McuRegion,
         color: ColorSpace,
-        memory: &'a mut Memory,
+        memory: &'a mut PipelineMemory,
         sink: S,
     ) -> Self {
         memory.planes.reset(layout, &view.columns);
@@ -58,7 +58,7 @@ impl<'a, S: Sink> Pipeline<'a, S> {
         let (out, stride) = self.memory.planes.block_mut(layer, y * size, x * size);
         match size {
             8 => (self.kernels.idct)(blocks, last, quant, out, stride),
-            _ => reduced::idct(size, blocks, quant, out, stride),
+            _ => scaled_idct::idct(size, blocks, quant, out, stride),
         }
     }
 
@@ -74,7 +74,7 @@ impl<'a, S: Sink> Pipeline<'a, S> {
         let (first, count) = (self.y - region.top, ready - self.y);
         let channels = if layout.layers().len() == 4 { 4 } else { 3 };
         let (out, stride) = self.sink.strip(first, count);
-        let Memory { planes, emitter } = &mut *self.memory;
+        let PipelineMemory { planes, emitter } = &mut *self.memory;
         for index in 0..count {
             let out = &mut out[index * stride..][..region.width * channels];
             let columns = region.left..region.left + region.width;

@@ -8,11 +8,11 @@ use crate::{
     block::{self, Block},
     header::Header,
     huffman::{Ac, Dc},
-    index::{RowIndex, RowStart},
+    interrupt::Pace,
     kernel::Task,
     output::Sink,
-    pace::Pace,
     pipeline::Pipeline,
+    row_index::{RowIndex, RowStart},
     scan::{Part, Scan},
     segments::{Place, Segments},
     tables::Tables,
@@ -24,7 +24,7 @@ const CHUNK: usize = 16;
 
 /// Coefficients of a chunk, kept from image to image.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct SequentialMemory {
     blocks: Vec<Block>,
     last: Vec<u8>,
 }
@@ -70,7 +70,11 @@ pub(crate) struct Job<'a> {
 }
 
 /// Decodes the scan. Returns what libjpeg would warn of.
-pub(crate) fn decode<S: Sink>(job: Job<'_>, memory: &mut Memory, pipeline: &mut Pipeline<'_, S>) -> Result<u32> {
+pub(crate) fn decode<S: Sink>(
+    job: Job<'_>,
+    memory: &mut SequentialMemory,
+    pipeline: &mut Pipeline<'_, S>,
+) -> Result<u32> {
     let Job { bytes, header, scan, restart_interval, tables, segments, mut index, known, unended, mut pace } = job;
     let (layout, view) = (pipeline.layout, pipeline.view);
     // At most ten blocks make an MCU; see `check_mcu`.
@@ -192,13 +196,13 @@ struct Stream<'a> {
     /// MCUs per segment; all of them without restart markers.
     interval: usize,
     units: &'a [Unit<'a>],
-    memory: &'a mut Memory,
+    memory: &'a mut SequentialMemory,
     bits: Bits<'a>,
     segment: usize,
     predictions: [i32; 4],
     /// Index of the next MCU.
     at: usize,
-    /// The segment was too short: what is left of it stays gray.
+    /// The segment was too short: the rest stays gray.
     exhausted: bool,
     warnings: u32,
     /// A byte of this segment that is not beyond the position, and where that is in the file.
@@ -206,7 +210,7 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(segments: &'a Segments, interval: usize, units: &'a [Unit<'a>], memory: &'a mut Memory) -> Self {
+    fn new(segments: &'a Segments, interval: usize, units: &'a [Unit<'a>], memory: &'a mut SequentialMemory) -> Self {
         let interval = if interval == 0 { usize::MAX } else { interval };
         let (segment, predictions) = (segments.first(), [0; 4]);
         let bits = segments.bits(segment);

@@ -3,14 +3,14 @@
 use crate::{
     Error, Result,
     huffman::{Ac, Dc, Spec},
-    standard,
+    standard_tables,
     zigzag::NATURAL,
 };
 
 /// Factors in natural order.
 pub(crate) type Quant = [u16; 64];
 
-/// A Huffman table, and what was built from it.
+/// A Huffman table, and the lookup tables that were built from it.
 #[derive(Debug)]
 struct Slot<T> {
     spec: Spec,
@@ -60,7 +60,7 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Forgets what the last file has defined.
+    /// Forgets the tables of the last file.
     pub(crate) fn reset(&mut self) {
         self.quant = [None; 4];
         self.dc.iter_mut().for_each(|slot| slot.defined = false);
@@ -112,10 +112,10 @@ impl Tables {
     pub(crate) fn default_huffman(&mut self) {
         for number in 0..2 {
             if !self.dc[number].defined {
-                self.dc[number].define(standard::dc(number));
+                self.dc[number].define(standard_tables::dc(number));
             }
             if !self.ac[number].defined {
-                self.ac[number].define(standard::ac(number));
+                self.ac[number].define(standard_tables::ac(number));
             }
         }
     }

@@ -12,9 +12,8 @@ use std::{
 
 use super::{
     files::{Files, bytes_to_path, path_to_bytes},
-    index::{self, Index, Record, Stamp},
-    listing::{Kind, Listing},
-    stop::Stop,
+    folder_index::{self, Index, Record, Stamp},
+    listing::{Kind, Listing, Stop},
 };
 
 /// The images of a folder of class folders.
@@ -47,7 +46,8 @@ pub struct IndexFile<'a> {
 ///
 /// # Errors
 /// Where a class folder exists but cannot be listed. (A folder further down that cannot be listed is passed over, as
-/// `os.walk` does.) [`io::ErrorKind::Interrupted`] where it was given up, see [`crate::interrupt`]; the index is then as it was.
+/// `os.walk` does.) [`io::ErrorKind::Interrupted`] where it was given up, see [`crate::interrupt`]; the index then stays as
+/// it was.
 pub fn scan(
     root: &Path,
     classes: &[(PathBuf, i64)],
@@ -88,7 +88,7 @@ pub fn scan(
     if let (Some(file), Some((known, _))) = (index, &known)
         && known.differs(&records)
     {
-        folder.unsaved = index::save(file.path, &records).err();
+        folder.unsaved = folder_index::save(file.path, &records).err();
     }
     Ok(folder)
 }
@@ -129,7 +129,7 @@ fn files_below<'a>(
 /// A walk through the folders of a class.
 struct Walk<'a, 'b> {
     extensions: &'b [String],
-    /// What is known of folders, and how long they must not have changed for that.
+    /// The index of known folders, and how long a folder must not have changed to be known.
     known: Option<(&'a Index, Duration)>,
     stop: &'b Stop,
     /// The path of each folder, as bytes, and its files.

@@ -1,7 +1,13 @@
 //! The transforms of a dataset, and drawing all of them.
 
-use super::{Call, Op, PassOrder, Tail, check_edges, composite};
-use crate::{Error, Result, image::Size, rng::Key};
+use std::fmt;
+
+use super::{Call, Op, PassOrder, Tail, ops::compose};
+use crate::{
+    Error, Result,
+    image::Size,
+    rng::{Key, Stream},
+};
 
 /// The transforms of a dataset.
 #[derive(Debug, Clone)]
@@ -14,7 +20,29 @@ pub struct Plan {
     pub pass_order: PassOrder,
 }
 
+/// The most ops in a plan, those inside others included: streams beyond these numbers are drawn from for other things
+/// than ops (see [`crate::rng`]).
+pub(crate) const MOST_OPS: usize = u16::MAX as usize - 1;
+
 impl Plan {
+    /// A plan of some ops.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] where there are too many: each op has a stream of random numbers of its own.
+    pub fn new(ops: Vec<Op>, tail: Tail, pass_order: PassOrder) -> Result<Self> {
+        let count = compose::count(&ops);
+        if count > MOST_OPS {
+            return Err(Error::Parameter(format!("{count} transforms: a pipeline has at most {MOST_OPS}")));
+        }
+        Ok(Self { ops, tail, pass_order })
+    }
+
+    /// Whether what is done to a sample may depend on random numbers.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.ops.iter().any(Op::is_random)
+    }
+
     /// Draws every random parameter of the sample `key`, whose image has size `input`, into `calls` (cleared first), in
     /// the order in which they are to be applied: pairs of the transform's position and its call. Returns the output
     /// size.
@@ -27,33 +55,60 @@ impl Plan {
     /// an edge of more than `i32::MAX` pixels.
     pub fn draw(&self, key: Key, input: Size, calls: &mut Vec<(usize, Call)>) -> Result<Size> {
         calls.clear();
+        self.draw_from(0, key, input, calls)
+    }
+
+    /// [`Plan::draw`] with positions that count from `first` on, added to `calls`: one of several plans for one sample draws
+    /// from other streams than the plans before it.
+    ///
+    /// # Errors
+    /// As [`Plan::draw`].
+    pub fn draw_from(&self, first: usize, key: Key, input: Size, calls: &mut Vec<(usize, Call)>) -> Result<Size> {
         let mut drawing = Drawing { key, size: input, calls };
-        drawing.all(&self.ops, 0)?;
+        drawing.all(&self.ops, first)?;
         Ok(drawing.size)
+    }
+
+    /// The number of positions that the plan's ops take.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        compose::count(&self.ops)
     }
 
     /// The size of every output, where it does not depend on the input; `input` is the size of all inputs, if known.
     #[must_use]
     pub fn output_size(&self, input: Option<Size>) -> Option<Size> {
-        composite::output_size(&self.ops, input)
+        compose::output_size(&self.ops, input)
+    }
+}
+
+/// The ops, as a list.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        compose::List(&self.ops).fmt(f)
     }
 }
 
 /// What is drawn so far for one sample.
 pub(super) struct Drawing<'a> {
-    pub(super) key: Key,
+    key: Key,
     /// The size of the image after `calls`.
     pub(super) size: Size,
     calls: &'a mut Vec<(usize, Call)>,
 }
 
 impl Drawing<'_> {
+    /// The random numbers of the op at `position`.
+    pub(super) fn stream(&self, position: usize) -> Stream {
+        Stream::new(self.key, position as u16)
+    }
+
     /// Draws `ops`, the first of which is at `position`.
     pub(super) fn all(&mut self, ops: &[Op], mut position: usize) -> Result<()> {
         for op in ops {
             op.draw(position, self)?;
             if self.size.height == 0 || self.size.width == 0 {
-                return Err(Error::Parameter(format!("{op:?} leaves no pixels of the image")));
+                return Err(Error::Parameter(format!("{op} leaves no pixels of the image")));
             }
             check_edges(self.size)?;
             position += op.count();
@@ -62,8 +117,21 @@ impl Drawing<'_> {
     }
 
     /// Adds a call of the op at `position`.
-    pub(super) fn push(&mut self, position: usize, call: Call) {
+    pub(super) fn push(&mut self, position: usize, call: impl Into<Call>) {
+        let call = call.into();
         self.size = call.output_size(self.size);
         self.calls.push((position, call));
     }
+}
+
+/// Refuses an edge that is longer than a map of it can say: random numbers and fills are counted in 32 bits.
+pub(super) fn check_edges(size: Size) -> Result<()> {
+    const MOST: usize = i32::MAX as usize;
+    if size.height > MOST || size.width > MOST {
+        return Err(Error::Limit(format!(
+            "a transform makes an image of {} x {} pixels (width x height): an edge has at most {MOST}",
+            size.width, size.height
+        )));
+    }
+    Ok(())
 }

@@ -4,7 +4,9 @@ use std::f64::consts::PI;
 
 use torchfeed_core::{
     image::Size,
-    transform::{Call, Filter, PadMode, Padding, PassOrder, Resize},
+    transform::{
+        Call, ColorCall, CropCall, Filter, FlipCall, PadCall, PadMode, Padding, PassOrder, Resize, ResizeCall,
+    },
 };
 
 pub(crate) struct Image {
@@ -31,19 +33,23 @@ impl Image {
 
 pub(crate) fn apply(image: Image, call: &Call, order: PassOrder) -> Image {
     match *call {
-        Call::Resize(to) => resize(image, to, order),
-        Call::ResizedCrop { top, left, crop: size, resize: to } => resize(crop(&image, top, left, size), to, order),
-        Call::Crop { padding, top, left, size } => crop(&pad(&image, &padding), top, left, size),
-        Call::HorizontalFlip => {
+        Call::Resize(ResizeCall::Resize(to)) => resize(image, to, order),
+        Call::Crop(CropCall::ResizedCrop { top, left, crop: size, resize: to }) => {
+            resize(crop(&image, top, left, size), to, order)
+        }
+        Call::Crop(CropCall::Crop { padding, top, left, size }) => crop(&pad(&image, &padding), top, left, size),
+        Call::Flip(FlipCall::HorizontalFlip {}) => {
             Image::make(image.size, image.channels, |y, x, c| image.get(y, image.size.width - 1 - x, c))
         }
-        Call::VerticalFlip => {
+        Call::Flip(FlipCall::VerticalFlip {}) => {
             Image::make(image.size, image.channels, |y, x, c| image.get(image.size.height - 1 - y, x, c))
         }
-        Call::Pad(padding) => pad(&image, &padding),
-        Call::Invert => point(image, |value| 255 - value),
-        Call::Posterize { bits } => point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits))),
-        Call::Solarize { threshold } => {
+        Call::Pad(PadCall::Pad(padding)) => pad(&image, &padding),
+        Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),
+        Call::Color(ColorCall::Posterize { bits }) => {
+            point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits)))
+        }
+        Call::Color(ColorCall::Solarize { threshold }) => {
             point(image, |value| if f64::from(value) < threshold { value } else { 255 - value })
         }
     }

@@ -8,7 +8,8 @@ use std::f64::consts::PI;
 use crate::{Result, kernel::Coefficients};
 
 /// The interpolations of `torchvision.transforms.InterpolationMode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
 pub enum Filter {
     /// The nearest pixel; no weights.
     Nearest,

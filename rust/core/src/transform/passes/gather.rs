@@ -9,7 +9,7 @@ use crate::{
     Result,
     image::{Rect, Size, View, Window},
     interrupt::Pace,
-    transform::pad::Padding,
+    transform::Padding,
 };
 
 /// Any sequence of crops, flips, paddings and nearest-neighbour resizes, as one index map for each axis.
