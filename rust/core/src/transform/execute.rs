@@ -46,7 +46,9 @@ impl<'p> Executor<'p> {
     /// Compiles the `calls` that `plan` drew for an image of size `input`.
     #[must_use]
     pub fn new(plan: &'p Plan, calls: &[(usize, Call)], input: Size) -> Self {
-        Self::of(plan, compile(plan, calls, input))
+        let mut program = Program::new(input);
+        compile(plan, calls, &mut program);
+        Self::of(plan, program)
     }
 
     /// The same for an image that can be decoded at one over each of `denominators` of its size, which rise. Returns the
@@ -57,7 +59,8 @@ impl<'p> Executor<'p> {
     /// rounded up.
     #[must_use]
     pub fn scaled(plan: &'p Plan, calls: &[(usize, Call)], input: Size, denominators: &[usize]) -> (Self, usize) {
-        let mut program = compile(plan, calls, input);
+        let mut program = Program::new(input);
+        compile(plan, calls, &mut program);
         let denominator = scaled_decode::scale_down(&mut program, denominators).unwrap_or(1);
         (Self::of(plan, program), denominator)
     }
@@ -155,9 +158,8 @@ impl fmt::Display for Executor<'_> {
 /// Pixels of a row that is counted as long.
 const LONG: usize = 1 << 20;
 
-/// Lowers all calls.
-fn compile(plan: &Plan, calls: &[(usize, Call)], input: Size) -> Program {
-    let mut compiler = Compiler::new(input, plan.pass_order);
+/// Adds all calls to `program`.
+fn compile(plan: &Plan, calls: &[(usize, Call)], program: &mut Program) {
+    let mut compiler = Compiler::new(program, plan.pass_order);
     calls.iter().for_each(|(_, call)| call.lower(&mut compiler));
-    compiler.finish()
 }

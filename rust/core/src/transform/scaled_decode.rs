@@ -99,9 +99,10 @@ mod tests {
     };
 
     fn compile(calls: &[Call], input: Size) -> Program {
-        let mut compiler = Compiler::new(input, PassOrder::default());
+        let mut program = Program::new(input);
+        let mut compiler = Compiler::new(&mut program, PassOrder::default());
         calls.iter().for_each(|call| call.lower(&mut compiler));
-        compiler.finish()
+        program
     }
 
     fn resized(crop: Size, output: Size) -> Call {
