@@ -113,7 +113,10 @@ def _rows(stage: str, texts: Sequence[str]) -> list[str]:
 
 
 def _decode(own: Internals) -> str:
-    natively = "JPEG and PNG natively, other formats by Pillow"
+    from ._native import native_formats  # noqa: PLC0415
+
+    *others, last = native_formats()
+    natively = f"{', '.join(others)} and {last} natively, other formats by Pillow"
     fast = "; fast: JPEGs at 1/2, 1/4 or 1/8 of their size, where a resize shrinks them as much"
     return f"{natively}{fast if own.options.decodes_fast else ''}{_indexed(own)}"
 

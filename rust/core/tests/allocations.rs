@@ -13,11 +13,11 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use torchfeed_core::{
     batch::{Batch, Part, Pipeline, Pool, Scratch, Target, one_hot::Levels},
     decode::{Decoder, RowIndexMemory},
-    image::Size,
+    image::{Rect, Size, View},
     source::{Arrays, Files, Source},
     transform::{
-        self, CropOp, Filter, FlipOp, Op, PadMode, Padding, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize,
-        Tail,
+        self, Call, ColorCall, CropCall, CropOp, Filter, FlipCall, FlipOp, Op, PadCall, PadMode, Padding, PassOrder,
+        Plan, RandomCrop, RandomResizedCrop, Resize, ResizeCall, Tail, execute::Executor,
     },
 };
 
@@ -207,4 +207,41 @@ fn arrays_take_none() {
     let (work, rest) = steady_state(&pipeline(source, vec![crop, FLIP], Target::OneHot(levels)));
     assert_eq!(work, 0);
     assert!(rest <= PER_BATCH, "{rest}");
+}
+
+#[test]
+fn passes_take_none() {
+    let input = Size::new(40, 50);
+    let resize = |height, width| Resize { size: Size::new(height, width), filter: Filter::Bicubic };
+    let crop = Call::Crop(CropCall::ResizedCrop { top: 3, left: 4, crop: Size::new(20, 30), resize: resize(16, 16) });
+    let white = Padding { left: 2, top: 2, right: 2, bottom: 2, fill: [255; 3], mode: PadMode::Constant };
+    let twice: [Call; 4] = [
+        FlipCall::HorizontalFlip {}.into(),
+        ResizeCall::Resize(resize(30, 20)).into(),
+        FlipCall::VerticalFlip {}.into(),
+        ResizeCall::Resize(resize(9, 9)).into(),
+    ];
+    // White is not what posterizing makes, so the padding cannot come before it.
+    let points: [Call; 5] = [
+        ColorCall::Invert {}.into(),
+        crop,
+        ColorCall::Posterize { bits: 3 }.into(),
+        PadCall::Pad(white).into(),
+        ColorCall::Solarize { threshold: 99.5 }.into(),
+    ];
+    let table = (0..3 * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
+    let tail = Tail::new(table, 3, 4, transform::Layout::ChannelsFirst).unwrap();
+    let plan = Plan { ops: Vec::new(), tail, pass_order: PassOrder::default() };
+    let pixels: Vec<u8> = (0..input.height * input.width * 3).map(|i| (i * 7) as u8).collect();
+    let mut scratch = Default::default();
+    for calls in [&twice[..], &points] {
+        let calls: Vec<_> = calls.iter().map(|call| (0, *call)).collect();
+        let mut out = vec![0; Executor::new(&plan, &calls, input).output_bytes()];
+        let mut run = || {
+            let executor = Executor::new(&plan, &calls, input);
+            executor.run(View::packed(input, Rect::all(input), 3, &pixels), &mut scratch, &mut out).unwrap();
+        };
+        run();
+        assert_eq!(allocations(run), 0);
+    }
 }

@@ -5,6 +5,7 @@ mod batch;
 mod data;
 mod decode;
 mod error;
+mod formats;
 mod instruction_set;
 mod kept;
 mod memory;
@@ -26,6 +27,8 @@ static ALLOCATOR: torchfeed_core::allocator::Allocator = torchfeed_core::allocat
 mod _native {
     #[pymodule_export]
     use super::batch::{Epoch, are_indices, batch_seed, one_hot, stack, substitutes};
+    #[pymodule_export]
+    use super::formats::{decode_image, native_formats};
     #[pymodule_export]
     use super::instruction_set::instruction_sets;
     #[pymodule_export]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{one_hot::Levels, part::Part, pool::Pool, sample::Sample};
 use crate::{
     Error, Result,
-    decode::{Decoder, RowIndexMemory, RowIndexes, Slot},
+    decode::{Decoder, RowIndexEntry, RowIndexMemory, RowIndexes},
     image::Size,
     source::Source,
     transform::Form,
@@ -188,7 +188,7 @@ impl Pipeline {
             decoder: &self.decoder,
             target: &self.target,
             from: from.unwrap_or((part.source(), at)),
-            rows: self.row_indexes.as_deref().map(|indexes| Slot { indexes, at: index }),
+            rows: self.row_indexes.as_deref().map(|indexes| RowIndexEntry { indexes, at: index }),
         })
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use super::{part::Part, pipeline::Target};
 use crate::{
     Error, Result,
-    decode::{self, Decoder, Header, Reduced, Slot},
+    decode::{self, Decoder, Header, Request, RowIndexEntry, Sink},
     image::{Rect, Size, View, Window},
     rng::Key,
     source::{Buffer, Item, Source, check_file_bytes},
@@ -77,7 +77,7 @@ pub struct Sample<'a> {
     /// What it is read from, and its position there.
     pub(super) from: (&'a Source, usize),
     /// Where what is found out about its file is kept.
-    pub(super) rows: Option<Slot<'a>>,
+    pub(super) rows: Option<RowIndexEntry<'a>>,
 }
 
 impl<'a> Sample<'a> {
@@ -181,7 +181,7 @@ impl<'a> Sample<'a> {
         made.map_err(|error| self.blame(error))
     }
 
-    /// Decodes what `calls` need into `window`, as cheaply as may be. Returns what is left to be done to that.
+    /// Decodes what `calls` need into `window`, as cheaply as the decoder offers. Returns what is left to be done to that.
     fn decode(
         &self,
         bytes: &[u8],
@@ -191,27 +191,30 @@ impl<'a> Sample<'a> {
         window: &mut Window,
     ) -> Result<Executor<'a>> {
         let plan = self.part.plan();
-        if self.decoder.reduces(header)
-            && let Some((executor, denominator)) = Executor::reduced(plan, calls, header.size)
-        {
-            let reduced = Reduced { denominator, region: executor.region() };
-            if self.decoder.decode_reduced(bytes, header, reduced, self.rows, decode, window) {
-                return Ok(executor);
-            }
-        }
-        let executor = Executor::new(plan, calls, header.size);
+        let offer = self.decoder.offer(header);
+        let (executor, denominator) = Executor::scaled(plan, calls, header.size, offer.denominators);
         let region = executor.region();
-        if region.height * region.width * 3 > LARGE && executor.narrows() {
-            let narrowing = executor.narrow();
-            let mut rows = narrowing.start(header.size.height, 3, execute, window)?;
-            let receive = |first, strip: &[u8]| rows.push(first, strip);
-            if self.decoder.decode_strips(bytes, header, region, self.rows, decode, receive) {
-                return Ok(narrowing.rest());
-            }
+        let request = Request { denominator, rows: self.rows, ..Request::new(region) };
+        let streams =
+            offer.strips && denominator == 1 && region.height * region.width * 3 > LARGE && executor.narrows();
+        let made = if streams {
+            let resize = executor.narrow();
+            let mut rows = resize.start(header.size.height, 3, execute, window)?;
+            let mut receive = |first: usize, strip: &[u8]| rows.push(first, strip);
+            let made = self.decoder.decode(bytes, header, &request, decode, Sink::Strips(&mut receive));
+            made.map(|()| resize.rest())
+        } else {
+            let made = self.decoder.decode(bytes, header, &request, decode, Sink::Window(window));
+            made.map(|()| executor)
+        };
+        match made {
+            // The file is damaged. A window at full size comes with the fallback's verdict.
+            Err(Error::Format(_)) if streams || denominator > 1 => {}
+            other => return other,
         }
-        // What anything is wrong with comes here again, for the verdict.
         let executor = Executor::new(plan, calls, header.size);
-        self.decoder.decode_indexed(bytes, header, executor.region(), self.rows, decode, window)?;
+        let request = Request { rows: self.rows, ..Request::new(executor.region()) };
+        self.decoder.decode(bytes, header, &request, decode, Sink::Window(window))?;
         Ok(executor)
     }
 
@@ -226,8 +229,9 @@ impl<'a> Sample<'a> {
             match self.read(&mut bytes)? {
                 Item::Encoded(bytes) => {
                     let header = self.decoder.header(bytes)?;
-                    let all = Rect::all(header.size);
-                    self.decoder.decode(bytes, &header, all, &mut decode::Scratch::default(), &mut out)?;
+                    let all = Request::new(Rect::all(header.size));
+                    let mut scratch = decode::Scratch::default();
+                    self.decoder.decode(bytes, &header, &all, &mut scratch, Sink::Window(&mut out))?;
                 }
                 Item::Pixels(view) => view.pack(view.rect, &mut out)?,
             }

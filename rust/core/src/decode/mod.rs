@@ -1,78 +1,48 @@
-//! The decode stage: encoded bytes to 8-bit RGB, as Pillow's `Image.open(...).convert("RGB")` gives it.
+//! The decode stage: encoded bytes to 8-bit pixels, as Pillow's `Image.open(...).convert("RGB")` gives them.
 //!
-//! The format is found by content. JPEG and PNG are decoded natively. Every other format, and every file that the
-//! native decoder finds anything wrong with, is handed to a [`Fallback`] (Pillow), whose verdict is the
-//! specification: it returns pixels or the error that a torchvision user knows.
+//! A format is told by its content. Formats in the table below are decoded natively. Every other format, and every file
+//! that a native decoder finds anything wrong with, goes to a [`Fallback`] (Pillow). The fallback's verdict is the
+//! specification: it returns pixels, or the error that a torchvision user knows.
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `limits.rs` | what a file may cost |
+//! | `format.rs` | what a native format has to say: its row of the table |
+//! | `request.rs` | what a decoder offers, and what is asked of it |
 //! | `decoder.rs` | limits, dispatch, fallback |
-//! | `jpeg_header.rs` | the JPEG marker walk: size and end; refuses what is unclean |
-//! | `jpeg.rs` | region decode through `torchfeed-jpeg` |
+//! | `limits.rs` | what a file may cost |
+//! | `luma.rs` | RGB to gray, as Pillow does |
 //! | `row_index.rs` | where rows of JPEGs start, kept from epoch to epoch |
-//! | `tiff.rs` | EXIF and MPF segments of a JPEG, as far as Pillow looks into them |
-//! | `png_header.rs` | the PNG chunk walk: refuses what Pillow refuses |
-//! | `png_text.rs` | texts and colour profiles of a PNG, likewise |
-//! | `png.rs` | rows of samples through the `png` crate |
-//! | `convert.rs` | CMYK, gray, palette and 16-bit samples to RGB, as Pillow does |
+//! | `jpeg/` | JPEG through `torchfeed-jpeg`: `markers.rs` walks the header, `tiff.rs` its EXIF and MPF segments |
+//! | `png/` | PNG through the `png` crate: `chunks.rs` and `texts.rs` walk the file, `samples.rs` makes pixels of a row |
 
-mod convert;
 mod decoder;
+mod fallback;
+mod format;
 mod jpeg;
-mod jpeg_header;
 mod limits;
+mod luma;
 mod png;
-mod png_header;
-mod png_text;
+mod request;
 mod row_index;
 #[cfg(test)]
 mod tests;
-mod tiff;
 
-pub use decoder::{Decoder, Header, Reduced, Scratch};
+pub use decoder::{Decoder, Header};
+pub use fallback::Fallback;
 pub use limits::{DEFAULT_MAX_PIXELS, FallbackLimits, Limits};
-pub use row_index::{RowIndexMemory, RowIndexes, Slot};
+pub use request::{Mode, Offer, Request, Sink};
+pub use row_index::{RowIndexEntry, RowIndexMemory, RowIndexes};
 
-use crate::{
-    Result,
-    image::{Size, Window},
-};
-
-/// A decoder for everything that is not decoded natively.
-pub trait Fallback: Send + Sync {
-    /// The size of the image in `bytes`, from its header.
-    ///
-    /// # Errors
-    /// [`crate::Error::Refused`] where `bytes` are not an image.
-    fn size(&self, bytes: &[u8]) -> Result<Size>;
-
-    /// Decodes all of `bytes` to RGB into `out`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Refused`] where the image is broken.
-    fn decode(&self, bytes: &[u8], out: &mut Window) -> Result<()>;
-}
-
-/// Who decodes a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// The `torchfeed-jpeg` crate.
-    Jpeg,
+format::formats! {
+    /// The `torchfeed-jpeg` crate, whose pixels are those of libjpeg-turbo.
+    Jpeg in jpeg,
     /// The `png` crate.
-    Png,
-    /// The [`Fallback`].
-    Other,
+    Png in png,
 }
 
-/// Tells the format from the first bytes of a file, never from its name: ImageNet has a PNG that is named `.JPEG`.
+/// Tells the format from the first bytes of a file, never from its name: ImageNet has a PNG that is named `.JPEG`. `None`
+/// for formats that only the [`Fallback`] decodes.
 #[must_use]
-pub fn sniff(bytes: &[u8]) -> Format {
-    if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
-        Format::Jpeg
-    } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        Format::Png
-    } else {
-        Format::Other
-    }
+pub fn sniff(bytes: &[u8]) -> Option<Format> {
+    Format::ALL.iter().copied().find(|format| format.matches(bytes))
 }

@@ -15,7 +15,7 @@ use std::{
 use torchfeed_jpeg::{Header, RowIndex};
 
 /// What is kept of one file: the hash of its bytes in [`HASH`] words, then its [`RowIndex`].
-type Entry = Option<Box<[u16]>>;
+type Kept = Option<Box<[u16]>>;
 
 const HASH: usize = 4;
 
@@ -34,7 +34,7 @@ impl Fingerprint {
 /// for another.
 #[derive(Debug)]
 pub struct RowIndexes {
-    entries: Box<[Mutex<Entry>]>,
+    entries: Box<[Mutex<Kept>]>,
     /// Bytes of all entries, the list of them included.
     used: AtomicUsize,
     /// Entries that there are.
@@ -46,7 +46,7 @@ impl RowIndexes {
     /// Room for `len` images in at most `budget` bytes; `None` where the list itself would take more.
     #[must_use]
     pub fn new(len: usize, budget: usize) -> Option<Arc<Self>> {
-        let used = len.checked_mul(size_of::<Mutex<Entry>>()).filter(|&bytes| bytes <= budget)?;
+        let used = len.checked_mul(size_of::<Mutex<Kept>>()).filter(|&bytes| bytes <= budget)?;
         let entries = (0..len).map(|_| Mutex::default()).collect();
         Some(Arc::new(Self { entries, used: used.into(), images: 0.into(), budget }))
     }
@@ -66,16 +66,16 @@ impl RowIndexes {
 
 /// The place of one image among [`RowIndexes`].
 #[derive(Debug, Clone, Copy)]
-pub struct Slot<'a> {
+pub struct RowIndexEntry<'a> {
     /// All of them.
     pub indexes: &'a RowIndexes,
     /// The image's position.
     pub at: usize,
 }
 
-impl Slot<'_> {
+impl RowIndexEntry<'_> {
     /// The image's entry; none where another thread has it in hand, or had it when this process was forked off.
-    fn with<R>(&self, use_it: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+    fn with<R>(&self, use_it: impl FnOnce(&mut Kept) -> R) -> Option<R> {
         self.indexes.entries.get(self.at)?.try_lock().ok().map(|mut entry| use_it(&mut entry))
     }
 

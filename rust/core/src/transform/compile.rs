@@ -25,7 +25,8 @@ use super::{
 };
 use crate::image::{Rect, Size};
 
-/// The passes of a sample, in order. Few samples need more than two resizes, with a gather before each.
+/// The passes of a sample, in order. Two resizes with a gather before each fit without memory of their own. A longer
+/// array would cost small images more than it gains: executors are moved.
 pub(crate) type Passes = SmallVec<[Pass; 4]>;
 
 /// What a sample's calls compile to: passes from image to image, then the way into the output.
@@ -146,5 +147,141 @@ impl fmt::Display for Program {
             write!(f, "{pass}; ")?;
         }
         write!(f, "{}; {}; table", self.ending.gather, self.ending.point)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::{Call, ColorCall, CropCall, FlipCall, PadCall, Resize, ResizeCall};
+
+    const FLIP: Call = Call::Flip(FlipCall::HorizontalFlip {});
+    const INVERT: Call = Call::Color(ColorCall::Invert {});
+    const COARSE: Call = Call::Color(ColorCall::Posterize { bits: 4 });
+
+    fn pad(fill: u8, mode: PadMode) -> Call {
+        PadCall::Pad(Padding { left: 2, top: 0, right: 0, bottom: 0, fill: [fill; 3], mode }).into()
+    }
+
+    const fn crop(top: usize, left: usize, height: usize, width: usize) -> Call {
+        Call::Crop(CropCall::Crop { padding: Padding::NONE, top, left, size: Size::new(height, width) })
+    }
+
+    const fn resize(height: usize, width: usize, filter: Filter) -> Call {
+        Call::Resize(ResizeCall::Resize(Resize { size: Size::new(height, width), filter }))
+    }
+
+    const SMALLER: Call = resize(5, 6, Filter::Box);
+
+    /// The program that `calls` compile to for an image of 10 x 20 pixels.
+    fn compile(calls: &[Call]) -> Program {
+        let mut compiler = Compiler::new(Size::new(10, 20), PassOrder::default());
+        calls.iter().for_each(|call| call.lower(&mut compiler));
+        compiler.finish()
+    }
+
+    fn check(calls: &[Call], expected: &[&str]) {
+        let program = compile(calls).to_string();
+        let passes: Vec<_> = program.split("; ").collect();
+        assert_eq!((passes[..passes.len() - 1].to_vec(), passes[passes.len() - 1]), (expected.to_vec(), "table"));
+    }
+
+    #[test]
+    fn nothing_to_do_is_an_identity() {
+        check(&[], &["gather rows 0..10, columns 0..20", "point []"]);
+        check(&[resize(10, 20, Filter::Box)], &["gather rows 0..10, columns 0..20", "point []"]);
+    }
+
+    #[test]
+    fn gathers_become_one() {
+        let calls = [crop(1, 2, 8, 10), FLIP, pad(0, PadMode::Constant), crop(0, 1, 4, 9)];
+        check(&calls, &["gather rows 1..5, columns 1 filled + 4..12 reversed", "point []"]);
+        let nearest = [resize(20, 10, Filter::Nearest), FlipCall::VerticalFlip {}.into()];
+        check(&nearest, &["gather rows a list of 20, columns a list of 10", "point []"]);
+    }
+
+    #[test]
+    fn points_wait_behind_gathers() {
+        check(&[INVERT, FLIP, crop(1, 0, 9, 20)], &["gather rows 1..10, columns 0..20 reversed", "point [Invert]"]);
+        check(
+            &[COARSE, pad(255, PadMode::Edge)],
+            &["gather rows 0..10, columns a list of 22", "point [Posterize { bits: 4 }]"],
+        );
+        check(
+            &[COARSE, resize(20, 10, Filter::Nearest)],
+            &["gather rows a list of 20, columns a list of 10", "point [Posterize { bits: 4 }]"],
+        );
+    }
+
+    #[test]
+    fn paddings_come_before_points_with_the_colour_that_becomes_theirs() {
+        let program = compile(&[INVERT, pad(255, PadMode::Constant)]);
+        let Ending { gather, point } = program.ending;
+        assert_eq!(gather.runs().map(|(_, _, fill)| fill), Some([0; 3]));
+        assert_eq!((program.passes.len(), point.to_string().as_str()), (0, "point [Invert]"));
+    }
+
+    #[test]
+    fn points_come_before_paddings_with_a_colour_that_they_do_not_make() {
+        // 255 does not have four bits only.
+        check(
+            &[FLIP, COARSE, pad(255, PadMode::Constant), FLIP],
+            &[
+                "gather rows 0..10, columns 0..20 reversed",
+                "point [Posterize { bits: 4 }]",
+                "gather rows 0..10, columns 0..20 reversed + 2 filled",
+                "point []",
+            ],
+        );
+        check(
+            &[COARSE, pad(255, PadMode::Constant)],
+            &["point [Posterize { bits: 4 }]", "gather rows 0..10, columns 2 filled + 0..20", "point []"],
+        );
+        // Black, which a nearest-neighbour resize may need, is not made by these.
+        check(
+            &[COARSE, INVERT, resize(20, 10, Filter::Nearest)],
+            &["point [Posterize { bits: 4 }, Invert]", "gather rows a list of 20, columns a list of 10", "point []"],
+        );
+    }
+
+    #[test]
+    fn points_become_one() {
+        check(
+            &[INVERT, COARSE, FLIP, ColorCall::Solarize { threshold: 9.5 }.into()],
+            &[
+                "gather rows 0..10, columns 0..20 reversed",
+                "point [Invert, Posterize { bits: 4 }, Solarize { threshold: 10 }]",
+            ],
+        );
+    }
+
+    #[test]
+    fn crops_become_the_rectangle_that_is_resized() {
+        let resampled = "resample rows 1..9, columns 2..12 to 5 x 6 (Box)";
+        check(&[crop(1, 2, 8, 10), SMALLER], &[resampled, "gather rows 0..5, columns 0..6", "point []"]);
+        let padded = Call::from(PadCall::Pad(Padding { left: -2, right: -8, top: -1, bottom: -1, ..Padding::NONE }));
+        check(&[padded, SMALLER, FLIP], &[resampled, "gather rows 0..5, columns 0..6 reversed", "point []"]);
+        check(
+            &[FLIP, SMALLER],
+            &[
+                "gather rows 0..10, columns 0..20 reversed",
+                "resample rows 0..10, columns 0..20 to 5 x 6 (Box)",
+                "gather rows 0..5, columns 0..6",
+                "point []",
+            ],
+        );
+    }
+
+    #[test]
+    fn resizes_come_between_the_points_before_and_after() {
+        check(
+            &[INVERT, crop(1, 2, 8, 10), SMALLER, INVERT, COARSE],
+            &[
+                "point [Invert]",
+                "resample rows 1..9, columns 2..12 to 5 x 6 (Box)",
+                "gather rows 0..5, columns 0..6",
+                "point [Invert, Posterize { bits: 4 }]",
+            ],
+        );
     }
 }

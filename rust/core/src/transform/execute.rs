@@ -1,5 +1,7 @@
 //! Executing a compiled sample: passes from image to image, then the write into the output.
 
+use std::fmt;
+
 use smallvec::SmallVec;
 
 use super::{
@@ -47,15 +49,17 @@ impl<'p> Executor<'p> {
         Self::of(plan, compile(plan, calls, input))
     }
 
-    /// The same for an image that is decoded at a fraction of its size, and the denominator of that fraction: 2, 4 or 8.
-    /// `None` if `calls` do not shrink the image so much that a fraction will do; the rule is that of [`scaled_decode`].
+    /// The same for an image that can be decoded at one over each of `denominators` of its size, which rise. Returns the
+    /// denominator to decode it at too: 1 if `calls` do not shrink the image so much that a fraction will do. The rule is
+    /// that of [`scaled_decode`].
     ///
     /// [`Executor::region`] is then counted in pixels of the smaller image. Its size is that of `input`, divided and
     /// rounded up.
     #[must_use]
-    pub fn reduced(plan: &'p Plan, calls: &[(usize, Call)], input: Size) -> Option<(Self, usize)> {
-        let (program, denominator) = scaled_decode::scaled(compile(plan, calls, input))?;
-        Some((Self::of(plan, program), denominator))
+    pub fn scaled(plan: &'p Plan, calls: &[(usize, Call)], input: Size, denominators: &[usize]) -> (Self, usize) {
+        let mut program = compile(plan, calls, input);
+        let denominator = scaled_decode::scale_down(&mut program, denominators).unwrap_or(1);
+        (Self::of(plan, program), denominator)
     }
 
     /// Works out backwards which rectangle each pass makes.
@@ -137,6 +141,14 @@ impl<'p> Executor<'p> {
             row.try_reserve(more).map_err(|_| Error::Memory(bytes))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Executor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rect { top, left, .. } = self.region;
+        write!(f, "read rows {top}..{}, columns {left}..{}; ", self.region.bottom(), self.region.right())?;
+        self.program.fmt(f)
     }
 }
 

@@ -3,9 +3,9 @@
 //! # The rule
 //!
 //! The first filtered resize decides: how many pixels it reads (the crop), and how many it makes of them. The image is
-//! decoded at `1/s`. `s` is the largest of 2, 4 and 8 with which the crop still has as many pixels as the output, in both
-//! directions: `crop >= s * output`. The image is decoded as it is where 2 is too much already, and where the crop is not a
-//! plain rectangle of the image: it has a padding, or something else than crops and flips comes first.
+//! decoded at `1/s`. `s` is the largest that the decoder offers (2, 4 and 8) with which the crop still has as many pixels as
+//! the output, in both directions: `crop >= s * output`. The image is decoded as it is where 2 is too much already, and
+//! where the crop is not a plain rectangle of the image: it has a padding, or something else than crops and flips comes first.
 //!
 //! # Where the crop lies then
 //!
@@ -24,24 +24,25 @@ use super::{
 };
 use crate::image::Rect;
 
-/// Rewrites `program` for an image that is decoded at one over the returned number, if one of 2, 4 and 8 fits the rule.
-pub(super) fn scaled(mut program: Program) -> Option<(Program, usize)> {
+/// Rewrites `program` for an image that is decoded at one over the returned number: one of `denominators`, which rise. If
+/// none of them fits the rule, the program stays as it is.
+pub(super) fn scale_down(program: &mut Program, denominators: &[usize]) -> Option<usize> {
     match &mut program.passes[..] {
         [Pass::Resample(resample), ..] => {
             let Rect { top, left, height, width } = resample.window;
             let (rows, columns) = (forward(top, height), forward(left, width));
-            let denominator = denominator(rows, columns, resample)?;
+            let denominator = denominator(rows, columns, resample, denominators)?;
             let (rows, columns) = scale(rows, columns, resample, denominator);
             resample.window = Rect { top: rows.start, left: columns.start, ..resample.window };
-            Some((program, denominator))
+            Some(denominator)
         }
         // A flip; crops alone are part of the resize.
         [Pass::Gather(gather), Pass::Resample(resample), ..] => {
             let (rows, columns) = (bare(&gather.rows)?, bare(&gather.columns)?);
-            let denominator = denominator(rows, columns, resample)?;
+            let denominator = denominator(rows, columns, resample, denominators)?;
             let (rows, columns) = scale(rows, columns, resample, denominator);
             (gather.rows, gather.columns) = (IndexMap::Run(rows), IndexMap::Run(columns));
-            Some((program, denominator))
+            Some(denominator)
         }
         _ => None,
     }
@@ -60,11 +61,11 @@ fn bare(map: &IndexMap) -> Option<Run> {
     }
 }
 
-/// The largest denominator that leaves enough pixels of `rows` and `columns` for what `resample` makes of them.
-fn denominator(rows: Run, columns: Run, resample: &Resample) -> Option<usize> {
+/// The largest of `denominators` that leaves enough pixels of `rows` and `columns` for what `resample` makes of them.
+fn denominator(rows: Run, columns: Run, resample: &Resample, denominators: &[usize]) -> Option<usize> {
     let output = resample.size;
     let enough = |s: &usize| rows.len >= s * output.height && columns.len >= s * output.width;
-    [8, 4, 2].into_iter().find(enough)
+    denominators.iter().copied().rev().find(enough)
 }
 
 /// Makes `resample` resize, of the positions of the smaller image that hold `rows` and `columns`, the exact parts. Returns
@@ -109,7 +110,7 @@ mod tests {
     }
 
     fn denominator(calls: &[Call]) -> Option<usize> {
-        scaled(compile(calls, Size::new(2000, 2000))).map(|(_, denominator)| denominator)
+        scale_down(&mut compile(calls, Size::new(2000, 2000)), &[2, 4, 8])
     }
 
     #[test]
@@ -122,6 +123,8 @@ mod tests {
         assert_eq!(of(400, 200), Some(4));
         assert_eq!(of(799, 400), Some(4));
         assert_eq!(of(1600, 400), Some(8));
+        let large = || compile(&[resized(Size::new(1600, 400), Size::new(100, 50))], Size::new(2000, 2000));
+        assert_eq!([&[][..], &[2], &[2, 4]].map(|offer| scale_down(&mut large(), offer)), [None, Some(2), Some(4)]);
     }
 
     #[test]
@@ -154,7 +157,8 @@ mod tests {
     fn the_last_pixel_of_an_odd_edge_is_a_part() {
         let size = Size::new(1003, 1001);
         let calls = [ResizeCall::Resize(Resize { size: Size::new(100, 100), filter: Filter::Box }).into()];
-        let (program, denominator) = scaled(compile(&calls, size)).expect("much larger");
+        let mut program = compile(&calls, size);
+        let denominator = scale_down(&mut program, &[2, 4, 8]).expect("much larger");
         let Pass::Resample(resample) = &program.passes[0] else { panic!("{program}") };
         assert_eq!((denominator, resample.window), (8, Rect::all(Size::new(126, 126))));
         assert_eq!(resample.rows, Interval { start: 0.0, len: 125.375 });

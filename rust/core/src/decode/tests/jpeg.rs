@@ -2,7 +2,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::convert;
+use crate::decode::luma::luma;
 
 const SAMPLINGS: [SamplingFactor; 6] = [
     SamplingFactor::F_1_1,
@@ -80,13 +80,6 @@ fn small_regions_are_decoded_alone() {
 }
 
 #[test]
-fn cmyk_is_inverted_and_multiplied() {
-    let mut rgb = [0; 12];
-    convert::cmyk(&[255, 255, 255, 255, 0, 0, 0, 0, 10, 20, 30, 40, 128, 0, 255, 200], &mut rgb);
-    assert_eq!(rgb, [255, 255, 255, 0, 0, 0, 2, 3, 5, 100, 0, 200]);
-}
-
-#[test]
 fn limits_are_checked_before_anything_is_decoded() {
     // The start of a file that claims to be as large as a JPEG can be, with no pixel behind it.
     let frame = b"\xFF\xD8\xFF\xC0\0\x0B\x08\xFF\xDC\xFF\xDC\x01\x01\x11\0\xFF\xDA\0\x08\x01\x01\0\0\x3F\0";
@@ -157,66 +150,119 @@ fn exotic_frames_go_to_the_fallback() {
     for (offset, byte) in [(1, 0xC3), (1, 0xC9), (4, 12), (6, 0), (9, 2)] {
         let mut bytes = good.clone();
         bytes[at + offset] = byte;
-        assert_eq!(decoder.header(&bytes).unwrap().format, Format::Other, "{byte:#x} at {offset}");
+        assert_eq!(decoder.header(&bytes).unwrap().format(), None, "{byte:#x} at {offset}");
         assert!(matches!(decode(&bytes, None), Err(Error::Format(_))));
     }
 }
 
-/// A decoder that may reduce, asked for `region` of `bytes` at 1/`denominator`.
-fn reduced(bytes: &[u8], denominator: usize, region: Option<Rect>) -> Option<Window> {
+/// The smaller size of an image that is decoded at 1/`denominator`.
+fn size_at(size: Size, denominator: usize) -> Size {
+    Size::new(size.height.div_ceil(denominator), size.width.div_ceil(denominator))
+}
+
+/// What a fast decoder makes of `region` of `bytes` at 1/`denominator`, with a row index in `rows`.
+fn scaled(bytes: &[u8], denominator: usize, region: Option<Rect>, rows: Option<RowIndexEntry<'_>>) -> Result<Window> {
     let decoder = Decoder { fast: true, ..Decoder::default() };
     let header = decoder.header(bytes).unwrap();
-    let size = Size::new(header.size.height.div_ceil(denominator), header.size.width.div_ceil(denominator));
-    let reduced = Reduced { denominator, region: region.unwrap_or(Rect::all(size)) };
+    let size = size_at(header.size, denominator);
+    let request = Request { denominator, rows, ..Request::new(region.unwrap_or(Rect::all(size))) };
     let mut out = Window::default();
-    let done = decoder.decode_reduced(bytes, &header, reduced, None, &mut Scratch::default(), &mut out);
-    done.then(|| {
-        assert_eq!((out.size, out.rect, out.channels), (size, reduced.region, 3));
-        out
-    })
+    decoder.decode(bytes, &header, &request, &mut Scratch::default(), Sink::Window(&mut out))?;
+    assert_eq!((out.size, out.rect, out.channels), (size, request.region, 3));
+    Ok(out)
 }
 
 proptest! {
     #[test]
-    fn region_of_a_reduced_image_is_a_crop_of_it(
+    fn region_of_a_smaller_image_is_a_crop_of_it(
         (height, width) in (1..160_usize, 1..160_usize),
         sampling in 0..SAMPLINGS.len(),
         denominator in prop::sample::select(&[2_usize, 4, 8][..]),
         fractions in prop::array::uniform4(0.0..1.0),
     ) {
         let bytes = jpeg(Size::new(height, width), SAMPLINGS[sampling]);
-        let whole = reduced(&bytes, denominator, None).unwrap();
+        let whole = scaled(&bytes, denominator, None, None).unwrap();
         let rect = region(whole.size, fractions);
-        let part = reduced(&bytes, denominator, Some(rect)).unwrap();
-        prop_assert_eq!(crop(&whole, rect), part.data);
+        prop_assert_eq!(&crop(&whole, rect), &scaled(&bytes, denominator, Some(rect), None).unwrap().data);
         // With a row index, which the first of them begins.
         let indexes = RowIndexes::new(1, 1 << 16).unwrap();
-        let decoder = Decoder { fast: true, ..Decoder::default() };
-        let header = decoder.header(&bytes).unwrap();
         for _ in 0..3 {
-            let rows = Some(Slot { indexes: &indexes, at: 0 });
-            let mut out = Window::default();
-            let reduced = Reduced { denominator, region: rect };
-            prop_assert!(decoder.decode_reduced(&bytes, &header, reduced, rows, &mut Scratch::default(), &mut out));
-            prop_assert_eq!(crop(&whole, rect), out.data);
+            let rows = Some(RowIndexEntry { indexes: &indexes, at: 0 });
+            prop_assert_eq!(&crop(&whole, rect), &scaled(&bytes, denominator, Some(rect), rows).unwrap().data);
+        }
+    }
+
+    #[test]
+    fn strips_and_modes_are_of_the_same_pixels(
+        (height, width) in (1..90_usize, 1..90_usize),
+        variant in 0..3_usize,
+        fractions in prop::array::uniform4(0.0..1.0),
+    ) {
+        let size = Size::new(height, width);
+        let color = [ColorType::Rgb, ColorType::Luma, ColorType::Cmyk][variant];
+        let bytes = encode(size, SamplingFactor::F_2_2, color, |_| {});
+        let (decoder, region) = (Decoder::default(), region(size, fractions));
+        let rgb = in_mode(&decoder, &bytes, Mode::Rgb, Some(region)).unwrap();
+        let gray = in_mode(&decoder, &bytes, Mode::Gray, Some(region)).unwrap();
+        prop_assert_eq!((gray.size, gray.rect, gray.channels), (size, region, 1));
+        let lumas: Vec<u8> = rgb.data.as_chunks().0.iter().map(|&pixel| luma(pixel)).collect();
+        prop_assert_eq!(&gray.data, &lumas);
+        for (mode, window) in [(Mode::Rgb, rgb), (Mode::Gray, gray)] {
+            let (header, request) = (decoder.header(&bytes).unwrap(), Request { mode, ..Request::new(region) });
+            let mut all = Vec::new();
+            let mut receive = |first: usize, strip: &[u8]| {
+                assert_eq!(all.len(), first * window.stride());
+                all.extend_from_slice(strip);
+            };
+            let sink = Sink::Strips(&mut receive);
+            decoder.decode(&bytes, &header, &request, &mut Scratch::default(), sink).unwrap();
+            prop_assert_eq!(&all, &window.data);
         }
     }
 }
 
 #[test]
-fn reducing_is_left_alone_where_it_may_not_or_cannot_be() {
+fn only_what_is_offered_is_done() {
     let size = Size::new(40, 40);
     let good = jpeg(size, SamplingFactor::F_2_2);
-    assert!(reduced(&good, 8, None).is_some());
-    assert!(reduced(&good, 3, None).is_none());
-    assert!(reduced(&good, 1, None).is_none());
-    assert!(reduced(&good, 2, Some(Rect { top: 0, left: 0, height: 21, width: 1 })).is_none());
-    assert!(reduced(&super::png::gray(size), 2, None).is_none());
-    // Without its end.
-    assert!(reduced(&good[..good.len() - 2], 2, None).is_none());
-
-    let (exact, mut out) = (Decoder::default(), Window::default());
+    assert!(scaled(&good, 8, None, None).is_ok());
+    let refused = |result: Result<Window>| matches!(result, Err(Error::Parameter(_)));
+    assert!(refused(scaled(&good, 3, None, None)));
+    assert!(refused(scaled(&good, 2, Some(Rect { top: 0, left: 0, height: 21, width: 1 }), None)));
+    assert!(refused(scaled(&super::png::gray(size), 2, None, None)));
+    let exact = Decoder::default();
+    assert!(refused(in_mode(&exact, &good, Mode::Index, None)));
+    // A decoder that is not fast.
     let header = exact.header(&good).unwrap();
-    let request = Reduced { denominator: 2, region: Rect::all(Size::new(20, 20)) };
-    assert!(!exact.decode_reduced(&good, &header, request, None, &mut Scratch::default(), &mut out));
+    assert_eq!(exact.offer(&header).denominators, [0; 0]);
+    let request = Request { denominator: 2, ..Request::new(Rect::all(Size::new(20, 20))) };
+    let mut out = Window::default();
+    let done = exact.decode(&good, &header, &request, &mut Scratch::default(), Sink::Window(&mut out));
+    assert!(refused(done.map(|()| out)));
+    // A PNG in strips.
+    let bytes = super::png::gray(size);
+    let (header, request) = (exact.header(&bytes).unwrap(), Request::new(Rect::all(size)));
+    let strips = Sink::Strips(&mut |_, _| panic!("no strips are offered"));
+    let done = exact.decode(&bytes, &header, &request, &mut Scratch::default(), strips);
+    assert!(refused(done.map(|()| Window::default())));
+}
+
+#[test]
+fn the_fallback_is_asked_about_a_damaged_file_only_at_full_size_and_whole() {
+    let size = Size::new(2, 3);
+    let good = jpeg(size, SamplingFactor::F_1_1);
+    let damaged = &good[..good.len() - 2]; // without its end
+    let (decoder, fallback) = with_fallback(3);
+    let decoder = Decoder { fast: true, ..decoder };
+    let header = decoder.header(damaged).unwrap();
+    let decode = |request: Request<'_>, sink: Sink<'_>| {
+        let done = decoder.decode(damaged, &header, &request, &mut Scratch::default(), sink);
+        (done.map_err(|error| matches!(error, Error::Format(_))), fallback.calls.load(Ordering::Relaxed))
+    };
+    let (all, mut out) = (Request::new(Rect::all(size)), Window::default());
+    let half = Request { denominator: 2, ..Request::new(Rect::all(size_at(size, 2))) };
+    assert_eq!(decode(half, Sink::Window(&mut out)), (Err(true), 0));
+    assert_eq!(decode(all, Sink::Strips(&mut |_, _| {})), (Err(true), 0));
+    assert_eq!(decode(all, Sink::Window(&mut out)), (Ok(()), 1));
+    assert_eq!(out.data, [7; 18]);
 }

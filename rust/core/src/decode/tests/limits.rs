@@ -1,7 +1,7 @@
 use jpeg_encoder::{ColorType, SamplingFactor};
 
 use super::*;
-use crate::decode::jpeg_header;
+use crate::decode::jpeg::count_scans;
 
 const SIZE: Size = Size::new(64, 48);
 const PIXELS: u64 = 3 * 64 * 48;
@@ -69,14 +69,14 @@ fn scans_are_counted_before_the_fallback_is_asked() {
     let progressive = jpeg::encode(size, SamplingFactor::F_1_1, ColorType::Rgb, |encoder| {
         encoder.set_progressive(true);
     });
-    let scans = jpeg_header::scans(&progressive) as u32;
+    let scans = count_scans(&progressive) as u32;
     assert!((2..20).contains(&scans), "{scans}");
     // Another decoder than ours must be asked: bytes before the first marker, which libjpeg passes over.
     let odd = [&progressive[..2], b"odd", &progressive[2..]].concat();
-    assert_eq!(jpeg_header::scans(&odd), u64::from(scans));
+    assert_eq!(count_scans(&odd), u64::from(scans));
     let odd = [&progressive[..progressive.len() - 2], b"\xFF\x00\xFF\xFF\xDA"].concat();
-    assert_eq!(jpeg_header::scans(&odd), u64::from(scans) + 1, "fill bytes, and a file that ends within a segment");
-    assert_eq!(jpeg_header::scans(&[&progressive[..], b"\xFF\xDA\0\x02"].concat()), u64::from(scans), "behind the end");
+    assert_eq!(count_scans(&odd), u64::from(scans) + 1, "fill bytes, and a file that ends within a segment");
+    assert_eq!(count_scans(&[&progressive[..], b"\xFF\xDA\0\x02"].concat()), u64::from(scans), "behind the end");
     for bytes in [progressive.clone(), progressive[..progressive.len() - 2].to_vec()] {
         let (mut decoder, fallback) = with_fallback(3);
         decoder.limits.max_scans = scans - 1;

@@ -12,7 +12,10 @@ use std::sync::{
 use jpeg_encoder::{ColorType, SamplingFactor};
 use proptest::prelude::*;
 
-use super::{Decoder, Fallback, FallbackLimits, Format, Header, Limits, Reduced, RowIndexes, Scratch, Slot, sniff};
+use super::{
+    Decoder, Fallback, FallbackLimits, Format, Header, Limits, Mode, Request, RowIndexEntry, RowIndexes, Scratch, Sink,
+    sniff,
+};
 use crate::{
     Error, Result,
     image::{Rect, Size, Window},
@@ -41,9 +44,10 @@ fn decode_with(
 ) -> Result<()> {
     let header = decoder.header(bytes)?;
     let region = region.unwrap_or(Rect::all(header.size));
-    decoder.decode(bytes, &header, region, scratch, out)?;
+    decoder.decode(bytes, &header, &Request::new(region), scratch, Sink::Window(out))?;
     assert_eq!((out.size, out.channels), (header.size, 3));
     assert!(out.rect.contains(&region), "{:?} in {:?}", region, out.rect);
+    assert!(out.rect == region || !decoder.offer(&header).regions || decoder.fallback.is_some());
     assert_eq!(out.data.len(), out.rect.height * out.stride());
     Ok(())
 }
@@ -93,10 +97,10 @@ fn with_fallback(channels: usize) -> (Decoder, Arc<Sevens>) {
 
 #[test]
 fn format_is_told_by_content() {
-    assert_eq!(sniff(b"\xFF\xD8\xFF\xE0"), Format::Jpeg);
-    assert_eq!(sniff(b"\x89PNG\r\n\x1a\n...."), Format::Png);
+    assert_eq!(sniff(b"\xFF\xD8\xFF\xE0"), Some(Format::Jpeg));
+    assert_eq!(sniff(b"\x89PNG\r\n\x1a\n...."), Some(Format::Png));
     for other in [&b""[..], b"\xFF\xD8", b"\x89PNG\r\n\x1a", b"GIF89a", b"RIFF....WEBP"] {
-        assert_eq!(sniff(other), Format::Other);
+        assert_eq!(sniff(other), None);
     }
 }
 
@@ -135,6 +139,23 @@ fn regions_outside_the_image_are_refused() {
         assert!(matches!(decode(&bytes, Some(bad)), Err(Error::Parameter(_))), "{bad:?}");
     }
     assert!(decode(&bytes, Some(rect(3, 4, 1, 1))).is_ok());
+}
+
+/// The window that `decoder` makes of `bytes` in `mode`.
+fn in_mode(decoder: &Decoder, bytes: &[u8], mode: Mode, region: Option<Rect>) -> Result<Window> {
+    let header = decoder.header(bytes)?;
+    let request = Request { mode, ..Request::new(region.unwrap_or(Rect::all(header.size))) };
+    let mut out = Window::default();
+    decoder.decode(bytes, &header, &request, &mut Scratch::default(), Sink::Window(&mut out))?;
+    Ok(out)
+}
+
+#[test]
+fn gray_of_the_fallback_is_the_luma_of_its_pixels() {
+    let (decoder, _) = with_fallback(3);
+    let gray = in_mode(&decoder, b"GIF89a", Mode::Gray, None).unwrap();
+    assert_eq!((gray.channels, gray.data.as_slice()), (1, &[7; 6][..]));
+    assert!(matches!(in_mode(&decoder, b"GIF89a", Mode::Index, None), Err(Error::Parameter(_))));
 }
 
 proptest! {
@@ -178,7 +199,8 @@ fn asked(
     let header = decoder.header(bytes);
     let times = fallback.times.load(Ordering::Relaxed);
     let decode = |header: &Header| {
-        decoder.decode(bytes, header, Rect::all(header.size), &mut Scratch::default(), &mut Window::default())
+        let (all, mut out) = (Request::new(Rect::all(header.size)), Window::default());
+        decoder.decode(bytes, header, &all, &mut Scratch::default(), Sink::Window(&mut out))
     };
     let native = header.as_ref().is_ok_and(|header| decode(header).is_ok());
     (header, times, native)
@@ -217,5 +239,5 @@ fn files_too_short_for_their_pixels_are_the_fallback_s() {
     let limits = || (Limits::pixels(u64::MAX), FallbackLimits::default());
     let short = png::png(size, 8, 2, false, b"", &[0, 1, 2, 3]);
     let (header, times, native) = asked(&short, size, limits(), || Ok(()));
-    assert_eq!((header.unwrap().format, times, native), (Format::Other, 1, false));
+    assert_eq!((header.unwrap().format(), times, native), (None, 1, false));
 }

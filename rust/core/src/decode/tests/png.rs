@@ -103,6 +103,25 @@ fn palette_is_looked_up_and_black_beyond_its_end() {
     assert!(decode(&png(Size::new(1, 1), 8, 3, false, b"", &[0, 0]), None).is_err());
 }
 
+#[test]
+fn modes_are_of_the_same_samples() {
+    let palette = chunk(b"PLTE", &[10, 20, 30, 40, 50, 60, 70, 80, 90]);
+    let size = Size::new(1, 5);
+    let samples = [0, 2, 1, 1, 2];
+    for (bits, interlaced) in [(2, false), (2, true), (4, false), (8, false)] {
+        let bytes = png(size, bits, 3, interlaced, &palette, &packed(size, bits, &samples, interlaced));
+        let decoder = Decoder::default();
+        let region = Rect { top: 0, left: 1, height: 1, width: 3 };
+        let index = in_mode(&decoder, &bytes, Mode::Index, Some(region)).unwrap();
+        assert_eq!((index.size, index.rect, index.channels, index.data.as_slice()), (size, region, 1, &samples[1..4]));
+        let gray = in_mode(&decoder, &bytes, Mode::Gray, None).unwrap();
+        assert_eq!(gray.data, [18, 78, 48, 48, 78]);
+    }
+    let gray = super::png::gray(size);
+    assert_eq!(in_mode(&Decoder::default(), &gray, Mode::Gray, None).unwrap().data, picture(size, 1));
+    assert!(matches!(in_mode(&Decoder::default(), &gray, Mode::Index, None), Err(Error::Parameter(_))));
+}
+
 proptest! {
     #[test]
     fn region_and_interlacing_change_nothing(

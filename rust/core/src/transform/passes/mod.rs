@@ -1,6 +1,6 @@
 //! Passes: the steps that a sample's calls are compiled to.
 //!
-//! A pass turns one image into the next. Four kinds of pass cover all calls:
+//! A pass turns one image into the next. Three kinds of pass cover all calls:
 //!
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.

@@ -1,34 +1,87 @@
-//! PNG through the `png` crate: every sample as it is in the file; `convert.rs` makes it RGB.
+//! PNG through the `png` crate: every sample as it is in the file; `samples.rs` makes pixels of them.
+
+mod chunks;
+mod samples;
+mod texts;
 
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader};
 
-use super::convert::{Colors, Samples};
+pub(super) use self::chunks::Header;
+use self::samples::{Colors, Samples, unpack};
+use super::{
+    FallbackLimits, Limits, Mode, Offer, Request, Sink,
+    format::{Found, NativeFormat, Unclean},
+    luma::luma_row,
+};
 use crate::{
     Error, Result,
     image::{Rect, Size, Window, resize},
     interrupt,
 };
 
+/// The row of the table of formats.
+#[derive(Debug)]
+pub(super) struct Png;
+
+impl NativeFormat for Png {
+    const NAME: &'static str = "PNG";
+    type Header = Header;
+    type Scratch = Scratch;
+
+    fn matches(bytes: &[u8]) -> bool {
+        bytes.starts_with(b"\x89PNG\r\n\x1a\n")
+    }
+
+    fn header(bytes: &[u8], _: &Limits, fallback: &FallbackLimits) -> std::result::Result<Found<Header>, Unclean> {
+        let header = match chunks::parse(bytes, fallback) {
+            Ok(header) => header,
+            Err(reason) => return Err(Unclean { reason, size: chunks::size(bytes) }),
+        };
+        let beside = if header.interlaced { header.samples } else { 0 };
+        let least_bytes = header.samples / chunks::MOST_INFLATED;
+        Ok(Found { header, size: header.size, beside, least_bytes, remark: None })
+    }
+
+    fn offer(header: &Header) -> Offer {
+        let modes: &[Mode] =
+            if header.has_palette() { &[Mode::Rgb, Mode::Gray, Mode::Index] } else { &[Mode::Rgb, Mode::Gray] };
+        Offer { denominators: &[], strips: false, regions: true, modes }
+    }
+
+    fn decode(
+        bytes: &[u8],
+        header: &Header,
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+        sink: Sink<'_>,
+    ) -> Result<()> {
+        let Sink::Window(out) = sink else { return Err(Error::Parameter("PNG is not decoded in strips".to_owned())) };
+        decode(bytes, header.size, request.region, request.mode, scratch, out)
+    }
+}
+
 /// Memory that is kept from image to image.
 #[derive(Debug)]
 pub(super) struct Scratch {
     /// Samples of one row, or of the whole of an interlaced image.
     samples: Vec<u8>,
+    /// A row of RGB before it becomes gray.
+    rgb: Vec<u8>,
     colors: Colors,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { samples: Vec::new(), colors: [[0; 3]; 256] }
+        Self { samples: Vec::new(), rgb: Vec::new(), colors: [[0; 3]; 256] }
     }
 }
 
 /// Decodes `region` of a PNG of `size` into `out`.
 ///
 /// All rows are decompressed, also those below the region: Pillow refuses a file that is broken there.
-pub(super) fn decode(bytes: &[u8], size: Size, region: Rect, scratch: &mut Scratch, out: &mut Window) -> Result<()> {
+fn decode(bytes: &[u8], size: Size, region: Rect, mode: Mode, scratch: &mut Scratch, out: &mut Window) -> Result<()> {
     let mut options = DecodeOptions::default();
     // What Pillow checks is checked: its header chunks' CRC and zlib's Adler-32. What no pixel depends on is skipped.
     options.set_ignore_adler32(false);
@@ -47,37 +100,50 @@ pub(super) fn decode(bytes: &[u8], size: Size, region: Rect, scratch: &mut Scrat
     if info.frame_control.is_some_and(|frame| (frame.width, frame.height) != (info.width, info.height)) {
         return Err(Error::Format("APNG whose first frame is not the whole image is not decoded natively".to_owned()));
     }
-    let samples = samples(&reader, &mut scratch.colors)?;
-    let interlaced = info.interlaced;
+    let Scratch { samples, rgb, colors } = scratch;
+    let converter = samples_of(&reader, colors)?;
+    let (interlaced, bits) = (info.interlaced, info.bit_depth as u8);
     let stride = reader.output_line_size(info.width).ok_or_else(|| Error::Format("PNG row is too long".to_owned()))?;
-    out.try_reset(size, region, 3)?;
-    let mut rows = out.data.chunks_exact_mut(region.width * 3);
+    out.try_reset(size, region, mode.channels())?;
+    if mode == Mode::Gray {
+        resize(rgb, region.width * 3)?;
+        rgb.truncate(region.width * 3);
+    }
+    let mut convert = |row: &[u8], out: &mut [u8]| match mode {
+        Mode::Rgb => converter.row(row, region.left, out),
+        Mode::Gray => {
+            converter.row(row, region.left, rgb);
+            luma_row(rgb, out);
+        }
+        Mode::Index => unpack(bits, row, region.left, out),
+    };
+    let mut rows = out.data.chunks_exact_mut(region.width * mode.channels());
     if interlaced {
         // Zeros, because the crate ORs the bits of small samples into the row.
-        scratch.samples.clear();
-        resize(&mut scratch.samples, stride * size.height)?;
-        reader.next_frame(&mut scratch.samples).map_err(broken)?;
-        for (row, rgb) in scratch.samples.chunks_exact(stride).skip(region.top).zip(rows) {
-            samples.row(row, region.left, rgb);
+        samples.clear();
+        resize(samples, stride * size.height)?;
+        reader.next_frame(samples).map_err(broken)?;
+        for (row, out) in samples.chunks_exact(stride).skip(region.top).zip(rows) {
+            convert(row, out);
         }
         return Ok(());
     }
-    resize(&mut scratch.samples, stride)?;
+    resize(samples, stride)?;
     for y in 0..size.height {
-        reader.read_row(&mut scratch.samples).map_err(broken)?;
+        reader.read_row(samples).map_err(broken)?;
         if y >= region.top
-            && let Some(rgb) = rows.next()
+            && let Some(out) = rows.next()
         {
-            samples.row(&scratch.samples, region.left, rgb);
+            convert(samples, out);
         }
     }
     // Reads the rest of the compressed data, and so its checksum.
-    reader.read_row(&mut scratch.samples).map_err(broken)?;
+    reader.read_row(samples).map_err(broken)?;
     Ok(())
 }
 
 /// How the samples of this image become RGB.
-fn samples<'a, R: BufRead + Seek>(reader: &Reader<R>, colors: &'a mut Colors) -> Result<Samples<'a>> {
+fn samples_of<'a, R: BufRead + Seek>(reader: &Reader<R>, colors: &'a mut Colors) -> Result<Samples<'a>> {
     let info = reader.info();
     let bits = info.bit_depth as u8;
     Ok(match (info.color_type, info.bit_depth) {

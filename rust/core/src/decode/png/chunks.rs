@@ -4,20 +4,27 @@
 //! change what it makes of the pixels. The `png` crate ignores these. So whatever is not plain here is an `Err` with the
 //! reason, and the fallback decides. Checksums before the image data are left to the crate; Pillow looks at no others.
 
-use super::{FallbackLimits, png_text::Texts};
-use crate::image::Size;
+use super::texts::Texts;
+use crate::{decode::FallbackLimits, image::Size};
 
 /// A deflated byte becomes at most so many: a match of 258 bytes takes two bits.
 pub(super) const MOST_INFLATED: u64 = 1032;
 
 /// What is known of a file that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Png {
+pub(in crate::decode) struct Header {
     pub(super) size: Size,
     /// Bytes of all its samples.
     pub(super) samples: u64,
     pub(super) interlaced: bool,
     color: u8,
+}
+
+impl Header {
+    /// Whether samples are numbers of a palette's colours (colour type 3).
+    pub(super) const fn has_palette(&self) -> bool {
+        self.color == 3
+    }
 }
 
 /// The size that the header gives, whatever is wrong with the rest.
@@ -26,7 +33,7 @@ pub(super) fn size(bytes: &[u8]) -> Option<Size> {
 }
 
 /// Reads all chunks.
-pub(super) fn parse(bytes: &[u8], limits: &FallbackLimits) -> Result<Png, String> {
+pub(super) fn parse(bytes: &[u8], limits: &FallbackLimits) -> Result<Header, String> {
     let mut walk = Walk::new(bytes);
     let png = header(walk.next()?)?;
     let mut texts = Texts::new(limits);
@@ -71,7 +78,7 @@ fn is_plain(Chunk { name, data }: Chunk<'_>, color: u8) -> bool {
 }
 
 /// What the first chunk says, which must be a header of thirteen bytes.
-fn header(chunk: Chunk<'_>) -> Result<Png, String> {
+fn header(chunk: Chunk<'_>) -> Result<Header, String> {
     let (b"IHDR", &[w3, w2, w1, w0, h3, h2, h1, h0, bits, color, _, _, interlaced]) = (chunk.name, chunk.data) else {
         return Err(unusual(chunk));
     };
@@ -81,7 +88,7 @@ fn header(chunk: Chunk<'_>) -> Result<Png, String> {
     }
     let bits = u64::from(bits) * [1, 1, 3, 1, 2, 1, 4][usize::from(color.min(6))];
     let samples = (u64::from(width) * bits).div_ceil(8).saturating_mul(height.into());
-    Ok(Png { size: Size::new(height as usize, width as usize), samples, interlaced: interlaced != 0, color })
+    Ok(Header { size: Size::new(height as usize, width as usize), samples, interlaced: interlaced != 0, color })
 }
 
 /// The frames of an APNG, as far as they are announced before the image data.

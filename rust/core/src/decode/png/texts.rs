@@ -1,6 +1,7 @@
 //! Texts and colour profiles of a PNG: whether Pillow reads them without a remark, and keeps them to itself.
 
-use super::{FallbackLimits, png_header::MOST_INFLATED};
+use super::chunks::MOST_INFLATED;
+use crate::decode::FallbackLimits;
 
 /// Names under which Pillow keeps what it decodes by. A text of such a name takes the place of that.
 const NAMES: [&[u8]; 6] = [b"bbox", b"blend", b"default_image", b"disposal", b"interlace", b"transparency"];

@@ -6,19 +6,16 @@
 //! Pillow reads the segments of applications when it opens a file, and refuses it for some that no pixel depends on. Where
 //! one is not as cameras and programs write it, that is noted: the pixels are ours all the same, if Pillow opens the file.
 
-use torchfeed_jpeg::{Header, read_header};
+use torchfeed_jpeg::read_header;
 
-use super::{
-    Limits,
-    tiff::{is_plain_exif, is_plain_mpf},
-};
-use crate::image::Size;
+use super::tiff::{is_plain_exif, is_plain_mpf};
+use crate::{decode::Limits, image::Size};
 
 /// The header of a file that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frame {
-    /// What the decoder makes of it.
-    pub(super) header: Header,
+pub(in crate::decode) struct Header {
+    /// The decoder's own header.
+    pub(super) frame: torchfeed_jpeg::Header,
     /// Where the first scan (SOS) starts in the file.
     pub(super) scan: usize,
     /// What decoding it may cost, beside its pixels.
@@ -26,22 +23,22 @@ pub(super) struct Frame {
 }
 
 /// Reads all markers up to the first scan. Returns also what Pillow is to be asked about.
-pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<(Frame, Option<&'static str>), String> {
+pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<(Header, Option<&'static str>), String> {
     let mut segments = Segments::default();
     let scan = first_scan(bytes, &mut segments)?;
     // The number of pixels is held against the limit with that of other formats.
     let free = torchfeed_jpeg::Limits { max_pixels: u64::MAX, max_memory: u64::MAX, max_scans: limits.max_scans };
-    let header = read_header(bytes, &free).map_err(|error| error.to_string())?;
-    let beside = limits.bytes_beside(Size::new(header.height, header.width));
+    let frame = read_header(bytes, &free).map_err(|error| error.to_string())?;
+    let beside = limits.bytes_beside(Size::new(frame.height, frame.width));
     let limits = torchfeed_jpeg::Limits { max_memory: beside, ..free };
-    Ok((Frame { header, scan, limits }, segments.remark()))
+    Ok((Header { frame, scan, limits }, segments.remark()))
 }
 
 /// The number of scans in a file that anything may be wrong with, at least as many as libjpeg would decode.
 ///
 /// As libjpeg does, it takes 0xFF and a code for a marker, wherever it looks for one, and passes over what comes before;
 /// but it does not decode what is between.
-pub(super) fn scans(bytes: &[u8]) -> u64 {
+pub(in crate::decode) fn count_scans(bytes: &[u8]) -> u64 {
     let (mut count, mut at) = (0, 2); // after SOI
     while let Some(start) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) {
         at += start + 1;

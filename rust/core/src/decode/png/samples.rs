@@ -1,4 +1,4 @@
-//! Samples of a file to RGB, byte for byte as Pillow 13.0 does in `convert("RGB")`.
+//! Samples of a PNG to pixels, byte for byte as Pillow 13.0 does in `convert("RGB")`.
 //!
 //! Transparency is dropped, not blended: neither an alpha channel nor a transparent colour changes RGB.
 
@@ -79,18 +79,12 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// CMYK as it is in a JPEG to RGB.
-///
-/// Pillow takes every such file to be inverted, as Adobe writes it (raw mode `CMYK;I`), and then uses `cmyk2rgb` of
-/// `Convert.c`: `white - ink * white / 255` with `white = 255 - black`.
-pub(super) fn cmyk(cmyk: &[u8], rgb: &mut [u8]) {
-    for (pixel, &[c, m, y, k]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(cmyk.as_chunks::<4>().0) {
-        *pixel = [c, m, y].map(|inverted| k - mul_div_255(255 - inverted, k));
+/// Unpacks samples of 1, 2, 4 or 8 bits, most significant bits first, from column `left` on, as many as `out` has room
+/// for.
+pub(super) fn unpack(bits: u8, row: &[u8], left: usize, out: &mut [u8]) {
+    let bits = usize::from(bits);
+    for (x, out) in (left..).zip(out) {
+        let bit = x * bits;
+        *out = (row[bit / 8] >> (8 - bits - bit % 8)) & (((1_usize << bits) - 1) as u8);
     }
-}
-
-/// `a * b / 255`, rounded: Pillow's `MULDIV255`. Never more than `b`.
-fn mul_div_255(a: u8, b: u8) -> u8 {
-    let t = u32::from(a) * u32::from(b) + 128;
-    (((t >> 8) + t) >> 8) as u8
 }
