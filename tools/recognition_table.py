@@ -20,6 +20,7 @@ holds the two together. How it is used is in [drop-in.md](drop-in.md).
 
 KINDS = {
     "structure": "v1, v2, torch.nn",
+    "views of one image": "torchfeed",
     "geometry": "v1, v2, torchfeed",
     "values": "v1, v2, torchfeed",
 }

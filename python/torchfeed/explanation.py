@@ -14,7 +14,7 @@ from .device import Delivery, DeviceLoader
 from .epoch.internals import Internals, internals
 from .loader import DataLoader
 from .plan.resolve import Gathered, Native, Split, Torch, Way, resolve, why_no_table
-from .recognize import class_name, describe
+from .recognize import Plan, class_name, describe
 from .recognize.leaf import Leaf
 from .util.default_device import CPU, default_device, workers_default_device
 
@@ -71,10 +71,14 @@ def explain(loader: Any) -> str:
         lines += _rows("Python", [_python(leaf, inner) for leaf in leaves])
         lines += _rows("because", [way.why])
     else:
-        size, table = way.compiled.pipeline.output_size(), leaves[0].plan.table
-        shape = (inner.batch_size or "N", table.channels, *(size or ("H", "W")))
-        lines += _rows("batch", [f"{table.dtype}, shape ({', '.join(map(str, shape))})"])
+        lines += _rows("batch", [_batch(inner, way, view) for view in range(len(leaves[0].plan.views))])
     return "\n".join([*lines, device])
+
+
+def _batch(loader: DataLoader[Any], way: Native, view: int) -> str:
+    size, table = way.compiled.pipeline.output_size(view), way.tree.leaves[0].plan.views[view].table
+    shape = (loader.batch_size or "N", table.channels, *(size or ("H", "W")))
+    return f"{table.dtype}, shape ({', '.join(map(str, shape))})"
 
 
 def _indexed(own: Internals) -> str:
@@ -122,11 +126,16 @@ def _decode(own: Internals) -> str:
 
 
 def _transform(leaf: Leaf) -> str:
+    if leaf.plan.several:
+        return "; ".join(f"view {number}: {_chain(view)}" for number, view in enumerate(leaf.plan.views))
+    return _chain(leaf.plan)
 
-    geometry = ", ".join(leaf.plan.names) or "nothing"
-    if leaf.plan.kind is Image.Image:
+
+def _chain(plan: Plan) -> str:
+    geometry = ", ".join(plan.names) or "nothing"
+    if plan.kind is Image.Image:
         return f"{geometry}, then a PIL image"
-    return f"{geometry}, then a table of [{', '.join(leaf.plan.values)}]"
+    return f"{geometry}, then a table of [{', '.join(plan.values)}]"
 
 
 def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:

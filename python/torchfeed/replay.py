@@ -20,10 +20,11 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as their_functional
 
+from .plan.drawn import Drawn
 from .recognize import Call
 from .recognize.rules import names_of
 
-__all__ = ["OPS", "as_bytes", "functional", "same", "steps", "values"]
+__all__ = ["OPS", "as_bytes", "functional", "same", "steps", "values", "views"]
 
 # torchvision's annotations tell of tensors only; all of it takes PIL images.
 F: Any = their_functional
@@ -61,6 +62,17 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             image = getattr(F, function)(image, **parameters)
     return image
+
+
+def views(drawn: Drawn) -> list[Drawn]:
+    """Splits the calls of an image of which several views are made, into those of each view."""
+    split: list[Drawn] = []
+    for call in drawn:
+        if call.step == "View":
+            split.append([])
+        else:
+            split[-1].append(call)
+    return split
 
 
 def steps(transform: Any) -> Iterator[Any]:

@@ -49,6 +49,25 @@ def test_pinned_batches_whose_size_depends_on_the_image() -> None:
     assert images.is_pinned()
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_views_on_cuda(workers: int) -> None:
+    """Each view is pinned in a block of its own, and copied as the floats that it is."""
+    crop = T.Compose([T.RandomCrop(16, padding=2), T.ToTensor()])
+    dataset = in_memory([pixels(20, 20, seed=i) for i in range(N)], T.MultiViewTransform([crop, crop, T.ToTensor()]))
+
+    def views() -> DataLoader[Any]:
+        return DataLoader(dataset, 4, num_workers=workers, generator=torch.Generator().manual_seed(2))
+
+    inner = views()
+    for (images, targets), (expected, labels) in zip(to_device(inner, "cuda"), views(), strict=True):
+        assert places([images, targets]) == ["cuda"] * 4
+        for image, view in zip(images, expected, strict=True):
+            same(image.cpu(), view)
+        same(targets.cpu(), labels)
+    held = list(DataLoader(dataset, 4, num_workers=workers, pin_memory=True))
+    assert all(tensor.is_pinned() for images, targets in held for tensor in (*images, targets))
+
+
 def test_a_slow_step_does_not_see_the_next_batch() -> None:
     """The step's kernels run late; the memory of its batch must not be given to a later one."""
     expected = [images.double().sum().item() for images, _ in loader()]

@@ -47,7 +47,7 @@ MADE: dict[str, Callable[[Any], Any]] = {
 
 
 ROWS = {row["class"]: row for row in reversed(rows())}
-KNOWN = names_of(lambda rule: rule.of != "timm")
+KNOWN = names_of(lambda rule: rule.of != "timm" and rule.kind != "views of one image")
 MODULES: dict[str, Any] = {"v1": theirs, "v2": v2, "torchfeed": ours, "torch": nn}
 OF_TENSORS = {"ConvertImageDtype", "Normalize", "ToDtype", "ToPureTensor"}
 

@@ -46,49 +46,61 @@ def check_target(leaf: Leaf, target: Any) -> None:
 
 
 def mend(
-    images: Tensor,
+    views: list[Tensor],
     targets: Any,
     failed: Sequence[int],
     settle: Callable[[int], Any],
     memory_format: torch.memory_format,
-) -> tuple[Tensor, Any] | None:
+) -> tuple[list[Tensor], Any] | None:
     """Puts into a batch what is settled for its failed samples.
 
     Args:
-        images: shape (N, C, H, W); (N, C, 0, 0) where all samples failed and the size depends on them.
+        views: the images, usually one tensor: shape (N, C, H, W); (N, C, 0, 0) where all samples failed and the size
+            depends on them.
         targets: N of them, in a tensor or a list.
         failed: the positions.
-        settle: gives the (image, target) to be put in one, or `LEFT_OUT`.
+        settle: gives the (views, target) to be put in one, or `LEFT_OUT`.
         memory_format: of images that are of no size so far.
 
     Returns:
-        Images and targets, in the same memory where they have a size; fewer where samples are left out, `None` if no
+        Views and targets, in the same memory where they have a size; fewer where samples are left out, `None` if no
         sample is left.
 
     Raises:
         RuntimeError: images of unequal size.
     """
-    keep = sorted({*range(len(images))}.difference(failed))
+    keep = sorted({*range(len(views[0]))}.difference(failed))
     for position in sorted(failed):
         made = settle(position)
         if made is LEFT_OUT:
             continue
-        image, target = made
-        if images.numel() == 0:
-            shape = (len(images), *image.shape)
-            images = torch.empty(shape, dtype=image.dtype, device="cpu", memory_format=memory_format)
-        if image.shape != images.shape[1:]:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(images.shape[1:])} and, of a substitute at "
-                f"entry {position}, {list(image.shape)}: add a Resize to a pair, or a crop, to the transform"
-            )
-        images[position].copy_(image)
+        substitutes, target = made
+        views = [_put(images, position, image, memory_format) for images, image in zip(views, substitutes, strict=True)]
         targets[position] = target
         keep.append(position)
     if not keep:
         return None
     for at, position in enumerate(sorted(keep)):
         if at != position:
-            images[at].copy_(images[position])
+            for images in views:
+                images[at].copy_(images[position])
             targets[at] = targets[position]
-    return images[: len(keep)], targets[: len(keep)]
+    return [images[: len(keep)] for images in views], targets[: len(keep)]
+
+
+def _put(images: Tensor, position: int, image: Tensor, memory_format: torch.memory_format) -> Tensor:
+    """Puts an image in its place; returns the images, which may be of a size only now.
+
+    Raises:
+        RuntimeError: it is of another size.
+    """
+    if images.numel() == 0:
+        shape = (len(images), *image.shape)
+        images = torch.empty(shape, dtype=image.dtype, device="cpu", memory_format=memory_format)
+    if image.shape != images.shape[1:]:
+        raise RuntimeError(
+            f"stack expects each tensor to be equal size, but got {list(images.shape[1:])} and, of a substitute at "
+            f"entry {position}, {list(image.shape)}: add a Resize to a pair, or a crop, to the transform"
+        )
+    images[position].copy_(image)
+    return images

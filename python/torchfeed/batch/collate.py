@@ -14,7 +14,7 @@ from torch.utils.data._utils import collate as torch_collate
 from torch.utils.dlpack import from_dlpack
 
 from torchfeed import _native
-from torchfeed.util.dlpack import dtype_code
+from torchfeed.util.dlpack import dtype_code, lend_tensor
 
 __all__ = ["Collate", "default_collate"]
 
@@ -110,7 +110,7 @@ def _stack(
     if code is None or not native:
         stacked: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
         return stacked
-    return from_dlpack(_native.stack([(t.data_ptr(), t.stride()) for t in batch], first.shape, code, memory))
+    return from_dlpack(_native.stack([lend_tensor(tensor) for tensor in batch], memory))
 
 
 def _may_be_channels_last(tensor: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from torchfeed import _native
-from torchfeed.util.dlpack import dtype_code
+from torchfeed.util.dlpack import dtype_code, lend_tensor
 
 __all__ = ["one_hot", "one_hot_levels"]
 
@@ -84,7 +84,7 @@ def one_hot(
             raise ValueError("num_classes must be given where there are no labels")
         num_classes = int(flat.max()) + 1
     levels = one_hot_levels(num_classes, smoothing, dtype)
-    rows = from_dlpack(_native.one_hot(flat.data_ptr(), flat.numel(), *levels))
+    rows = from_dlpack(_native.one_hot(lend_tensor(flat), *levels))
     return rows.view(*given.shape, num_classes)
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import default_convert
 
 from torchfeed import _native
-from torchfeed.bad_samples.policy import Draw, settle
+from torchfeed.bad_samples.policy import settle
+from torchfeed.bad_samples.substitute_pool import SampledBatch
 from torchfeed.bad_samples.substitutes import check_target, give_each, mend
 from torchfeed.batch import pinned
 from torchfeed.batch.collate import default_collate
@@ -24,7 +25,7 @@ from torchfeed.recognize.sample_source import Given, give
 from torchfeed.settings import Settings
 from torchfeed.util.caller import warn_caller
 from torchfeed.util.default_device import CPU, default_device, placed_on, workers_default_device
-from torchfeed.util.dlpack import dtype_of, to_tensors
+from torchfeed.util.dlpack import dtype_of, lend_tensor, to_tensors
 from torchfeed.util.locks import Open
 
 from .cursor import Cursor
@@ -60,7 +61,7 @@ class _Submitted(NamedTuple):
     """Its targets, if they came from Python."""
     errors: dict[int, Exception]
     """Why samples cannot be made, by position, if Python could not bring them."""
-    draw: Draw | None
+    sampled: SampledBatch | None
     """What the sampler drew, if samples may fail."""
 
 
@@ -109,7 +110,8 @@ class NativeEpoch(Epoch):
         _open_epochs.add(self)
 
     def _skip(self, places: list[int]) -> None:
-        self._native.skip(places)
+        assert self._cursor.occurrences is not None
+        self._cursor.occurrences.count(places)
 
     def _submit(self, places: list[int]) -> _Submitted:
         given = targets = None
@@ -122,20 +124,23 @@ class NativeEpoch(Epoch):
             else:
                 items, targets, errors = give_each(leaves)
             # In a batch, all of the samples may be of those datasets that list theirs.
-            given = None if items is None else _native.Source.given(items)
+            given = None if items is None else _native.Source.provided(items)
         out = self._pinned_output(len(places)) if self._pin_memory else []
-        memory = ((tensor.data_ptr(), tensor.nbytes, tensor) for tensor in out)
-        self._native.submit(places, *memory, given=given, tolerant=self._options.tolerant)
-        windows = self._cursor.windows
-        return _Submitted(out, targets, errors, None if windows is None else windows.latest)
+        memory = [lend_tensor(tensor) for tensor in out] or None
+        self._native.submit(
+            places, memory, occurrences=self._cursor.occurrences, provided=given, tolerant=self._options.tolerant
+        )
+        return _Submitted(out, targets, errors, self._cursor.sampled)
 
     def _pinned_output(self, length: int) -> list[Tensor]:
-        """Takes pinned memory for a batch, if its shape is known."""
-        size, leaf = self._compiled.pipeline.output_size(), self._compiled.leaves[0]
-        if size is None:
-            return []
-        table = self._compiled.table
-        layouts = [pinned.Layout((length, table.channels, *size), table.dtype, self._options.memory_format)]
+        """Takes pinned memory for a batch, if the shapes of its images are known."""
+        pipeline, leaf, layouts = self._compiled.pipeline, self._compiled.leaves[0], []
+        for view, table in enumerate(self._compiled.tables):
+            size = pipeline.output_size(view)
+            if size is None:
+                return []
+            shape = length, table.channels, *size
+            layouts.append(pinned.Layout(shape, table.dtype, self._options.memory_format))
         if not self._brings and leaf.one_hot is not None:
             classes, _, _, code = leaf.one_hot
             layouts.append(pinned.Layout((length, classes), dtype_of(code)))
@@ -166,44 +171,49 @@ class NativeEpoch(Epoch):
     def _take(self, position: int, submitted: _Submitted) -> Any:
         errors = submitted.errors
         try:
-            if submitted.draw is None:
-                images, targets = to_tensors(self._native.take(position))
+            if submitted.sampled is None:
+                made = to_tensors(self._native.take(position))
             else:
-                *made, failures = self._native.take_tolerant(position)
-                images, targets = to_tensors((made[0], made[1]))
+                fields, failures = self._native.take_tolerant(position)
+                made = to_tensors(fields)
                 errors = {**dict(failures), **errors}
         except Exception:
             _hold_at_exit()
             raise
-        images, targets = (*submitted.out, *(images, targets)[len(submitted.out) :])
+        made[: len(submitted.out)] = submitted.out
+        targets: Any
+        *views, targets = made
         brought = submitted.targets
-        if submitted.draw is not None:
-            mended = self._mend(images, targets if brought is None else brought, errors, submitted.draw)
+        if submitted.sampled is not None:
+            mended = self._mend(views, targets if brought is None else brought, errors, submitted.sampled)
             if mended is None:
                 return NOTHING
-            images, targets = mended
+            views, targets = mended
             brought = None if brought is None else targets
         collated = targets if brought is None else self._collate(brought)
-        if self._pin_memory and len(submitted.out) < 2:
-            images, collated = pinned.pin((images, collated))  # what is pinned stays where it is
+        if self._pin_memory and len(submitted.out) < len(made):
+            views, collated = pinned.pin((views, collated))  # what is pinned stays where it is
         device = self._default_device or default_device()
         if device is not CPU and device != CPU:
-            images = images.to(self._device_of_images(device))
+            views = [view.to(self._device_of_images(device)) for view in views]
             # Not rows, which are on the CPU, where they are made; nor what becomes a number again.
             if brought is None and self._auto_collation and self._compiled.leaves[0].one_hot is None:
                 collated = collated.to(device)
-        return (
-            [images, collated] if self._auto_collation else self._alone(images, collated, brought=brought is not None)
-        )
+        if self._auto_collation:
+            return [self._image(views), collated]
+        # The one sample of a batch, as torch's default_convert leaves it: only images side by side are plain tensors.
+        plans = self._compiled.leaves[0].plan.views
+        alone = [
+            view[0] if plan.kind is Tensor or self.table is not None else view[0].as_subclass(plan.kind)
+            for view, plan in zip(views, plans, strict=True)
+        ]
+        if brought is None:
+            collated = collated.item() if self._compiled.leaves[0].one_hot is None else collated[0]
+        return [self._image(alone), collated]
 
-    def _alone(self, images: Tensor, collated: Any, *, brought: bool) -> list[Any]:
-        """Takes the one sample out of a batch, as torch's default_convert leaves it."""
-        kind = self._compiled.leaves[0].plan.kind
-        # Only images side by side are plain tensors.
-        image = images[0] if kind is Tensor or self.table is not None else images[0].as_subclass(kind)
-        if brought:
-            return [image, collated]
-        return [image, collated.item() if self._compiled.leaves[0].one_hot is None else collated[0]]
+    def _image(self, views: list[Tensor]) -> Any:
+        """What stands for the image in a sample, or for the images in a batch: the only view, or a list of several."""
+        return views if self._compiled.leaves[0].plan.several else views[0]
 
     def _device_of_images(self, device: torch.device) -> torch.device:
         """Finds where torchvision would put images, if a default device was set after the epoch began."""
@@ -213,39 +223,39 @@ class NativeEpoch(Epoch):
         return device if any(plan.why for plan in plans) else CPU
 
     def _mend(
-        self, images: Tensor, targets: Any, errors: dict[int, Exception], draw: Draw
-    ) -> tuple[Tensor, Any] | None:
+        self, views: list[Tensor], targets: Any, errors: dict[int, Exception], sampled: SampledBatch
+    ) -> tuple[list[Tensor], Any] | None:
         """Does about the failed samples of a batch what the user wants, and notes it."""
         if not errors:
-            return images, targets
+            return views, targets
         seed = self._cursor.seed or 0
         found = []
 
         def settled(position: int) -> Any:
-            leaf, at = self._tree.leaf(self._tree.locate(draw.indices[position]))
+            leaf, at = self._tree.leaf(self._tree.locate(sampled.indices[position]))
             path: Any = leaf.source.path(at)
-            made, bad = settle(self._options.on_error, errors[position], (draw, position), seed, path, self._make)
+            made, bad = settle(self._options.on_error, errors[position], (sampled, position), seed, path, self._make)
             found.append(bad)
             return made
 
-        mended = mend(images, targets, [*errors], settled, self._options.memory_format)
+        mended = mend(views, targets, [*errors], settled, self._options.memory_format)
         try:
-            self._cursor.note_bad(found, draw.end)
+            self._cursor.note_bad(found, sampled.end)
         except RuntimeError:
             self.close()
             raise
         return mended
 
-    def _make(self, index: Any, occurrence: int) -> tuple[Tensor, Any]:
+    def _make(self, index: Any, occurrence: int) -> tuple[list[Tensor], Any]:
         """Makes one sample, in this thread."""
         place = self._tree.locate(index)
         leaf, at = self._tree.leaf(place)
         items, brought = give([(leaf, at)]) if self._brings else (None, [])
-        given = None if items is None else _native.Source.given(items)
-        images, targets = to_tensors(self._native.make(place, occurrence, given))
+        given = None if items is None else _native.Source.provided(items)
+        *views, targets = to_tensors(self._native.make(place, occurrence, given))
         if self._brings:
             check_target(leaf, brought[0])
-        return images[0], brought[0] if self._brings else targets[0]
+        return [view[0] for view in views], brought[0] if self._brings else targets[0]
 
     def _collate(self, targets: Sequence[Any]) -> Any:
         """Does to targets that datasets bring what torch's loader does."""

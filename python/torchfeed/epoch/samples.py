@@ -83,17 +83,15 @@ class SampleMaker:
         brings = any(leaf.brings for leaf, _ in leaves)
         with own_random_state() if keeps_random_state and brings else nullcontext():
             given, targets, metadata = give_with_metadata(leaves)
-        images = self._native_part(keys, places, given, seeded=seeded)
+        made = self._native_part(keys, places, given, seeded=seeded)
         samples = []
         with own_random_state() if keeps_random_state else nullcontext():
             for position, (leaf, index) in enumerate(leaves):
-                image: Any = images[position]
-                if leaf.plan.kind is Image.Image:
-                    image = to_pil(image)
-                    if leaf.plan.wants_metadata:
-                        image.info = _metadata(leaf, index, given[position] if given else None) or metadata[position]
-                elif leaf.plan.kind is not Tensor:
-                    image = image.as_subclass(leaf.plan.kind)
+                plans = zip(made[position], leaf.plan.views, strict=True)
+                views = [_as_kind(view, plan.kind) for view, plan in plans]
+                image: Any = views if leaf.plan.several else views[0]
+                if leaf.plan.wants_metadata:
+                    image.info = _metadata(leaf, index, given[position] if given else None) or metadata[position]
                 with random_state_turns if seeded and leaf.why else nullcontext():
                     if seeded and leaf.why:
                         seed_everything(python_seed(keys[position], places[position]))
@@ -102,15 +100,16 @@ class SampleMaker:
 
     def _native_part(
         self, keys: Sequence[Key], places: Sequence[int], given: list[Given] | None, *, seeded: bool
-    ) -> list[Tensor]:
-        """Runs the native pipeline, for all samples at once if they have one size."""
+    ) -> list[tuple[Tensor, ...]]:
+        """Runs the native pipeline, for all samples at once if they have one size; gives the views of each image."""
         limits, compiled = self._compile()
         pipeline, epoch = compiled.pipeline, None
         with suppress(IndexError):
             epoch = self._epochs.pop()  # this thread's alone, and not kept if anything fails
         numbers = range(len(keys))
-        one_batch = pipeline.output_size() is not None and len({key.seed for key in keys}) == 1
-        images: list[Tensor] = []
+        sized = all(pipeline.output_size(view) is not None for view in range(len(compiled.tables)))
+        one_batch = sized and len({key.seed for key in keys}) == 1
+        made: list[tuple[Tensor, ...]] = []
         for group in [numbers] if one_batch else [[number] for number in numbers]:
             seed = keys[group[0]].seed
             if epoch is None or epoch[0] != seed or epoch[1] is not pipeline:
@@ -118,14 +117,15 @@ class SampleMaker:
             epoch[2].submit(
                 [places[number] for number in group],
                 occurrences=[keys[number].occurrence for number in group],
-                given=_native.Source.given([given[number] for number in group]) if given else None,
+                provided=_native.Source.provided([given[number] for number in group]) if given else None,
             )
-            images += to_tensors(epoch[2].next())[0].unbind()
+            *views, _ = to_tensors(epoch[2].next())
+            made += zip(*(view.unbind() for view in views), strict=True)
             self._report_slow_samples(epoch[2], seed if seeded else -1, limits)
         # Its memory stays for the next sample, but not that of many threads for large images.
         if epoch is not None and epoch[2].largest() * (1 + len(self._epochs)) <= _IDLE_BYTES:
             self._epochs.append(epoch)
-        return images
+        return made
 
     def _report_slow_samples(self, epoch: _native.Epoch, told: int, limits: Limits) -> None:
         """Warns of the first of an epoch: this process does not know where the epoch ends. `told` stands for it."""
@@ -134,6 +134,13 @@ class SampleMaker:
             if count:
                 self._told = told
                 warn_caller(slow_samples(count, slowest, limits.soft_seconds))
+
+
+def _as_kind(image: Tensor, kind: type[Any]) -> Any:
+    """Makes of an image what the native part of a plan ends in."""
+    if kind is Tensor:
+        return image
+    return to_pil(image) if kind is Image.Image else image.as_subclass(kind)
 
 
 def _metadata(leaf: Leaf, index: int, given: Given) -> dict[Any, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import PIL
@@ -35,8 +35,8 @@ class PipelineSettings:
     """What a native pipeline is made with; `_native.Pipeline` reads these attributes."""
 
     channels: int
-    dtype: tuple[int, int]
-    """The DLPack code of the images' dtype."""
+    dtypes: Sequence[tuple[int, int]]
+    """The DLPack codes of the dtypes of the views."""
     one_hot: OneHotLevels | None
     """The values of a one-hot row; `None` for class indices."""
     channels_last: bool
@@ -60,8 +60,8 @@ class Compiled:
 
     leaves: tuple[Leaf, ...]
     pipeline: _native.Pipeline
-    table: Table
-    """What the pipeline does to a pixel at the end: of that the batches have their dtype and channels."""
+    tables: tuple[Table, ...]
+    """What the pipeline does to a pixel at the end, for each view: it gives batches their dtypes and channels."""
 
     @property
     def is_random(self) -> bool:
@@ -74,9 +74,18 @@ class Compiled:
         number = bisect_right(starts, place) - 1
         leaf = self.leaves[number]
         items, _ = give([(leaf, place - starts[number])])
-        given = None if items is None else _native.Source.given(items)
+        given = None if items is None else _native.Source.provided(items)
         _, calls = self.pipeline.draw(place, seed, occurrence, given)
-        return leaf, leaf.plan.drawn_names(calls)
+        if not leaf.plan.several:
+            return leaf, leaf.plan.drawn_names(calls)
+        drawn: Drawn = []
+        start = 0
+        for view, plan in enumerate(leaf.plan.views):
+            end = start + len(plan.names)
+            own = [(at - start, function, parameters) for at, function, parameters in calls if start <= at < end]
+            drawn += [Call("View", {"number": view}), *plan.drawn_names(own)]
+            start = end
+        return leaf, drawn
 
 
 def compile_leaves(
@@ -96,35 +105,38 @@ def compile_leaves(
         leave_table: makes images of pixels, without the table at the end of the plans.
     """
     options, memory = options or Options(), memory or Memory()
-    table = leaves[0].plan.table
+    plans = [leaf.plan.views for leaf in leaves]
     if leave_table:
-        table = Table(bytes(range(256)) * table.channels, torch.uint8, table.channels)
-    parts = [
-        _part(leaf.source, leaf.labels.native, leaf.plan, table if leave_table else leaf.plan.table) for leaf in leaves
-    ]
-    pipeline = _native.Pipeline(parts, _settings(table, leaves[0].one_hot, options, memory))
-    return Compiled(tuple(leaves), pipeline, table)
+        channels = leaves[0].plan.table.channels
+        pixels = Table(bytes(range(256)) * channels, torch.uint8, channels)
+        plans = [tuple(replace(view, table=pixels) for view in views) for views in plans]
+    datasets = [_dataset(leaf.source, leaf.labels.native, views) for leaf, views in zip(leaves, plans, strict=True)]
+    tables = tuple(view.table for view in plans[0])
+    pipeline = _native.Pipeline(datasets, _settings(tables, leaves[0].one_hot, options, memory))
+    return Compiled(tuple(leaves), pipeline, tables)
 
 
 def compile_plan(
     source: _native.Source, labels: Sequence[int], plan: Plan, options: Options | None = None
 ) -> _native.Pipeline:
     """Makes the native pipeline of one plan."""
-    part = _part(source, _native.Labels(labels), plan, plan.table)
-    return _native.Pipeline([part], _settings(plan.table, None, options or Options(), Memory()))
+    dataset = _dataset(source, _native.Labels(labels), plan.views)
+    tables = [view.table for view in plan.views]
+    return _native.Pipeline([dataset], _settings(tables, None, options or Options(), Memory()))
 
 
-def _part(source: _native.Source, labels: _native.Labels, plan: Plan, table: Table) -> _native.Part:
-    return _native.Part(source, labels, plan.ops, table.values)
+def _dataset(source: _native.Source, labels: _native.Labels, views: Sequence[Plan]) -> _native.Dataset:
+    return _native.Dataset(source, labels, [(view.ops, view.table.values) for view in views])
 
 
-def _settings(table: Table, one_hot: OneHotLevels | None, options: Options, memory: Memory) -> PipelineSettings:
-    code = dtype_code(table.dtype)
-    assert code is not None, "no table has another dtype"
+def _settings(
+    tables: Sequence[Table], one_hot: OneHotLevels | None, options: Options, memory: Memory
+) -> PipelineSettings:
+    codes = [dtype_code(table.dtype) for table in tables]
     limits, fallback_limits = limits_in_force(options.limits or get_limits(), pillow_limits())
     return PipelineSettings(
-        channels=table.channels,
-        dtype=code,
+        channels=tables[0].channels,
+        dtypes=[code for code in codes if code is not None],  # no table has a dtype without one
         one_hot=one_hot,
         channels_last=options.memory_format == torch.channels_last,
         cheaper_first=CHEAPER_PASS_FIRST,

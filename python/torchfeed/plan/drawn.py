@@ -26,6 +26,7 @@ class Key(NamedTuple):
 def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:
     """Says what is done to a sample: (transform name, parameters).
 
+    What is done for each of several views follows an entry ``("View", {"number": ...})``.
     Where a part of it runs in Python, the last entry is ``("Python", {"seed": ...})``: what torch, NumPy and `random`
     are seeded with before.
     """

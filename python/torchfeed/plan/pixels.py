@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from torchfeed import _native
+from torchfeed.util.dlpack import lend_array
 
 __all__ = ["array_source", "to_image", "to_pil"]
 
@@ -26,7 +27,7 @@ def array_source(array: np.ndarray[Any, Any]) -> _native.Source:
         raise TypeError(f"images in memory must be uint8, not {array.dtype}")
     if min(array.strides, default=0) < 0:
         array = array.copy()
-    return _native.Source.array(array.ctypes.data, array.shape, array.strides, array)
+    return _native.Source.array(lend_array(array))
 
 
 def to_image(size: tuple[int, int, int], pixels: bytes) -> Image.Image:

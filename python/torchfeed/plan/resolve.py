@@ -149,7 +149,8 @@ def _why_not_collated(tree: Tree[Leaf], *, batched: bool) -> str:
     kinds = frozenset().union(*(leaf.labels.kinds for leaf in tree.leaves))
     if batched:
         targets = [Tensor] if first.one_hot is not None else [] if brought else [*kinds]
-        return registered_for(first.plan.kind, *targets)
+        images: list[type] = [view.kind for view in first.plan.views]
+        return registered_for(*([list] if first.plan.several else []), *images, *targets)
     if first.one_hot is None and not brought and not kinds <= {int}:
         return "numpy's numbers become tensors where there are no batches: make each target an int"
     return ""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from torchfeed import _native
+from torchfeed.util.dlpack import lend_array
 
 from .common import Unrecognized, describe
 from .memo import Memo
@@ -276,7 +277,7 @@ def _array(pixels: np.ndarray[Any, Any]) -> _native.Source:
     """Wraps pixels, (N, H, W, C), wherever they lie: torchvision keeps some plane by plane, or image by image last."""
     if min(pixels.strides) < 0:
         pixels = pixels.copy()
-    return _native.Source.array(pixels.ctypes.data, pixels.shape, pixels.strides, pixels)
+    return _native.Source.array(lend_array(pixels))
 
 
 def _same(name: str) -> Callable[[Any], list[int]]:

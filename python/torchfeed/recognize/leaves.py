@@ -49,7 +49,8 @@ def read_datasets(dataset: Any) -> Tree[Leaf]:
 
 
 def _made(leaf: Leaf) -> tuple[Any, ...]:
-    return leaf.plan.kind, leaf.plan.table.dtype, leaf.plan.table.channels
+    views = [(view.kind, view.table.dtype, view.table.channels) for view in leaf.plan.views]
+    return bool(leaf.plan.several), *views
 
 
 def read_leaf(dataset: Any) -> Leaf:
@@ -62,9 +63,8 @@ def read_leaf(dataset: Any) -> Leaf:
         raise Unrecognized("an IterableDataset has no index: samples are made by its own __iter__")
     transforms = getattr(dataset, "transform", None), getattr(dataset, "target_transform", None)
     if callable(getattr(type(dataset), "sample_source", None)):
-        return Leaf.read(
-            dataset, _native.Source.brought(len(dataset)), [0] * len(dataset), *transforms, brings=dataset.sample_source
-        )
+        source = _native.Source.per_batch(len(dataset))
+        return Leaf.read(dataset, source, [0] * len(dataset), *transforms, brings=dataset.sample_source)
     if isinstance(dataset, SelfDescribing):
         return dataset.leaf_of_batches()
     samples = read_samples(dataset)

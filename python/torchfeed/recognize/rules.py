@@ -74,6 +74,7 @@ RULES: dict[str, Rule] = {
     "RandomApply": Rule("structure", "v1, v2", compose=arguments.random_apply),
     "RandomChoice": Rule("structure", "v1, v2", compose=arguments.random_choice),
     "RandomOrder": Rule("structure", "v1, v2", compose=arguments.random_order),
+    "MultiViewTransform": Rule("views of one image", "torchfeed"),
     "Resize": Rule("geometry", read=arguments.resize, on_tensor=on_tensor.resizes),
     "CenterCrop": Rule(
         "geometry",

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from torchfeed.util.dlpack import lend_array
+
 from .leaf import Leaf
 
 __all__ = ["Given", "give", "give_with_metadata"]
 
 Given = tuple[Any, ...] | None
-"""An item of `_native.Source.given`: a path, the bytes of a file, or pixels; `None` where the sample is listed."""
+"""An item of `_native.Source.provided`: a path, the bytes of a file, or pixels; `None` where the sample is listed."""
 
 Metadata = dict[Any, Any]
 """The `info` of a PIL image."""
@@ -75,7 +77,7 @@ def _item(image: Any, leaf: Leaf, index: int) -> Given:
     array = array[..., None] if array.ndim == 2 else array
     # Gray becomes RGB, as from a file.
     array = np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
-    return "array", array.ctypes.data, array.shape, array
+    return "array", lend_array(array)
 
 
 def _is_image(shape: tuple[int, ...]) -> bool:

@@ -7,6 +7,9 @@ A transform is a chain of steps. Geometry comes first, on 8-bit images; value tr
 time, become a table. Geometry that follows them moves in front of them where that makes no difference: a crop or a
 flip only chooses pixels. At the first step that is neither, the chain is cut: that step and all after it run in Python.
 
+A `MultiViewTransform` holds several transforms, one for each view of the image. It is native if all of them are, to
+their ends; otherwise all of it runs in Python.
+
 Code of the user's own that gets a PIL image, be it a step, a step inside another one or a collate_fn, may read its
 metadata (`ImageOps.exif_transpose` does). torchvision's crops, flips and resizes hand the metadata on and its paddings
 do not, so before such code the chain is cut at the first step that may pad.
@@ -26,10 +29,10 @@ from torchfeed import _native
 from .arguments import Op
 from .call import Call
 from .common import Unrecognized
-from .known import class_name
+from .known import class_name, why_in_python
 from .metadata import may_see_metadata
 from .rules import RULES, names_of
-from .steps import check_on_tensor, flatten, may_pad, own_name, read_step
+from .steps import check_on_tensor, flatten, has_plain_steps, may_pad, own_name, read_step
 from .value import Ramp, Table
 
 __all__ = ["Plan", "recognize", "recognize_geometry"]
@@ -59,6 +62,14 @@ class Plan:
     """What differs from torchvision."""
     wants_metadata: bool = False
     """Whether the rest begins with a PIL image and may read its metadata."""
+    several: tuple[Plan, ...] = ()
+    """The plans of several views of the image, which a sample is then a list of; the first one's table and kind are
+    those here. Empty for an image as such."""
+
+    @property
+    def views(self) -> tuple[Plan, ...]:
+        """The plan of each view: this one, if there are not several."""
+        return self.several or (self,)
 
     @property
     def is_random(self) -> bool:
@@ -87,12 +98,44 @@ def recognize(
         metadata: whether the images have any.
     """
     steps = list(flatten(transform))
-    plan = _chain(steps, channels, len(steps), images=images)
+    why, end = "", len(steps)
+    if len(steps) == 1 and _makes_views(steps[0]) and not images:
+        try:
+            return _read_views(steps[0], channels)
+        except Unrecognized as reason:
+            why, end = str(reason), 0
+    plan = _chain(steps, channels, end, why, images=images)
     if not metadata or plan.kind is not Image.Image or not may_see_metadata(plan.rest):
         return plan
     padding = (i for i, step in enumerate(steps[: len(steps) - len(plan.rest)]) if may_pad(step))
     cut = next(padding, None)
     return replace(plan if cut is None else _chain(steps, channels, cut, plan.why), wants_metadata=True)
+
+
+def _makes_views(step: Any) -> bool:
+    return type(step).__module__ == "torchfeed.transforms.structure" and class_name(step) == "MultiViewTransform"
+
+
+def _read_views(transform: Any, channels: int) -> Plan:
+    """Compiles a `MultiViewTransform`.
+
+    Raises:
+        Unrecognized: a view is not native to its end.
+    """
+    if not has_plain_steps(transform) or not transform.transforms:
+        raise Unrecognized(why_in_python(transform))
+    views = tuple(recognize(each, channels, metadata=False) for each in transform.transforms)
+    for number, view in enumerate(views):
+        if view.why or view.several:
+            why = view.why or "it is made of views itself"
+            raise Unrecognized(f"views run in Python, because of view {number}: {why}")
+    return replace(
+        views[0],
+        ops=tuple(op for view in views for op in view.ops),
+        names=tuple(name for view in views for name in view.names),
+        notes=tuple(dict.fromkeys(note for view in views for note in view.notes)),
+        several=views,
+    )
 
 
 def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, images: bool = False) -> Plan:

@@ -15,7 +15,7 @@ from .geometry import (
     Resize,
 )
 from .mix import CutMix, MixUp
-from .structure import Compose
+from .structure import Compose, MultiViewTransform
 from .target import OneHot
 from .value import ConvertImageDtype, Normalize, PILToTensor, ToDtype, ToTensor
 
@@ -25,6 +25,7 @@ __all__ = [
     "ConvertImageDtype",
     "CutMix",
     "MixUp",
+    "MultiViewTransform",
     "Normalize",
     "OneHot",
     "PILToTensor",

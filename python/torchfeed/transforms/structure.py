@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Compose"]
+__all__ = ["Compose", "MultiViewTransform"]
 
 
 class Compose:
@@ -27,6 +27,34 @@ class Compose:
         for transform in self.transforms:
             img = transform(img)
         return img
+
+    def __repr__(self) -> str:
+        lines = [f"    {transform}" for transform in self.transforms]
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+class MultiViewTransform:
+    """Makes several views of one image, as contrastive learning needs them; `lightly.transforms.MultiViewTransform`.
+
+    A batch of a loader is then ``[[views of transform 0, views of transform 1, ...], targets]``, as torch's own
+    collates it. A native loader reads and decodes each image once, whatever the number of its views.
+
+    Args:
+        transforms: one function of the image for each view. Views may have different sizes. The same transform twice
+            draws twice.
+
+    Example:
+        >>> crop = Compose([RandomResizedCrop(224), RandomHorizontalFlip(), ToTensor()])
+        >>> [view.shape for view in MultiViewTransform([crop, crop])(image)]
+        [torch.Size([3, 224, 224]), torch.Size([3, 224, 224])]
+    """
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, image: Any) -> list[Any]:
+        """Makes the views."""
+        return [transform(image) for transform in self.transforms]
 
     def __repr__(self) -> str:
         lines = [f"    {transform}" for transform in self.transforms]

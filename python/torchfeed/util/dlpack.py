@@ -1,14 +1,18 @@
-"""Between torch and DLPack: dtypes, and tensors that native code made."""
+"""DLPack: its names of torch's dtypes, tensors that native code made, and memory that it is lent."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.dlpack import from_dlpack
+from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]  # documented, but not in __all__
 
 from torchfeed import _native
 
-__all__ = ["dtype_code", "dtype_of", "to_tensors"]
+__all__ = ["dtype_code", "dtype_of", "lend_array", "lend_tensor", "to_tensors"]
 
 _KINDS = {
     torch.bool: 6,
@@ -37,9 +41,39 @@ def dtype_of(code: tuple[int, int]) -> torch.dtype:
     return next(dtype for dtype in _KINDS if dtype_code(dtype) == code)
 
 
-def to_tensors(batch: tuple[_native.Tensor, _native.Tensor] | None) -> tuple[Tensor, Tensor]:
-    """Takes over the memory of a finished batch."""
-    assert batch is not None, "without a timeout there is always a batch"
-    images, targets = batch
+def to_tensors(fields: Sequence[_native.Tensor] | None) -> list[Tensor]:
+    """Takes over the memory of a finished batch: the views of its images, and its targets."""
+    assert fields is not None, "without a timeout there is always a batch"
     # The capsules themselves: else torch first asks each for its device and its versions.
-    return from_dlpack(images.__dlpack__()), from_dlpack(targets.__dlpack__())
+    return [from_dlpack(field.__dlpack__()) for field in fields]
+
+
+def lend_tensor(tensor: Tensor) -> Any:
+    """Exports a tensor in host memory for native code, without a copy, in a tenth of the time of `__dlpack__`."""
+    return to_dlpack(tensor)
+
+
+def lend_array(array: np.ndarray[Any, Any]) -> Any:
+    """Exports an array for native code to read, without a copy.
+
+    Args:
+        array: without negative strides. It may be read-only, as a memory map is, which DLPack can say since 1.0.
+    """
+    if array.flags.writeable:
+        return array.__dlpack__()
+    try:
+        return array.__dlpack__(max_version=(1, 0))
+    except TypeError:  # NumPy below 2.1 does not know the argument
+        return _as_writable(array).__dlpack__()
+
+
+class _Writable:
+    """Read-only memory as if it could be written to; whoever views it must not."""
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+
+
+def _as_writable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.asarray(_Writable(array))

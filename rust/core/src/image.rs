@@ -68,6 +68,14 @@ impl Rect {
             && self.bottom() >= other.bottom()
             && self.right() >= other.right()
     }
+
+    /// The smallest rectangle that contains both.
+    #[must_use]
+    pub fn bounding(&self, other: &Rect) -> Self {
+        let (top, left) = (self.top.min(other.top), self.left.min(other.left));
+        let (bottom, right) = (self.bottom().max(other.bottom()), self.right().max(other.right()));
+        Self { top, left, height: bottom - top, width: right - left }
+    }
 }
 
 /// The part of an image that is in memory: `rect` of an image of `size`.

@@ -11,10 +11,10 @@ use std::{
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use torchfeed_core::{
-    batch::{Batch, Part, Pipeline, Pool, Scratch, Target, one_hot::Levels},
+    batch::{Batch, Dataset, Pipeline, Pool, Scratch, TargetForm, one_hot::Levels},
     decode::{Decoder, RowIndexMemory},
     image::{Rect, Size, View},
-    source::{Arrays, Files, Source},
+    source::{Arrays, Blobs, Files, Source},
     transform::{
         self, Call, ColorCall, CropCall, CropOp, Filter, FlipCall, FlipOp, Op, PadCall, PadMode, Padding, PassOrder,
         Plan, RandomCrop, RandomResizedCrop, Resize, ResizeCall, Tail, execute::Executor,
@@ -70,14 +70,14 @@ const CROP: Op = Op::Crop(CropOp::RandomResizedCrop(RandomResizedCrop {
 }));
 const FLIP: Op = Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 });
 
-fn pipeline(source: Source, ops: Vec<Op>, target: Target) -> Arc<Pipeline> {
+fn pipeline<const VIEWS: usize>(source: Source, views: [Vec<Op>; VIEWS], target: TargetForm) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
     let table = (0..channels * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
     let tail = Tail::new(table, channels, 4, transform::Layout::ChannelsFirst).unwrap();
-    let plan = Plan { ops, tail, pass_order: PassOrder::default() };
+    let plans = views.map(|ops| Plan { ops, tail: tail.clone(), pass_order: PassOrder::default() });
     let labels: Vec<i64> = (0..n as i64).map(|label| label % 10).collect();
-    let part = Part::new(Arc::new(source), labels.into(), plan).unwrap();
-    Arc::new(Pipeline::new(vec![part], Decoder::default(), target, Pool::new(4)).unwrap())
+    let dataset = Dataset::new(Arc::new(source), labels.into(), plans).unwrap();
+    Arc::new(Pipeline::new(vec![dataset], Decoder::default(), target, Pool::new(4)).unwrap())
 }
 
 /// Allocations in [`Batch::work`] of a second run over epochs that were made before, and those of a batch apart from it.
@@ -89,7 +89,7 @@ fn steady_state(pipeline: &Arc<Pipeline>) -> (usize, usize) {
             let samples: Vec<_> = (0..pipeline.len()).map(|index| (index, 0)).collect();
             let mut batch = None;
             rest = allocations(|| {
-                batch = Some(Batch::new(Arc::clone(pipeline), seed, samples, (None, None), None, false).unwrap());
+                batch = Some(Batch::new(Arc::clone(pipeline), seed, samples, Vec::new(), None, false).unwrap());
             });
             let batch = batch.expect("made above");
             work += allocations(|| assert!(batch.work(&mut scratch, || true)));
@@ -142,9 +142,9 @@ fn jpeg_files_take_none() {
     ];
     with_files("jpeg", &files, |source| {
         let memory = RowIndexMemory::new(1 << 20);
-        let plain = pipeline(source, vec![CROP, FLIP], Target::Class);
-        let parts = vec![plain.parts()[0].clone()];
-        let indexed = Pipeline::new(parts, Decoder::default(), Target::Class, Pool::new(4)).unwrap();
+        let plain = pipeline(source, [vec![CROP, FLIP]], TargetForm::Class);
+        let parts = vec![plain.datasets()[0].clone()];
+        let indexed = Pipeline::new(parts, Decoder::default(), TargetForm::Class, Pool::new(4)).unwrap();
         for pipeline in [plain, Arc::new(indexed.with_row_indexes(&memory))] {
             let (work, rest) = steady_state(&pipeline);
             assert_eq!(work, 0);
@@ -178,7 +178,7 @@ fn png_files_take_only_what_the_png_crate_takes() {
     ];
     let theirs: usize = files.iter().map(|bytes| allocations(|| decode_png(bytes))).sum();
     with_files("png", &files, |source| {
-        let (work, rest) = steady_state(&pipeline(source, vec![CROP, FLIP], Target::Class));
+        let (work, rest) = steady_state(&pipeline(source, [vec![CROP, FLIP]], TargetForm::Class));
         assert_eq!(work, 20 * theirs);
         assert!(rest <= PER_BATCH, "{rest}");
     });
@@ -204,7 +204,7 @@ fn arrays_take_none() {
     let padding = Padding { left: 4, top: 4, right: 4, bottom: 4, fill: [0; 3], mode: PadMode::Constant };
     let crop = Op::Crop(CropOp::RandomCrop(RandomCrop { size: Size::new(32, 32), padding, pad_if_needed: false }));
     let levels = Levels::new(10, vec![1], vec![0]).unwrap();
-    let (work, rest) = steady_state(&pipeline(source, vec![crop, FLIP], Target::OneHot(levels)));
+    let (work, rest) = steady_state(&pipeline(source, [vec![crop, FLIP]], TargetForm::OneHot(levels)));
     assert_eq!(work, 0);
     assert!(rest <= PER_BATCH, "{rest}");
 }
@@ -213,22 +213,15 @@ fn arrays_take_none() {
 fn passes_take_none() {
     let input = Size::new(40, 50);
     let resize = |height, width| Resize { size: Size::new(height, width), filter: Filter::Bicubic };
-    let crop = Call::Crop(CropCall::ResizedCrop { top: 3, left: 4, crop: Size::new(20, 30), resize: resize(16, 16) });
+    let crop = Call::from(CropCall::ResizedCrop { top: 3, left: 4, crop: Size::new(20, 30), resize: resize(16, 16) });
     let white = Padding { left: 2, top: 2, right: 2, bottom: 2, fill: [255; 3], mode: PadMode::Constant };
-    let twice: [Call; 4] = [
-        FlipCall::HorizontalFlip {}.into(),
-        ResizeCall::Resize(resize(30, 20)).into(),
-        FlipCall::VerticalFlip {}.into(),
-        ResizeCall::Resize(resize(9, 9)).into(),
-    ];
+    let resized = |height, width| Call::from(ResizeCall::Resize(resize(height, width)));
+    let (flip, upside_down) = (FlipCall::HorizontalFlip {}.into(), FlipCall::VerticalFlip {}.into());
+    let twice = [flip, resized(30, 20), upside_down, resized(9, 9)];
     // White is not what posterizing makes, so the padding cannot come before it.
-    let points: [Call; 5] = [
-        ColorCall::Invert {}.into(),
-        crop,
-        ColorCall::Posterize { bits: 3 }.into(),
-        PadCall::Pad(white).into(),
-        ColorCall::Solarize { threshold: 99.5 }.into(),
-    ];
+    let posterize = ColorCall::Posterize { bits: 3 }.into();
+    let solarize = ColorCall::Solarize { threshold: 99.5 }.into();
+    let points = [ColorCall::Invert {}.into(), crop, posterize, PadCall::Pad(white).into(), solarize];
     let table = (0..3 * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
     let tail = Tail::new(table, 3, 4, transform::Layout::ChannelsFirst).unwrap();
     let plan = Plan { ops: Vec::new(), tail, pass_order: PassOrder::default() };
@@ -245,3 +238,21 @@ fn passes_take_none() {
         assert_eq!(allocations(run), 0);
     }
 }
+/// Several views of an image are made from one decode, and take no memory for what is drawn for each.
+#[test]
+fn views_take_none() {
+    let files = [
+        jpeg(0, |encoder| encoder.set_sampling_factor(SamplingFactor::F_2_2), false),
+        jpeg(1, |encoder| encoder.set_progressive(true), false),
+    ];
+    let ends = [files[0].len(), files[0].len() + files[1].len()].map(|end| end as u64).to_vec();
+    let source = Source::Blobs(Blobs::new(Box::new(files.concat()), ends).unwrap());
+    let pipeline = pipeline(source, [vec![CROP, FLIP], vec![FLIP, CROP], vec![CROP]], TargetForm::Class);
+    let (work, rest) = steady_state(&pipeline);
+    assert_eq!(work, 0);
+    // Two more fields with an owner and a counter each; and lists for four fields, which are more than a batch has room for.
+    assert!(rest <= PER_BATCH + 2 * 2 + LISTS, "{rest}");
+}
+
+/// The lists of a batch that have one entry for each field or view.
+const LISTS: usize = 6;

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use torchfeed_core::{
     Error,
-    batch::{Epoch, Part, Pipeline, Pool, Target, buffer::Memory, one_hot::Levels},
+    batch::{Dataset, Epoch, Finished, Memory, Pipeline, Pool, TargetForm, one_hot::Levels},
     decode::Decoder,
     image::Size,
     source::{Arrays, Source},
@@ -29,16 +29,17 @@ fn check(run: impl Fn() + Send + Sync + 'static) {
 }
 
 /// A pipeline of `n` gray images of one pixel, whose value is the index, labelled with the index.
-fn pipeline(n: u8, target: Target, pool: &Arc<Pool>) -> Arc<Pipeline> {
+fn pipeline(n: u8, target: TargetForm, pool: &Arc<Pool>) -> Arc<Pipeline> {
     let data: Vec<u8> = (0..n).collect();
     let source = Source::Arrays(Arrays::new(Box::new(data), n.into(), Size::new(1, 1), 1).unwrap());
     let tail = Tail::new((0..=255).collect(), 1, 1, Layout::ChannelsFirst).unwrap();
     let plan = Plan { ops: Vec::new(), tail, pass_order: PassOrder::default() };
-    let part = Part::new(Arc::new(source), (0..i64::from(n)).collect(), plan).unwrap();
-    Arc::new(Pipeline::new(vec![part], Decoder::default(), target, Arc::clone(pool)).unwrap())
+    let dataset = Dataset::new(Arc::new(source), (0..i64::from(n)).collect(), [plan]).unwrap();
+    Arc::new(Pipeline::new(vec![dataset], Decoder::default(), target, Arc::clone(pool)).unwrap())
 }
 
-fn bytes(memory: &Memory) -> Vec<u8> {
+fn pixels(done: &Finished) -> Vec<u8> {
+    let memory: &Memory = &done.fields[0].memory;
     // SAFETY: the batch is finished, so nobody writes to its memory any more.
     unsafe { std::slice::from_raw_parts(memory.start().as_ptr(), memory.len()) }.to_vec()
 }
@@ -46,14 +47,14 @@ fn bytes(memory: &Memory) -> Vec<u8> {
 #[test]
 fn batches_come_in_order_and_whole() {
     check(|| {
-        let pipeline = pipeline(6, Target::Class, &Pool::new(4));
+        let pipeline = pipeline(6, TargetForm::Class, &Pool::new(4));
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, 2).unwrap();
         epoch.submit(&[5, 1, 3]).unwrap();
         epoch.submit(&[2]).unwrap();
         let mut images = Vec::new();
         while epoch.pending() > 0 {
             assert_eq!(epoch.wait(LONG, true).unwrap(), Some(0));
-            images.push(bytes(&epoch.take(0).unwrap().images));
+            images.push(pixels(&epoch.take(0).unwrap()));
             if images.len() == 1 {
                 epoch.submit(&[4, 0]).unwrap();
             }
@@ -67,12 +68,12 @@ fn batches_come_in_order_and_whole() {
 #[test]
 fn batches_in_any_order_come_once() {
     check(|| {
-        let mut epoch = Epoch::new(pipeline(3, Target::Class, &Pool::new(4)), 0, 2).unwrap();
+        let mut epoch = Epoch::new(pipeline(3, TargetForm::Class, &Pool::new(4)), 0, 2).unwrap();
         (0..3).for_each(|index| epoch.submit(&[index]).unwrap());
         let mut images = Vec::new();
         while epoch.pending() > 0 {
             let position = epoch.wait(LONG, false).unwrap().expect("a batch");
-            images.extend(bytes(&epoch.take(position).unwrap().images));
+            images.extend(pixels(&epoch.take(position).unwrap()));
         }
         images.sort_unstable();
         assert_eq!(images, [0, 1, 2]);
@@ -85,7 +86,7 @@ fn the_first_bad_sample_is_blamed() {
     check(|| {
         let levels = Levels::new(2, vec![1], vec![0]).unwrap();
         // The labels 2 and 3 have no place in a row of two classes.
-        let mut epoch = Epoch::new(pipeline(4, Target::OneHot(levels), &Pool::new(4)), 0, 2).unwrap();
+        let mut epoch = Epoch::new(pipeline(4, TargetForm::OneHot(levels), &Pool::new(4)), 0, 2).unwrap();
         epoch.submit(&[0, 3, 2]).unwrap();
         epoch.submit(&[1]).unwrap();
         assert_eq!(epoch.wait(LONG, true).unwrap(), Some(0));
@@ -93,14 +94,14 @@ fn the_first_bad_sample_is_blamed() {
         assert!(matches!(error, Error::Parameter(_)), "{error:?}");
         assert_eq!(place.unwrap().index, 3);
         assert_eq!(epoch.wait(LONG, true).unwrap(), Some(0));
-        assert_eq!(bytes(&epoch.take(0).unwrap().images), [1]);
+        assert_eq!(pixels(&epoch.take(0).unwrap()), [1]);
     });
 }
 
 #[test]
 fn an_epoch_dropped_at_any_time_joins_its_threads() {
     check(|| {
-        let pipeline = pipeline(4, Target::Class, &Pool::new(4));
+        let pipeline = pipeline(4, TargetForm::Class, &Pool::new(4));
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, 2).unwrap();
         epoch.submit(&[0, 1]).unwrap();
         epoch.submit(&[2, 3]).unwrap();
@@ -115,7 +116,7 @@ fn an_epoch_dropped_at_any_time_joins_its_threads() {
 fn memory_comes_back_from_other_threads() {
     check(|| {
         let pool = Pool::new(4);
-        let mut epoch = Epoch::new(pipeline(6, Target::Class, &pool), 0, 1).unwrap();
+        let mut epoch = Epoch::new(pipeline(6, TargetForm::Class, &pool), 0, 1).unwrap();
         let mut next = |indices: &[usize]| {
             epoch.submit(indices).unwrap();
             assert_eq!(epoch.wait(LONG, true).unwrap(), Some(0));
@@ -125,7 +126,7 @@ fn memory_comes_back_from_other_threads() {
         let user = shuttle::thread::spawn(move || drop(dropped));
         let others = next(&[0, 5]);
         user.join().unwrap();
-        assert_eq!((bytes(&kept.images), bytes(&others.images)), (vec![1, 2], vec![0, 5]));
+        assert_eq!((pixels(&kept), pixels(&others)), (vec![1, 2], vec![0, 5]));
         assert!(pool.free_blocks() <= 4);
     });
 }

@@ -3,7 +3,7 @@
 /// Zero bytes that must follow the data, so that a window can be filled at its very end.
 pub(crate) const PADDING: usize = 16;
 
-/// A position in the bits of one segment: what is between two restart markers, or a whole scan.
+/// A position in the bits of one segment: the data between two restart markers, or a whole scan.
 ///
 /// Beyond the end all bits are zero, as libjpeg makes them up (`jpeg_fill_bit_buffer`).
 #[derive(Debug, Clone)]

@@ -19,9 +19,9 @@ pub enum Error {
     Limit {
         /// Which budget.
         budget: Budget,
-        /// What the file needs.
+        /// How much the file needs.
         needed: u64,
-        /// What is allowed.
+        /// How much is allowed.
         allowed: u64,
     },
     /// So many bytes of memory could not be had, or about so many.

@@ -1,11 +1,11 @@
-//! What a file says of itself before its first scan.
+//! The header of a file: all segments before its first scan.
 
 use std::{fmt, ops::Range};
 
 use crate::{
     Budget, Error, Limits, Result, exif,
-    layout::Scale,
     marker::{self, Walk},
+    scale::Scale,
 };
 
 /// libjpeg's `JPEG_MAX_DIMENSION`.
@@ -61,7 +61,7 @@ impl fmt::Debug for Components {
     }
 }
 
-/// What is known of a file before anything is decoded. It owns no memory.
+/// The header of a file, known before anything is decoded. It owns no memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Columns of the image.
@@ -70,7 +70,7 @@ pub struct Header {
     pub height: usize,
     /// The components, in the file's order: 1, 3 or 4.
     pub components: Components,
-    /// What the components mean, guessed as libjpeg does.
+    /// The meaning of the components, guessed as libjpeg does.
     pub color: ColorSpace,
     /// Whether the file is progressive: it must then be entropy-decoded whole.
     pub progressive: bool,

@@ -1,28 +1,6 @@
 //! Where blocks, samples and pixels are: sizes and sampling at a scale.
 
-use crate::{Error, Header, Result};
-
-/// The size of the output, as a fraction of the image's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Scale {
-    /// All pixels.
-    #[default]
-    Full,
-    /// 1/2 in each direction.
-    Half,
-    /// 1/4 in each direction.
-    Quarter,
-    /// 1/8 in each direction.
-    Eighth,
-}
-
-impl Scale {
-    /// 1, 2, 4 or 8.
-    #[must_use]
-    pub fn denominator(self) -> usize {
-        1 << self as usize
-    }
-}
+use crate::{Error, Header, Result, scale::Scale};
 
 /// How samples of a component become pixels (libjpeg, `jinit_upsampler` in `jdsample.c`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

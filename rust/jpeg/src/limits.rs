@@ -2,7 +2,7 @@
 
 use crate::{Budget, Error, Result};
 
-/// What one decode may cost.
+/// The budgets of one decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Pixels of the whole image (width x height).

@@ -29,7 +29,7 @@ pub(crate) const TEM: u8 = 0x01;
 #[derive(Debug, Clone)]
 pub(crate) struct Walk<'a> {
     pub(crate) bytes: &'a [u8],
-    /// Just after what was read last.
+    /// The position behind the last byte that was read.
     pub(crate) at: usize,
     /// Oddities that libjpeg warns of.
     pub(crate) warnings: u32,

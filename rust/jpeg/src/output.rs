@@ -1,6 +1,6 @@
 //! Where pixels go.
 
-use crate::{Error, Result, view::Region};
+use crate::{Error, Result, region::Region};
 
 /// A buffer for a whole region.
 #[derive(Debug)]

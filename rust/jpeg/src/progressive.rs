@@ -6,9 +6,9 @@ use crate::{
     block::{self, Block},
     header::Header,
     huffman::{Codes, extend},
+    interrupt::Pace,
     layout::Layout,
     output::Sink,
-    pace::Pace,
     pipeline::Pipeline,
     scan::{Part, Scan},
     segments::Segments,
@@ -24,7 +24,7 @@ struct Grid {
     height: usize,
 }
 
-/// The coefficients of an image, and what is known of them. Memory is kept from image to image.
+/// The coefficients of an image, and how far their scans have come. Memory is kept from image to image.
 #[derive(Debug, Default)]
 pub(crate) struct Coefficients {
     blocks: Vec<Block>,
@@ -142,7 +142,7 @@ impl Coefficients {
         }
     }
 
-    /// libjpeg's `start_pass_phuff_decoder`: what is wrong with a scan, and what is merely odd.
+    /// libjpeg's `start_pass_phuff_decoder`: errors in the parameters of a scan, and warnings.
     fn note_progress(&mut self, scan: &Scan) -> Result<()> {
         let alone = scan.parts().len() == 1;
         let band = if scan.first == 0 { scan.last == 0 } else { scan.first <= scan.last && scan.last < 64 && alone };
@@ -234,18 +234,18 @@ impl Coefficients {
         }
     }
 
-    /// Transforms what the view needs.
+    /// Transforms the blocks that the region needs.
     pub(crate) fn output<S: Sink>(&self, pipeline: &mut Pipeline<'_, S>, mut pace: Pace) -> Result<()> {
-        let (layout, view) = (pipeline.layout, pipeline.view);
+        let (layout, mcus) = (pipeline.layout, pipeline.mcus);
         let quant = self.quant.map(|table| table.unwrap_or([0; 64]).map(|factor| factor as i16));
-        for row in view.rows.clone() {
+        for row in mcus.rows.clone() {
             pace.row()?;
             for (index, (layer, grid)) in layout.layers().iter().zip(&self.grids).enumerate() {
                 for y in row * layer.v..(row + 1) * layer.v {
                     debug_assert!(y < grid.height);
-                    let x = view.columns.start * layer.h;
+                    let x = mcus.columns.start * layer.h;
                     let start = grid.start + y * grid.width + x;
-                    let range = start..start + view.columns.len() * layer.h;
+                    let range = start..start + mcus.columns.len() * layer.h;
                     pipeline.blocks(index, (x, y), &self.blocks[range.clone()], &self.last[range], &quant[index]);
                 }
             }

@@ -12,7 +12,7 @@ pub(crate) struct Part {
     pub(crate) ac: usize,
 }
 
-/// What a scan holds.
+/// The parameters of a scan.
 #[derive(Debug, Clone)]
 pub(crate) struct Scan {
     parts: [Part; 4],

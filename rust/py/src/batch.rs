@@ -7,25 +7,24 @@ use std::{
 };
 
 use pyo3::{
-    exceptions::{PyRuntimeError, PyValueError},
+    exceptions::PyValueError,
     prelude::*,
     types::{PyInt, PyList},
 };
 use torchfeed_core::{
     Error,
-    batch::{self, Finished, Pool, Request, Target, Workers, collate::Strided, one_hot::Levels},
+    batch::{self, Finished, Pool, Request, Workers, collate::Strided, one_hot::Levels},
     rng,
-    transform::Layout,
 };
 
 use crate::{
+    dlpack::{Dtype, Lent, Tensor},
     error::Failure,
     kept::BatchMemory,
-    memory,
-    pipeline::Pipeline,
+    occurrences::Counts,
+    pipeline::{Extent, Pipeline},
     signals,
     source::Source,
-    tensor::{Dtype, Tensor},
 };
 
 /// How many, and of some the index, path and seconds.
@@ -67,25 +66,19 @@ impl Epoch {
         use_it(core.as_mut().ok_or_else(|| refused("the epoch is closed"))?).map_err(Failure::from)
     }
 
-    fn finished(&self, done: &Finished) -> (Tensor, Tensor) {
-        let pipeline = self.pipeline.get();
-        let (n, form) = (done.len as i64, pipeline.core.form());
-        let (c, h, w) = (form.channels as i64, done.size.height as i64, done.size.width as i64);
-        let strides = match form.layout {
-            Layout::ChannelsFirst => vec![c * h * w, h * w, w, 1],
-            Layout::ChannelsLast => vec![c * h * w, 1, w * c, c],
+    /// The fields of a finished batch.
+    fn finished(&self, done: &Finished) -> Vec<Tensor> {
+        let strips = done.fields.iter().enumerate();
+        let tensor = |(field, strip): (usize, &batch::Strip)| {
+            let Extent { shape, strides, dtype } = self.pipeline.get().extent(field, done.len, strip.size);
+            Tensor::new(Arc::clone(&strip.memory), shape, strides, dtype)
         };
-        let images = Tensor::new(Arc::clone(&done.images), vec![n, c, h, w], strides, pipeline.dtype);
-        let shape = match pipeline.core.target() {
-            Target::Class => vec![n],
-            Target::OneHot(levels) => vec![n, levels.classes as i64],
-        };
-        (images, Tensor::contiguous(Arc::clone(&done.targets), shape, pipeline.target_dtype))
+        strips.map(tensor).collect()
     }
 }
 
-/// Images, targets, and the samples that failed, by position.
-type Tolerated = (Tensor, Tensor, Vec<(usize, PyErr)>);
+/// The fields of a batch, and the samples that failed, by position.
+type Tolerated = (Vec<Tensor>, Vec<(usize, PyErr)>);
 
 #[pymethods]
 impl Epoch {
@@ -98,32 +91,32 @@ impl Epoch {
         Ok(Self { core: Mutex::new(Some(core)), pipeline })
     }
 
-    /// Queues a batch. `out` and `target_out` are (address, bytes, owner) of memory for its images and targets,
-    /// `occurrences` says how often each index came up before (where the epoch should not count), `given` brings
-    /// samples; with `tolerant` a sample that fails keeps no other from being made.
-    #[pyo3(signature = (indices, out=None, target_out=None, *, occurrences=None, given=None, tolerant=false))]
-    #[expect(clippy::too_many_arguments, reason = "one request, made by keyword")]
+    /// Queues a batch. `out` is memory for its first fields, `occurrences` says how often each index came up before (where
+    /// the epoch should not count), `provided` has the images that come with the batch; with `tolerant` a sample that fails
+    /// keeps no other from being made.
+    #[pyo3(signature = (indices, out=None, *, occurrences=None, provided=None, tolerant=false))]
     fn submit(
         &self,
         py: Python<'_>,
         indices: Vec<usize>,
-        out: Option<(usize, usize, Py<PyAny>)>,
-        target_out: Option<(usize, usize, Py<PyAny>)>,
-        occurrences: Option<Vec<u32>>,
-        given: Option<&Source>,
+        out: Option<Vec<Lent>>,
+        occurrences: Option<Counts<'_>>,
+        provided: Option<&Source>,
         tolerant: bool,
     ) -> PyResult<()> {
-        let place = |(address, len, owner)| memory::output(address, len, owner);
-        let (images, targets) = (out.map(place), target_out.map(place));
-        let given = given.map(|source| Arc::clone(&source.0));
+        let memory = out.into_iter().flatten().enumerate().map(|(field, lent)| {
+            let pipeline = self.pipeline.get();
+            let known = pipeline.core.fields().get(field);
+            let known = known.ok_or_else(|| PyValueError::new_err("memory for more fields than there are"))?;
+            let Extent { shape, strides, dtype } = pipeline.extent(field, indices.len(), known.size());
+            lent.into_memory(&shape, &strides, dtype)
+        });
+        let memory = memory.collect::<PyResult<_>>()?;
+        let provided = provided.map(|source| Arc::clone(&source.0));
+        let occurrences = occurrences.map(|counts| counts.of(&indices)).transpose()?;
         let occurrences = occurrences.as_deref();
-        let request = Request { indices: &indices, occurrences, images, targets, given, tolerant };
+        let request = Request { indices: &indices, occurrences, memory, provided, tolerant };
         self.with(py, |epoch| epoch.submit(request))
-    }
-
-    /// Counts a batch as seen without making it.
-    fn skip(&self, py: Python<'_>, indices: Vec<usize>) -> PyResult<()> {
-        self.with(py, |epoch| epoch.skip(&indices))
     }
 
     /// Waits until the oldest pending batch is done, or with `in_order` false any of them: its position among them.
@@ -145,39 +138,32 @@ impl Epoch {
         }
     }
 
-    /// The pending batch at `position`, which must be done: (images, targets).
+    /// The fields of the pending batch at `position`, which must be done: the views of the images, then the targets.
     #[pyo3(signature = (position=0))]
-    fn take(&self, py: Python<'_>, position: usize) -> PyResult<(Tensor, Tensor)> {
+    fn take(&self, py: Python<'_>, position: usize) -> PyResult<Vec<Tensor>> {
         let batch = self.with(py, |epoch| epoch.take(position))?;
         Ok(self.finished(&batch))
     }
 
-    /// As [`Epoch::take`], of a tolerant batch: (images, targets, (position, exception) of each sample that failed).
+    /// As [`Epoch::take`], of a tolerant batch: its fields, and (position, exception) of each sample that failed.
     fn take_tolerant(&self, py: Python<'_>, position: usize) -> PyResult<Tolerated> {
         let mut batch = self.with(py, |epoch| epoch.take(position))?;
         let failures = std::mem::take(&mut batch.failures).into_iter();
         let failures = failures.map(|(at, error)| (at, Failure::from(error).into())).collect();
-        let (images, targets) = self.finished(&batch);
-        Ok((images, targets, failures))
+        Ok((self.finished(&batch), failures))
     }
 
-    /// One sample, made in this thread besides the batches under way, as a batch of one: (images, targets).
-    #[pyo3(signature = (index, occurrence, given=None))]
-    fn make(
-        &self,
-        py: Python<'_>,
-        index: usize,
-        occurrence: u32,
-        given: Option<&Source>,
-    ) -> PyResult<(Tensor, Tensor)> {
-        let given = given.map(|source| Arc::clone(&source.0));
-        let batch = self.with(py, |epoch| epoch.make(index, occurrence, given))?;
+    /// One sample, made in this thread besides the batches under way, as the fields of a batch of one.
+    #[pyo3(signature = (index, occurrence, provided=None))]
+    fn make(&self, py: Python<'_>, index: usize, occurrence: u32, provided: Option<&Source>) -> PyResult<Vec<Tensor>> {
+        let provided = provided.map(|source| Arc::clone(&source.0));
+        let batch = self.with(py, |epoch| epoch.make(index, occurrence, provided))?;
         Ok(self.finished(&batch))
     }
 
-    /// The oldest batch: (images, targets). `None` if it is not done within `timeout` seconds.
+    /// The fields of the oldest batch. `None` if it is not done within `timeout` seconds.
     #[pyo3(signature = (timeout=None))]
-    fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<(Tensor, Tensor)>> {
+    fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Vec<Tensor>>> {
         self.wait(py, timeout, true)?.map(|position| self.take(py, position)).transpose()
     }
 
@@ -241,56 +227,49 @@ fn pool() -> &'static Arc<Pool> {
     POOL.get_or_init(|| Pool::new(4))
 }
 
-/// A contiguous stack of equal tensors: (address, strides in elements) of each, kept alive by the caller. It is made in
-/// `memory`, or in the process's own.
+/// A contiguous stack of tensors of one shape and dtype, in the memory of `memory` or of the process.
 #[pyfunction]
-#[pyo3(signature = (tensors, shape, dtype, memory=None))]
-pub(crate) fn stack(
-    py: Python<'_>,
-    tensors: Vec<(usize, Vec<usize>)>,
-    shape: Vec<usize>,
-    dtype: Dtype,
-    memory: Option<&BatchMemory>,
-) -> PyResult<Tensor> {
+#[pyo3(signature = (tensors, memory=None))]
+pub(crate) fn stack(py: Python<'_>, tensors: Vec<Lent>, memory: Option<&BatchMemory>) -> PyResult<Tensor> {
     let pool = match memory {
         Some(memory) => &memory.0,
         None => pool(),
     };
-    let element = usize::from(dtype.1 / 8);
-    let count: usize = shape.iter().product();
-    let bytes = tensors.len().saturating_mul(count).saturating_mul(element);
-    let mut out = pool.try_take(bytes).map_err(Failure::from)?;
+    let first = tensors.first().ok_or_else(|| PyValueError::new_err("a stack of no tensors"))?;
+    let (shape, dtype, element) = (first.shape().to_vec(), first.dtype(), first.element());
+    if tensors.iter().any(|tensor| tensor.shape() != shape || tensor.dtype() != dtype) {
+        return Err(PyValueError::new_err("a stack of tensors of different shapes or dtypes"));
+    }
+    let lengths: Vec<_> = shape.iter().map(|&n| n.cast_unsigned() as usize).collect();
+    let bytes = lengths.iter().fold(element, |bytes, &n| bytes.saturating_mul(n));
+    let mut out = pool.try_take(bytes.saturating_mul(tensors.len())).map_err(Failure::from)?;
     py.detach(|| {
-        for (i, (address, strides)) in tensors.iter().enumerate() {
-            let last: usize = shape.iter().zip(strides).map(|(n, stride)| n.saturating_sub(1) * stride).sum();
-            let data = memory::bytes(*address, if count == 0 { 0 } else { (last + 1) * element });
-            let slot = &mut out.bytes_mut()[i * count * element..][..count * element];
-            Strided { data, shape: &shape, strides }.copy_to(element, slot)?;
+        let mut strides = Vec::new();
+        for (tensor, slot) in tensors.iter().zip(out.bytes_mut().chunks_mut(bytes.max(1))) {
+            strides.clear();
+            strides.extend(tensor.strides().into_iter().map(|stride| stride.cast_unsigned() as usize));
+            Strided { data: tensor.bytes(), shape: &lengths, strides: &strides }.copy_to(element, slot)?;
         }
         Ok(())
     })
     .map_err(|error: Error| PyErr::from(Failure::from(error)))?;
-    let shape = [tensors.len()].iter().chain(&shape).map(|&n| n as i64).collect();
+    let shape = [tensors.len() as i64].into_iter().chain(shape).collect();
     Ok(Tensor::contiguous(Arc::new(out.into()), shape, dtype))
 }
 
-/// One-hot rows of the `length` int64 labels at `address`, kept alive by the caller.
+/// One-hot rows of contiguous int64 labels.
 #[pyfunction]
 pub(crate) fn one_hot(
     py: Python<'_>,
-    address: usize,
-    length: usize,
+    labels: Lent,
     classes: usize,
     on: Vec<u8>,
     off: Vec<u8>,
     dtype: Dtype,
 ) -> PyResult<Tensor> {
-    let labels = memory::integers(address, length);
-    if labels.len() != length {
-        return Err(PyRuntimeError::new_err("labels are not aligned"));
-    }
+    let values = labels.integers()?;
     let levels = Levels::new(classes, on, off).map_err(Failure::from)?;
-    let mut out = pool().try_take(length.saturating_mul(levels.row_bytes())).map_err(Failure::from)?;
-    py.detach(|| levels.write(labels, out.bytes_mut())).map_err(Failure::from)?;
-    Ok(Tensor::contiguous(Arc::new(out.into()), vec![length as i64, classes as i64], dtype))
+    let mut out = pool().try_take(values.len().saturating_mul(levels.row_bytes())).map_err(Failure::from)?;
+    py.detach(|| levels.write(values, out.bytes_mut())).map_err(Failure::from)?;
+    Ok(Tensor::contiguous(Arc::new(out.into()), vec![values.len() as i64, classes as i64], dtype))
 }

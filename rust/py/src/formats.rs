@@ -2,7 +2,7 @@
 
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
 use torchfeed_core::{
-    decode::{Decoder, Format, Mode, Request, Scratch, Sink},
+    decode::{DecodeRequest, Decoder, Format, Mode, Scratch, Sink},
     image::{Rect, Window},
 };
 
@@ -29,7 +29,7 @@ pub(crate) fn decode_image<'py>(py: Python<'py>, data: &[u8], mode: &str) -> PyR
     let decode = || -> Result<Window, Failure> {
         let (decoder, mut window) = (Decoder::default(), Window::default());
         let header = decoder.header(data)?;
-        let request = Request { mode, ..Request::new(Rect::all(header.size)) };
+        let request = DecodeRequest { mode, ..DecodeRequest::new(Rect::all(header.size)) };
         decoder.decode(data, &header, &request, &mut Scratch::default(), Sink::Window(&mut window))?;
         Ok(window)
     };

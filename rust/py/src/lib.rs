@@ -3,17 +3,17 @@
 
 mod batch;
 mod data;
+mod dataset;
 mod decode;
+mod dlpack;
 mod error;
 mod formats;
 mod instruction_set;
 mod kept;
-mod memory;
-mod part;
+mod occurrences;
 mod pipeline;
 mod signals;
 mod source;
-mod tensor;
 mod transform;
 
 /// Threads come and go with epochs; their large blocks are not to stay in the arenas of threads that have ended.
@@ -28,19 +28,21 @@ mod _native {
     #[pymodule_export]
     use super::batch::{Epoch, are_indices, batch_seed, one_hot, stack, substitutes};
     #[pymodule_export]
+    use super::dataset::{Dataset, Labels};
+    #[pymodule_export]
+    use super::dlpack::Tensor;
+    #[pymodule_export]
     use super::formats::{decode_image, native_formats};
     #[pymodule_export]
     use super::instruction_set::instruction_sets;
     #[pymodule_export]
     use super::kept::{BatchMemory, RowIndexes};
     #[pymodule_export]
-    use super::part::{Labels, Part};
+    use super::occurrences::Occurrences;
     #[pymodule_export]
     use super::pipeline::Pipeline;
     #[pymodule_export]
     use super::source::{Source, scan};
-    #[pymodule_export]
-    use super::tensor::Tensor;
     #[pymodule_export]
     use super::transform::Op;
 

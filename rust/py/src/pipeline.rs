@@ -4,19 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
 use torchfeed_core::{
-    batch::{self, Pool, Target, one_hot::Levels},
+    batch::{self, Field, Pool, TargetForm, one_hot::Levels},
     decode::{Decoder, Fallback, FallbackLimits, Limits},
+    image::Size,
     transform::{Form, Layout, PassOrder},
 };
 
 use crate::{
+    dataset::Dataset,
     decode::{PythonDecoder, copy},
+    dlpack::Dtype,
     error::Failure,
     kept::{BatchMemory, RowIndexes},
-    part::Part,
     signals,
     source::Source,
-    tensor::Dtype,
     transform::drawn,
 };
 
@@ -45,7 +46,7 @@ impl SomeLimits {
 #[derive(FromPyObject)]
 pub(crate) struct Settings {
     channels: usize,
-    dtype: Dtype,
+    dtypes: Vec<Dtype>,
     one_hot: Option<(usize, Vec<u8>, Vec<u8>, Dtype)>,
     channels_last: bool,
     cheaper_first: bool,
@@ -61,9 +62,41 @@ pub(crate) struct Settings {
 #[pyclass(frozen, module = "torchfeed._native")]
 pub(crate) struct Pipeline {
     pub(crate) core: Arc<batch::Pipeline>,
-    pub(crate) dtype: Dtype,
-    pub(crate) target_dtype: Dtype,
+    /// The type of the values of each field.
+    dtypes: Vec<Dtype>,
     pub(crate) fallback: Option<Arc<PythonDecoder>>,
+}
+
+/// How one field of a batch lies in memory.
+pub(crate) struct Extent {
+    pub(crate) shape: Vec<i64>,
+    /// In elements.
+    pub(crate) strides: Vec<i64>,
+    pub(crate) dtype: Dtype,
+}
+
+impl Pipeline {
+    /// How a field lies in memory in a batch of `len` samples, whose images have `size`.
+    pub(crate) fn extent(&self, field: usize, len: usize, size: Option<Size>) -> Extent {
+        let (n, dtype) = (len as i64, self.dtypes[field]);
+        let (shape, strides) = match &self.core.fields()[field] {
+            Field::Image { form, .. } => {
+                let Size { height, width, .. } = size.unwrap_or(Size::new(0, 0));
+                let (c, h, w) = (form.channels as i64, height as i64, width as i64);
+                let strides = match form.layout {
+                    Layout::ChannelsFirst => [c * h * w, h * w, w, 1],
+                    Layout::ChannelsLast => [c * h * w, 1, w * c, c],
+                };
+                (vec![n, c, h, w], strides.to_vec())
+            }
+            Field::Target(TargetForm::Class) => (vec![n], vec![1]),
+            Field::Target(TargetForm::OneHot(levels)) => {
+                let classes = levels.classes as i64;
+                (vec![n, classes], vec![classes, 1])
+            }
+        };
+        Extent { shape, strides, dtype }
+    }
 }
 
 /// Drawn calls: the op's position, the function of `torchvision.transforms.functional` and its parameters.
@@ -72,38 +105,42 @@ type Drawn<'py> = Vec<(usize, Bound<'py, PyAny>, Bound<'py, PyAny>)>;
 #[pymethods]
 impl Pipeline {
     #[new]
-    fn new(parts: Vec<PyRef<'_, Part>>, settings: Settings) -> PyResult<Self> {
-        let Settings { channels, dtype, fast, .. } = settings;
+    fn new(datasets: Vec<PyRef<'_, Dataset>>, settings: Settings) -> PyResult<Self> {
+        let Settings { channels, mut dtypes, fast, .. } = settings;
         let layout = if settings.channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
-        let form = Form { channels, element: usize::from(dtype.1 / 8), layout };
+        let form = |dtype: &Dtype| Form { channels, element: usize::from(dtype.1 / 8), layout };
+        let forms: Vec<_> = dtypes.iter().map(form).collect();
         let pass_order = if settings.cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
-        let parts = parts.iter().map(|part| part.with(form, pass_order)).collect::<Result<_, _>>()?;
+        let datasets = datasets.iter().map(|dataset| dataset.with(&forms, pass_order)).collect::<Result<_, _>>()?;
         let fallback = settings.fallback.map(|object| Arc::new(PythonDecoder::new(object)));
         let shared = fallback.clone().map(|decoder| decoder as Arc<dyn Fallback>);
         let (pixels, text_chunk, text_memory) = settings.fallback_limits;
         let fallback_limits = FallbackLimits { pixels, text_chunk, text_memory };
         let decoder = Decoder { limits: settings.limits.into_core()?, fallback_limits, fallback: shared, fast };
         let (target, target_dtype) = match settings.one_hot {
-            None => (Target::Class, (0, 64)),
+            None => (TargetForm::Class, (0, 64)),
             Some((classes, on, off, dtype)) => {
-                (Target::OneHot(Levels::new(classes, on, off).map_err(Failure::from)?), dtype)
+                (TargetForm::OneHot(Levels::new(classes, on, off).map_err(Failure::from)?), dtype)
             }
         };
         let pool = settings.memory.map_or_else(|| Pool::new(usize::MAX), |memory| Arc::clone(&memory.get().0));
-        let mut core = batch::Pipeline::new(parts, decoder, target, pool).map_err(Failure::from)?;
+        let mut core = batch::Pipeline::new(datasets, decoder, target, pool).map_err(Failure::from)?;
         if let Some(indexes) = settings.row_indexes {
             core = core.with_row_indexes(&indexes.get().0);
         }
-        Ok(Self { core: Arc::new(core), dtype, target_dtype, fallback })
+        dtypes.push(target_dtype);
+        Ok(Self { core: Arc::new(core), dtypes, fallback })
     }
 
     fn __len__(&self) -> usize {
         self.core.len()
     }
 
-    /// The (height, width) of every output, or `None` where it depends on the image.
-    fn output_size(&self) -> Option<(usize, usize)> {
-        self.core.output_size().map(|size| (size.height, size.width))
+    /// The (height, width) of every image of a view, or `None` where it depends on the image.
+    #[pyo3(signature = (view=0))]
+    fn output_size(&self, view: usize) -> Option<(usize, usize)> {
+        let field = self.core.fields().get(view)?;
+        field.size().map(|size| (size.height, size.width))
     }
 
     /// The bytes of batches in memory of ours: (in use, kept to be used again, the most that both ever were together).
@@ -112,18 +149,18 @@ impl Pipeline {
         (usage.handed_out, usage.kept, usage.most)
     }
 
-    /// The (height, width) of sample `index`, and what is done to it. `given` brings the sample, as its first item.
-    #[pyo3(signature = (index, seed, occurrence, given=None))]
+    /// The (height, width) of sample `index`, and what is done to it. `provided` has its image, as its first item.
+    #[pyo3(signature = (index, seed, occurrence, provided=None))]
     fn draw<'py>(
         &self,
         py: Python<'py>,
         index: usize,
         seed: u64,
         occurrence: u32,
-        given: Option<&Source>,
+        provided: Option<&Source>,
     ) -> PyResult<((usize, usize), Drawn<'py>)> {
-        let given = given.map(|source| (&*source.0, 0));
-        let draw = || self.core.sample(index, given)?.draw(seed, occurrence);
+        let provided = provided.map(|source| (&*source.0, 0));
+        let draw = || self.core.sample(index, provided)?.draw(seed, occurrence);
         let (size, calls) = py.detach(draw).map_err(Failure::from)?;
         let calls = calls.iter().map(|(op, call)| {
             let (function, parameters) = drawn(py, call)?;

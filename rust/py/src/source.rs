@@ -6,14 +6,14 @@ use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
     pybacked::{PyBackedBytes, PyBackedStr},
-    types::{PyBytes, PyTuple},
+    types::PyBytes,
 };
 use torchfeed_core::{
     image::Size,
-    source::{self, Arrays, Blobs, Files, Given, IndexFile, bytes_to_path},
+    source::{self, Arrays, Blobs, Files, IndexFile, Provided, bytes_to_path},
 };
 
-use crate::{error::Failure, memory::Borrowed, signals};
+use crate::{dlpack::Lent, error::Failure, signals};
 
 /// A constructor, and its one argument: paths.
 type Reduced<'py> = (Bound<'py, PyAny>, (Vec<Bound<'py, PyBytes>>,));
@@ -45,27 +45,28 @@ impl Source {
         Ok(Self(Arc::new(source::Source::Blobs(Blobs::new(Box::new(data), ends).map_err(Failure::from)?))))
     }
 
-    /// Images in memory: a uint8 array (N, H, W, C) at `address`, with `strides` in bytes, kept alive by `owner`.
+    /// Images in memory: a uint8 array (N, H, W, C).
     #[staticmethod]
-    fn array(address: usize, shape: [usize; 4], strides: [usize; 4], owner: Py<PyAny>) -> PyResult<Self> {
-        let data = Borrowed::new(address, Arrays::span(shape, strides).unwrap_or(0), owner);
-        let [len, height, width, channels] = shape;
-        let arrays = Arrays::strided(Box::new(data), len, Size::new(height, width), channels, strides);
+    fn array(array: Lent) -> PyResult<Self> {
+        let [len, height, width, channels] = dimensions(&array)?;
+        let strides = array.strides().into_iter().map(i64::cast_unsigned).map(|stride| stride as usize);
+        let strides = strides.collect::<Vec<_>>().try_into().expect("as many as dimensions");
+        let arrays = Arrays::strided(Box::new(array), len, Size::new(height, width), channels, strides);
         Ok(Self(Arc::new(source::Source::Arrays(arrays.map_err(Failure::from)?))))
     }
 
     /// So many RGB images that come with each batch.
     #[staticmethod]
-    fn brought(length: usize) -> Self {
-        Self(Arc::new(source::Source::Brought(length)))
+    fn per_batch(length: usize) -> Self {
+        Self(Arc::new(source::Source::PerBatch(length)))
     }
 
-    /// The images of one batch: ("path", bytes), ("bytes", bytes), ("array", address, (height, width, 3), owner) or
-    /// `None` for each position.
+    /// The images of one batch: ("path", bytes), ("bytes", bytes), ("array", uint8 array (H, W, 3) without gaps) or `None`
+    /// for each position.
     #[staticmethod]
-    fn given(items: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let items = items.try_iter()?.map(|item| given(&item?)).collect::<PyResult<_>>()?;
-        Ok(Self(Arc::new(source::Source::Given(items))))
+    fn provided(images: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let images = images.try_iter()?.map(|image| provided(&image?)).collect::<PyResult<_>>()?;
+        Ok(Self(Arc::new(source::Source::Provided(images))))
     }
 
     /// Channels of the decoded images.
@@ -102,22 +103,27 @@ impl Source {
     }
 }
 
-fn given(item: &Bound<'_, PyAny>) -> PyResult<Option<Given>> {
+/// The shape of an array of uint8.
+fn dimensions<const N: usize>(array: &Lent) -> PyResult<[usize; N]> {
+    let shape = array.shape().iter().map(|&n| n.cast_unsigned() as usize).collect::<Vec<_>>();
+    let shape = shape.try_into().ok().filter(|_| array.dtype() == (1, 8));
+    shape.ok_or_else(|| PyValueError::new_err(format!("images are a uint8 array of {N} dimensions")))
+}
+
+fn provided(item: &Bound<'_, PyAny>) -> PyResult<Option<Provided>> {
     if item.is_none() {
         return Ok(None);
     }
-    let item = item.cast::<PyTuple>()?;
-    let kind = item.get_item(0)?;
-    Ok(Some(match kind.extract::<PyBackedStr>()?.as_ref() {
-        "path" => Given::Path(bytes_to_path(item.get_item(1)?.cast::<PyBytes>()?.as_bytes()).into_owned()),
-        "bytes" => Given::Encoded(Box::new(item.get_item(1)?.extract::<PyBackedBytes>()?)),
+    let (kind, image): (PyBackedStr, Bound<'_, PyAny>) = item.extract()?;
+    Ok(Some(match &*kind {
+        "path" => Provided::Path(bytes_to_path(image.cast::<PyBytes>()?.as_bytes()).into_owned()),
+        "bytes" => Provided::Encoded(Box::new(image.extract::<PyBackedBytes>()?)),
         "array" => {
-            let (_, address, [height, width, channels], owner): (Bound<'_, PyAny>, usize, [usize; 3], Py<PyAny>) =
-                item.extract()?;
-            let data = Borrowed::new(address, height * width * channels, owner);
-            Given::pixels(Box::new(data), Size::new(height, width)).map_err(Failure::from)?
+            let array: Lent = image.extract()?;
+            let [height, width, _] = dimensions(&array)?;
+            Provided::pixels(Box::new(array), Size::new(height, width)).map_err(Failure::from)?
         }
-        other => return Err(PyValueError::new_err(format!("unknown kind of sample {other:?}"))),
+        other => return Err(PyValueError::new_err(format!("unknown kind of image {other:?}"))),
     }))
 }
 

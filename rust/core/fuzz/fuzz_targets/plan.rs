@@ -10,7 +10,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use torchfeed_core::{
     Error,
-    batch::{Part, Pipeline, Pool, Scratch, Target},
+    batch::{Dataset, Pipeline, Pool, Scratch, TargetForm},
     decode::{Decoder, Limits},
     source::{Blobs, Source},
     transform::{Layout, PassOrder, Plan, Tail},
@@ -102,35 +102,37 @@ fuzz_target!(|input: Input| {
     let form = plan.tail.form();
     let end = bytes.len() as u64;
     let source = Arc::new(Source::Blobs(Blobs::new(Box::new(bytes), vec![end]).expect("one file")));
-    let part = Part::new(source, vec![0].into(), plan).expect("one label");
+    let dataset = Dataset::new(source, vec![0].into(), [plan]).expect("one label");
     let limits = Limits { max_transformed_pixels: MAX_PIXELS, ..Limits::pixels(MAX_PIXELS) };
     let decoder = Decoder { limits, ..Decoder::default() };
-    let pipeline = Pipeline::new(vec![part], decoder, Target::Class, Pool::new(0)).expect("one part");
+    let pipeline = Pipeline::new(vec![dataset], decoder, TargetForm::Class, Pool::new(0)).expect("one dataset");
     let sample = pipeline.sample(0, None).expect("sample 0");
     let mut scratch = Scratch::default();
     let (made, most) = memory::peak(|| {
-        sample.make(seed, occurrence, &mut scratch, |executor, image, scratch| {
+        let mut made = None;
+        let done = sample.make(seed, occurrence, &mut scratch, |_, executor, image, scratch| {
             let mut out = vec![0; executor.output_bytes()];
             executor.run(image, scratch, &mut out)?;
-            Ok((executor.output_size(), out))
-        })
+            made = Some((executor.output_size(), out));
+            Ok(())
+        });
+        done.map(|()| made.expect("one view"))
     });
     assert!(most <= MAX_MEMORY, "{most} bytes");
     match made {
         Ok((size, out)) => {
             assert_eq!(out.len(), size.height * size.width * form.channels * form.element);
-            if let Some(announced) = pipeline.output_size() {
+            if let Some(announced) = pipeline.output_size(0) {
                 assert_eq!(size, announced);
             }
             // What is drawn is what was done, and the same again.
             let (input, calls) = sample.draw(seed, occurrence).expect("drawn before");
             assert_eq!(calls.iter().fold(input, |size, (_, call)| call.output_size(size)), size);
-            let again = sample.make(seed, occurrence, &mut scratch, |executor, image, scratch| {
-                let mut out = vec![1; executor.output_bytes()];
-                executor.run(image, scratch, &mut out)?;
-                Ok(out)
+            let mut again = vec![1; out.len()];
+            let done = sample.make(seed, occurrence, &mut scratch, |_, executor, image, scratch| {
+                executor.run(image, scratch, &mut again)
             });
-            assert!(again.is_ok_and(|again| again == out), "every byte is written, and the same with used memory");
+            assert!(done.is_ok() && again == out, "every byte is written, and the same with used memory");
         }
         Err(error) => match error.split() {
             (Error::Format(_) | Error::Limit(_) | Error::Parameter(_), Some(place)) => assert_eq!(place.index, 0),

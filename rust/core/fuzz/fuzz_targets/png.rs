@@ -6,7 +6,7 @@ mod memory;
 use libfuzzer_sys::fuzz_target;
 use torchfeed_core::{
     Error,
-    decode::{Decoder, Format, Limits, Request, Scratch, Sink},
+    decode::{DecodeRequest, Decoder, Format, Limits, Scratch, Sink},
     image::{Rect, Window},
 };
 
@@ -37,8 +37,9 @@ fuzz_target!(|input: (bool, [u8; 4], &[u8])| {
     let size = header.size;
     let (mut scratch, mut whole, mut part) = (Scratch::default(), Window::default(), Window::default());
     let all = Rect::all(size);
-    let (result, most) =
-        memory::peak(|| decoder.decode(bytes, &header, &Request::new(all), &mut scratch, Sink::Window(&mut whole)));
+    let (result, most) = memory::peak(|| {
+        decoder.decode(bytes, &header, &DecodeRequest::new(all), &mut scratch, Sink::Window(&mut whole))
+    });
     assert!(most <= MAX_MEMORY, "{most} bytes for {size:?}");
 
     let span = |start: u8, length: u8, whole: usize| {
@@ -48,7 +49,7 @@ fuzz_target!(|input: (bool, [u8; 4], &[u8])| {
     let (top, height) = span(corners[0], corners[1], size.height);
     let (left, width) = span(corners[2], corners[3], size.width);
     let region = Rect { top, left, height, width };
-    let again = decoder.decode(bytes, &header, &Request::new(region), &mut scratch, Sink::Window(&mut part));
+    let again = decoder.decode(bytes, &header, &DecodeRequest::new(region), &mut scratch, Sink::Window(&mut part));
     match (&result, &again) {
         (Ok(()), Ok(())) => {}
         (Err(Error::Format(one)), Err(Error::Format(other))) if one == other => return,

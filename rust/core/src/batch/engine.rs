@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{job::Batch, sample::Scratch};
+use super::{sample::Scratch, work::Batch};
 use crate::{
     interrupt,
     sync::{
@@ -45,10 +45,12 @@ fn be_nice(nice: u8) {
     let _ = nice;
 }
 
-/// A pool of threads. They share the samples of the batches that are submitted, oldest batch first, and park when
-/// there is nothing to do. Dropping the engine joins them: they give up the samples that they are at, as soon as these let
-/// them. Only a fallback decoder and a read from a disk go on to their end. A thread of its own that drops it, as a fallback
-/// decoder in a language with a garbage collector may, is not joined: it ends after that.
+/// A pool of threads. They share the samples of the batches that are submitted, oldest batch first, and park when there is
+/// nothing to do.
+///
+/// Dropping the engine joins its threads. They give up the samples that they are making, as soon as these let them; only a
+/// fallback decoder and a read from a disk go on to their end. If the engine is dropped on one of its own threads (a
+/// garbage collector may do that inside a fallback decoder), that thread is not joined: it ends afterwards.
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,

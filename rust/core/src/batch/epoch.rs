@@ -8,12 +8,13 @@ use std::{
 };
 
 use super::{
-    buffer::Memory,
     engine::{Engine, Workers},
-    job::{Batch, Finished},
+    occurrences::Occurrences,
     pipeline::Pipeline,
+    pool::block::Memory,
     sample::Scratch,
     slow::SlowSamples,
+    work::{Batch, Finished},
 };
 use crate::{Error, Result, source::Source};
 
@@ -24,12 +25,10 @@ pub struct Request<'a> {
     pub indices: &'a [usize],
     /// How often each index came up before, where the caller counts. Otherwise the epoch does.
     pub occurrences: Option<&'a [u32]>,
-    /// Memory for its images, where the caller has some.
-    pub images: Option<Memory>,
-    /// Memory for its targets, where the caller has some.
-    pub targets: Option<Memory>,
-    /// What is brought for its samples: see [`Batch::new`].
-    pub given: Option<Arc<Source>>,
+    /// Memory for its first fields, where the caller has some: see [`Batch::new`].
+    pub memory: Vec<Memory>,
+    /// The images that come with the batch: see [`Batch::new`].
+    pub provided: Option<Arc<Source>>,
     /// Whether a sample that fails keeps no other from being made: see [`Batch::finish`].
     pub tolerant: bool,
 }
@@ -51,8 +50,7 @@ impl<'a, const N: usize> From<&'a [usize; N]> for Request<'a> {
 pub struct Epoch {
     pipeline: Arc<Pipeline>,
     seed: u64,
-    /// How often each index came up so far; grown on demand.
-    seen: Vec<u32>,
+    occurrences: Occurrences,
     /// `None` makes samples in the caller's thread.
     engine: Option<Engine>,
     pending: VecDeque<Arc<Batch>>,
@@ -78,9 +76,9 @@ impl Epoch {
         let workers = workers.into();
         let engine = (workers.threads > 0).then(|| Engine::new(workers)).transpose()?;
         Ok(Self {
+            occurrences: Occurrences::new(pipeline.len()),
             pipeline,
             seed,
-            seen: Vec::new(),
             engine,
             pending: VecDeque::new(),
             depth: 0,
@@ -91,31 +89,14 @@ impl Epoch {
         })
     }
 
-    /// Counts `indices` as seen, as if their batch had been made.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for an index out of range.
-    pub fn skip(&mut self, indices: &[usize]) -> Result<()> {
-        indices.iter().try_for_each(|&index| self.occurrence(index).map(|_| ()))
-    }
-
-    fn occurrence(&mut self, index: usize) -> Result<u32> {
-        self.pipeline.check_index(index)?;
-        if index >= self.seen.len() {
-            self.seen.resize(self.pipeline.len(), 0);
-        }
-        self.seen[index] += 1;
-        Ok(self.seen[index] - 1)
-    }
-
     /// Queues a batch.
     ///
     /// # Errors
     /// As [`Batch::new`]; [`Error::Parameter`] where there are not as many occurrences as indices.
     pub fn submit<'a>(&mut self, request: impl Into<Request<'a>>) -> Result<()> {
-        let Request { indices, occurrences, images, targets, given, tolerant } = request.into();
+        let Request { indices, occurrences, memory, provided, tolerant } = request.into();
         let samples = match occurrences {
-            None => indices.iter().map(|&index| Ok((index, self.occurrence(index)?))).collect::<Result<_>>()?,
+            None => indices.iter().map(|&index| Ok((index, self.occurrences.count(index)?))).collect::<Result<_>>()?,
             Some(counts) if counts.len() == indices.len() => {
                 indices.iter().copied().zip(counts.iter().copied()).collect()
             }
@@ -124,8 +105,7 @@ impl Epoch {
                 return Err(Error::Parameter(format!("{got} occurrences for {wanted} indices")));
             }
         };
-        let memory = (images, targets);
-        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, memory, given, tolerant)?;
+        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, memory, provided, tolerant)?;
         if let Some(engine) = &self.engine {
             engine.submit(Arc::clone(&batch));
         }
@@ -140,9 +120,9 @@ impl Epoch {
     ///
     /// # Errors
     /// As [`Batch::new`], and what making the sample gives.
-    pub fn make(&mut self, index: usize, occurrence: u32, given: Option<Arc<Source>>) -> Result<Finished> {
+    pub fn make(&mut self, index: usize, occurrence: u32, provided: Option<Arc<Source>>) -> Result<Finished> {
         let samples = vec![(index, occurrence)];
-        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, (None, None), given, false)?;
+        let batch = Batch::new(Arc::clone(&self.pipeline), self.seed, samples, Vec::new(), provided, false)?;
         batch.work(&mut self.scratch, || true);
         batch.finish()
     }
@@ -194,8 +174,8 @@ impl Epoch {
 
     /// Hands out the pending batch at `position`, which [`Epoch::wait`] returned.
     ///
-    /// From then on the pool keeps no more free memory than makes, with what is in use, as many batches as were under
-    /// way at the same time, and two more. A caller that lets its batches go finds all it needs there.
+    /// This sets the pool's limit: free blocks and blocks in use together have room for as many batches as were under way at
+    /// the same time, and two more. A caller that lets its batches go finds all the memory that it needs there.
     ///
     /// # Errors
     /// As [`Batch::finish`]; [`Error::Parameter`] where there is no such batch, or it is not done: it is then kept.
@@ -205,7 +185,7 @@ impl Epoch {
         let batch = batch.ok_or_else(|| Error::Parameter(format!("batch {position} of {len} is not done")))?;
         self.slow.append(batch.slow());
         let finished = batch.finish()?;
-        let bytes = finished.images.len() + finished.targets.len();
+        let bytes = finished.fields.iter().map(|strip| strip.memory.len()).sum();
         self.batch_bytes = self.batch_bytes.max(bytes);
         let limit = (self.depth + HELD) * self.batch_bytes;
         if limit != self.limit {

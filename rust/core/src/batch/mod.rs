@@ -1,23 +1,31 @@
-//! The batch stage: many samples side by side in one block of memory.
+//! The batch stage: many samples side by side, one strip of memory for each field of theirs.
 
-pub mod buffer;
 pub mod collate;
+mod dataset;
 pub mod engine;
 pub mod epoch;
-pub mod job;
+pub mod field;
+mod occurrences;
 pub mod one_hot;
-mod part;
 pub mod pipeline;
 pub mod pool;
 mod sample;
+mod sizes;
+mod slots;
 mod slow;
+mod views;
+pub mod work;
 
-pub use buffer::Buffer;
+pub use dataset::Dataset;
 pub use engine::{Engine, Workers};
 pub use epoch::{Epoch, Request};
-pub use job::{Batch, Finished};
-pub use part::Part;
-pub use pipeline::{Pipeline, Target};
-pub use pool::{Pool, Usage};
+pub use field::{Field, Strip, TargetForm};
+pub use occurrences::Occurrences;
+pub use pipeline::Pipeline;
+pub use pool::{
+    Pool, Usage,
+    block::{Block, Memory},
+};
 pub use sample::{Sample, Scratch};
 pub use slow::{Slow, SlowSamples};
+pub use work::{Batch, Finished};

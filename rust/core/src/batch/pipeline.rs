@@ -2,35 +2,30 @@
 
 use std::sync::Arc;
 
-use super::{one_hot::Levels, part::Part, pool::Pool, sample::Sample};
+use super::{
+    dataset::Dataset,
+    field::{Field, TargetForm},
+    pool::Pool,
+    sample::Sample,
+};
 use crate::{
     Error, Result,
     decode::{Decoder, RowIndexEntry, RowIndexMemory, RowIndexes},
     image::Size,
     source::Source,
-    transform::Form,
 };
 
-/// What a sample's target becomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The class index, as an i64.
-    Class,
-    /// A row with one value at the class index.
-    OneHot(Levels),
-}
-
-/// Datasets and everything that is done to their samples. Indices count over all parts, in order.
+/// Datasets and everything that is done to their samples. Indices count over all datasets, in order.
 #[derive(Debug)]
 pub struct Pipeline {
-    parts: Vec<Part>,
-    /// The index behind the last sample of each part.
+    datasets: Vec<Dataset>,
+    /// The index behind the last sample of each dataset.
     ends: Vec<usize>,
     decoder: Decoder,
-    target: Target,
+    /// The views of the image, and then the target.
+    fields: Vec<Field>,
+    target: TargetForm,
     pool: Arc<Pool>,
-    form: Form,
-    output_size: Option<Size>,
     row_indexes: Option<Arc<RowIndexes>>,
     samples_at_once: usize,
 }
@@ -43,33 +38,47 @@ impl Pipeline {
     /// A pipeline; `pool` is the memory of its batches.
     ///
     /// # Errors
-    /// [`Error::Parameter`] where there is no part, or the parts' outputs differ in channels, type or layout.
-    pub fn new(parts: Vec<Part>, decoder: Decoder, target: Target, pool: Arc<Pool>) -> Result<Self> {
-        let first = parts.first().ok_or_else(|| Error::Parameter("a pipeline of no parts".into()))?;
-        let (form, size) = (first.plan().tail.form(), first.output_size());
-        if let Some(other) = parts.iter().map(|part| part.plan().tail.form()).find(|other| *other != form) {
-            return Err(Error::Parameter(format!("parts of different outputs: {form:?} and {other:?}")));
+    /// [`Error::Parameter`] where there is no dataset, or the datasets' outputs differ in their number of views, or in the
+    /// channels, type or layout of one.
+    pub fn new(datasets: Vec<Dataset>, decoder: Decoder, target: TargetForm, pool: Arc<Pool>) -> Result<Self> {
+        let first = datasets.first().ok_or_else(|| Error::Parameter("a pipeline of no datasets".into()))?;
+        let views = first.plans().len();
+        if let Some(other) = datasets.iter().map(|dataset| dataset.plans().len()).find(|other| *other != views) {
+            return Err(Error::Parameter(format!("datasets of {views} and {other} views")));
         }
-        let output_size = size.filter(|_| parts.iter().all(|part| part.output_size() == size));
-        let ends = parts.iter().scan(0, |end, part| {
-            *end += part.len();
+        let image = |view: usize| {
+            let form = first.plans()[view].tail.form();
+            let mut forms = datasets.iter().map(|dataset| dataset.plans()[view].tail.form());
+            if let Some(other) = forms.find(|other| *other != form) {
+                return Err(Error::Parameter(format!("datasets of different outputs: {form:?} and {other:?}")));
+            }
+            let size = first.output_size(view);
+            let size = size.filter(|_| datasets.iter().all(|dataset| dataset.output_size(view) == size));
+            Ok(Field::Image { form, size })
+        };
+        let mut fields = (0..views).map(image).collect::<Result<Vec<_>>>()?;
+        fields.push(Field::Target(target.clone()));
+        let ends = datasets.iter().scan(0, |end, dataset| {
+            *end += dataset.len();
             Some(*end)
         });
         let mut this = Self {
             ends: ends.collect(),
-            parts,
+            datasets,
             decoder,
+            fields,
             target,
             pool,
-            form,
-            output_size,
             row_indexes: None,
             samples_at_once: 1,
         };
-        // Of the time that anything but pixels in memory takes, its bytes say little.
-        let read = this.parts.iter().map(|part| part.source().image_bytes()).try_fold(0, |most, b| Some(b?.max(most)));
-        if let (Some(read), Some(size)) = (read, output_size) {
-            this.samples_at_once = (BYTES_AT_ONCE / read.saturating_add(this.image_bytes(size)).max(1)).max(1);
+        // The bytes of a file say little of the time that it takes to decode.
+        let mut read = this.datasets.iter().map(|dataset| dataset.source().image_bytes());
+        let read = read.try_fold(0, |most, bytes| Some(bytes?.max(most)));
+        let mut made = this.fields[..views].iter().map(|field| field.bytes(field.size()));
+        let made = made.try_fold(0_usize, |sum, bytes| Some(sum.saturating_add(bytes?)));
+        if let (Some(read), Some(made)) = (read, made) {
+            this.samples_at_once = (BYTES_AT_ONCE / read.saturating_add(made).max(1)).max(1);
         }
         Ok(this)
     }
@@ -77,7 +86,7 @@ impl Pipeline {
     /// The same pipeline with memory for row indexes of its JPEGs, if it may have any. What it makes is the same.
     #[must_use]
     pub fn with_row_indexes(mut self, memory: &RowIndexMemory) -> Self {
-        let decodes = self.parts.iter().any(|part| !matches!(part.source(), Source::Arrays(_)));
+        let decodes = self.datasets.iter().any(|dataset| !matches!(dataset.source(), Source::Arrays(_)));
         self.row_indexes = if decodes { memory.indexes(self.len()) } else { None };
         self
     }
@@ -96,14 +105,26 @@ impl Pipeline {
 
     /// The datasets.
     #[must_use]
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
+    pub fn datasets(&self) -> &[Dataset] {
+        &self.datasets
     }
 
-    /// What becomes of the labels.
+    /// The fields of every sample: the views of its image, and then its target.
     #[must_use]
-    pub const fn target(&self) -> &Target {
-        &self.target
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The number of views of every image.
+    #[must_use]
+    pub fn views(&self) -> usize {
+        self.fields.len() - 1
+    }
+
+    /// The size of every image of a view, where it is one.
+    #[must_use]
+    pub fn output_size(&self, view: usize) -> Option<Size> {
+        self.fields[view].size()
     }
 
     /// The memory of batches.
@@ -112,37 +133,9 @@ impl Pipeline {
         &self.pool
     }
 
-    /// What an output's values are, and how they lie in memory.
-    #[must_use]
-    pub const fn form(&self) -> Form {
-        self.form
-    }
-
-    /// The size of every output, where it is one.
-    #[must_use]
-    pub const fn output_size(&self) -> Option<Size> {
-        self.output_size
-    }
-
     /// The number of samples that a thread takes at once.
     pub(super) const fn samples_at_once(&self) -> usize {
         self.samples_at_once
-    }
-
-    /// Bytes of an output image of `size`.
-    #[must_use]
-    pub const fn image_bytes(&self, size: Size) -> usize {
-        // More bytes than there are numbers for are more than anybody has.
-        size.height.saturating_mul(size.width).saturating_mul(self.form.channels * self.form.element)
-    }
-
-    /// Bytes of a target.
-    #[must_use]
-    pub const fn target_bytes(&self) -> usize {
-        match &self.target {
-            Target::Class => size_of::<i64>(),
-            Target::OneHot(levels) => levels.row_bytes(),
-        }
     }
 
     /// Refuses an index that no sample has.
@@ -157,37 +150,37 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The part that has sample `index`, which must be in range, and its position there.
-    fn locate(&self, index: usize) -> (&Part, usize) {
+    /// The dataset that has sample `index`, which must be in range, and the sample's position there.
+    fn locate(&self, index: usize) -> (&Dataset, usize) {
         let number = self.ends.partition_point(|&end| end <= index);
-        let part = &self.parts[number];
-        (part, index - (self.ends[number] - part.len()))
+        let dataset = &self.datasets[number];
+        (dataset, index - (self.ends[number] - dataset.len()))
     }
 
     /// Asks for what sample `index`, which must be in range, is made from.
     pub(super) fn prefetch(&self, index: usize) {
-        let (part, at) = self.locate(index);
-        part.prefetch(at);
+        let (dataset, at) = self.locate(index);
+        dataset.prefetch(at);
     }
 
-    /// Sample `index`. It is read from `given`, a source and the position there, if its own is [`Source::Brought`].
+    /// Sample `index`. It is read from `provided`, a source and the position there, if its own is [`Source::PerBatch`].
     ///
     /// # Errors
     /// As [`Pipeline::check_index`].
-    pub fn sample<'a>(&'a self, index: usize, given: Option<(&'a Source, usize)>) -> Result<Sample<'a>> {
+    pub fn sample<'a>(&'a self, index: usize, provided: Option<(&'a Source, usize)>) -> Result<Sample<'a>> {
         self.check_index(index)?;
-        let (part, at) = self.locate(index);
-        let from = match part.source() {
-            Source::Brought(_) => given.filter(|(source, at)| *at < source.len()),
+        let (dataset, at) = self.locate(index);
+        let from = match dataset.source() {
+            Source::PerBatch(_) => provided.filter(|(source, at)| *at < source.len()),
             _ => None,
         };
         Ok(Sample {
             index,
-            label: part.labels()[at],
-            part,
+            label: dataset.labels()[at],
+            dataset,
             decoder: &self.decoder,
             target: &self.target,
-            from: from.unwrap_or((part.source(), at)),
+            from: from.unwrap_or((dataset.source(), at)),
             rows: self.row_indexes.as_deref().map(|indexes| RowIndexEntry { indexes, at: index }),
         })
     }

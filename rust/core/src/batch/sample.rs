@@ -1,14 +1,14 @@
-//! One sample, from its source to its slot.
+//! One sample, from its source to its slots.
 
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use super::{part::Part, pipeline::Target};
+use super::{dataset::Dataset, field::TargetForm, views::Draws};
 use crate::{
     Error, Result,
-    decode::{self, Decoder, Header, Request, RowIndexEntry, Sink},
+    decode::{self, DecodeRequest, Decoder, Header, RowIndexEntry, Sink},
     image::{Rect, Size, View, Window},
     rng::Key,
     source::{Buffer, Item, Source, check_file_bytes},
@@ -40,7 +40,7 @@ pub struct Scratch {
     bytes: Buffer,
     decode: decode::Scratch,
     window: Window,
-    calls: Vec<(usize, Call)>,
+    draws: Draws,
     execute: execute::Scratch,
 }
 
@@ -71,9 +71,9 @@ pub struct Sample<'a> {
     /// Its index in the pipeline.
     pub(super) index: usize,
     pub(super) label: i64,
-    pub(super) part: &'a Part,
+    pub(super) dataset: &'a Dataset,
     pub(super) decoder: &'a Decoder,
-    pub(super) target: &'a Target,
+    pub(super) target: &'a TargetForm,
     /// What it is read from, and its position there.
     pub(super) from: (&'a Source, usize),
     /// Where what is found out about its file is kept.
@@ -115,22 +115,13 @@ impl<'a> Sample<'a> {
         Ok(item)
     }
 
-    /// Draws what is done to an image of `size`.
-    ///
-    /// A few bytes may be a line of a million pixels, of which a `Resize` makes an image of many gigabytes: that is refused
-    /// here, before any of it is made.
-    fn draw_calls(&self, key: Key, size: Size, calls: &mut Vec<(usize, Call)>) -> Result<()> {
-        self.part.plan().draw(key, size, calls)?;
-        let mut size = size;
-        for (_, call) in calls {
-            self.decoder.limits.check_transformed(call.largest_size(size))?;
-            size = call.output_size(size);
-        }
-        Ok(())
+    fn draw_views(&self, key: Key, size: Size, draws: &mut Draws) -> Result<()> {
+        draws.draw(self.dataset.plans(), key, size, &self.decoder.limits)
     }
 
     /// The size of the image, and what is done to it in an epoch with `seed` when it comes up for the time
-    /// `occurrence`, counted from 0.
+    /// `occurrence`, counted from 0: the calls of all views, one view after the other, each with its op's position, which
+    /// counts over all views too.
     ///
     /// # Errors
     /// Where the sample cannot be read, its header cannot be decoded, or a transform does not apply to its size.
@@ -141,39 +132,45 @@ impl<'a> Sample<'a> {
                 Item::Encoded(bytes) => self.decoder.header(bytes)?.size,
                 Item::Pixels(view) => view.size,
             };
-            let mut calls = Vec::new();
-            self.draw_calls(self.key(seed, occurrence), size, &mut calls)?;
-            Ok((size, calls))
+            let mut draws = Draws::default();
+            self.draw_views(self.key(seed, occurrence), size, &mut draws)?;
+            Ok((size, draws.into_calls()))
         };
         draw().map_err(|error| self.blame(error))
     }
 
-    /// Draws and decodes the sample and calls `run` with what is left to do: execute it into an output.
+    /// Draws and decodes the sample, and calls `write` for each view in order: with its number, and with what is left to do
+    /// to the pixels, which is to execute that into an output.
     ///
     /// # Errors
-    /// As [`Sample::draw`], and where the image cannot be decoded.
-    pub fn make<R>(
+    /// As [`Sample::draw`], where the image cannot be decoded, and that of `write`.
+    pub fn make(
         &self,
         seed: u64,
         occurrence: u32,
         scratch: &mut Scratch,
-        run: impl FnOnce(&Executor<'_>, View<'_>, &mut execute::Scratch) -> Result<R>,
-    ) -> Result<R> {
-        let Scratch { bytes, decode, window, calls, execute, .. } = scratch;
+        mut write: impl FnMut(usize, &Executor<'_>, View<'_>, &mut execute::Scratch) -> Result<()>,
+    ) -> Result<()> {
+        let Scratch { bytes, decode, window, draws, execute, .. } = scratch;
         let mut pixels = 0;
-        let (plan, key) = (self.part.plan(), self.key(seed, occurrence));
-        let make = || match self.read(bytes)? {
+        let (plans, key) = (self.dataset.plans(), self.key(seed, occurrence));
+        let mut make = || match self.read(bytes)? {
             Item::Encoded(bytes) => {
                 let header = self.decoder.header(bytes)?;
                 pixels = header.size.height.saturating_mul(header.size.width).saturating_mul(3);
-                self.draw_calls(key, header.size, calls)?;
-                let executor = self.decode(bytes, &header, calls, (decode, execute), window)?;
-                run(&executor, window.view(), execute)
+                self.draw_views(key, header.size, draws)?;
+                if plans.len() == 1 {
+                    let executor = self.decode(bytes, &header, draws.view(0), (decode, execute), window)?;
+                    return write(0, &executor, window.view(), execute);
+                }
+                let region = draws.region(plans, header.size);
+                let request = DecodeRequest { rows: self.rows, ..DecodeRequest::new(region) };
+                self.decoder.decode(bytes, &header, &request, decode, Sink::Window(window))?;
+                draws.each(plans, header.size, |number, executor| write(number, executor, window.view(), execute))
             }
             Item::Pixels(view) => {
-                self.draw_calls(key, view.size, calls)?;
-                let executor = Executor::new(plan, calls, view.size);
-                run(&executor, view, execute)
+                self.draw_views(key, view.size, draws)?;
+                draws.each(plans, view.size, |number, executor| write(number, executor, view, execute))
             }
         };
         let made = make();
@@ -181,7 +178,8 @@ impl<'a> Sample<'a> {
         made.map_err(|error| self.blame(error))
     }
 
-    /// Decodes what `calls` need into `window`, as cheaply as the decoder offers. Returns what is left to be done to that.
+    /// Decodes what the `calls` of the only view need into `window`, as cheaply as the decoder offers. Returns what is left
+    /// to be done to that.
     fn decode(
         &self,
         bytes: &[u8],
@@ -190,11 +188,11 @@ impl<'a> Sample<'a> {
         (decode, execute): (&mut decode::Scratch, &mut execute::Scratch),
         window: &mut Window,
     ) -> Result<Executor<'a>> {
-        let plan = self.part.plan();
+        let plan = &self.dataset.plans()[0];
         let offer = self.decoder.offer(header);
         let (executor, denominator) = Executor::scaled(plan, calls, header.size, offer.denominators);
         let region = executor.region();
-        let request = Request { denominator, rows: self.rows, ..Request::new(region) };
+        let request = DecodeRequest { denominator, rows: self.rows, ..DecodeRequest::new(region) };
         let streams =
             offer.strips && denominator == 1 && region.height * region.width * 3 > LARGE && executor.narrows();
         let made = if streams {
@@ -213,7 +211,7 @@ impl<'a> Sample<'a> {
             other => return other,
         }
         let executor = Executor::new(plan, calls, header.size);
-        let request = Request { rows: self.rows, ..Request::new(executor.region()) };
+        let request = DecodeRequest { rows: self.rows, ..DecodeRequest::new(executor.region()) };
         self.decoder.decode(bytes, header, &request, decode, Sink::Window(window))?;
         Ok(executor)
     }
@@ -229,7 +227,7 @@ impl<'a> Sample<'a> {
             match self.read(&mut bytes)? {
                 Item::Encoded(bytes) => {
                     let header = self.decoder.header(bytes)?;
-                    let all = Request::new(Rect::all(header.size));
+                    let all = DecodeRequest::new(Rect::all(header.size));
                     let mut scratch = decode::Scratch::default();
                     self.decoder.decode(bytes, &header, &all, &mut scratch, Sink::Window(&mut out))?;
                 }
@@ -249,11 +247,11 @@ impl<'a> Sample<'a> {
     /// If `out` is not as long as a target of the pipeline.
     pub fn write_target(&self, out: &mut [u8]) -> Result<()> {
         match self.target {
-            Target::Class => {
+            TargetForm::Class => {
                 out.copy_from_slice(&self.label.to_ne_bytes());
                 Ok(())
             }
-            Target::OneHot(levels) => levels.write_row(self.label, out).map_err(|error| self.blame(error)),
+            TargetForm::OneHot(levels) => levels.write_row(self.label, out).map_err(|error| self.blame(error)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Fallback, FallbackLimits, Format, Limits, Mode, NativeHeader, Offer, Request, Scratch, Sink,
+    DecodeRequest, Fallback, FallbackLimits, Format, Limits, Mode, NativeHeader, Offer, Scratch, Sink,
     format::{Found, Unclean},
     limits::pixels,
     luma::luma_row,
@@ -15,12 +15,12 @@ use crate::{
     interrupt,
 };
 
-/// What is known of an image before its pixels are decoded.
+/// The header of an image, known before its pixels are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// The size of the whole image.
     pub size: Size,
-    /// What a native decoder knows, so that it need not be read again.
+    /// The header as its native decoder needs it.
     native: Option<NativeHeader>,
 }
 
@@ -130,12 +130,12 @@ impl Decoder {
 
     /// Decodes the image in `bytes`, whose header is `header`, as `request` says.
     ///
-    /// A [`Sink::Window`] then has the size of the whole image at the request's fraction, and the channels of its mode.
-    /// Its rectangle contains the region; it may be larger where the offer has no regions, or where the fallback decodes. The
-    /// pixels do not depend on the region.
+    /// Afterwards a [`Sink::Window`] has the size of the whole image at the request's fraction, and the channels of its
+    /// mode. Its rectangle contains the region. It is larger where the offer has no regions, or where the fallback decodes.
+    /// The pixels do not depend on the region.
     ///
-    /// The fallback is asked about a file that is damaged, unless the request is for a fraction of the size or for strips,
-    /// which only native decoders make: then ask again for a window at full size, to get the verdict on the file.
+    /// The fallback decodes a damaged file, unless the request is for a fraction of the size, for strips, or for the numbers
+    /// of a palette: only native decoders make these. Request RGB at full size in a window to get its verdict on the file.
     ///
     /// # Errors
     /// [`Error::Parameter`] where the region is empty or not inside the image, or the request is beyond the offer;
@@ -146,7 +146,7 @@ impl Decoder {
         &self,
         bytes: &[u8],
         header: &Header,
-        request: &Request<'_>,
+        request: &DecodeRequest<'_>,
         scratch: &mut Scratch,
         sink: Sink<'_>,
     ) -> Result<()> {
@@ -163,7 +163,7 @@ impl Decoder {
                 Err(Error::Format(reason)) if request.denominator == 1 && request.mode != Mode::Index => {
                     self.fall_back(bytes, header.size, request.mode, reason, out)
                 }
-                // Done, or refused: what is too much for us is not for the fallback either.
+                // Done, or refused: the fallback is not asked about a file that is beyond a limit.
                 other => other,
             },
             strips @ Sink::Strips(_) => native(strips),
@@ -171,8 +171,8 @@ impl Decoder {
     }
 
     /// Refuses a request that the image cannot meet.
-    fn check_request(&self, header: &Header, request: &Request<'_>, sink: &Sink<'_>) -> Result<()> {
-        let Request { region, denominator, mode, .. } = *request;
+    fn check_request(&self, header: &Header, request: &DecodeRequest<'_>, sink: &Sink<'_>) -> Result<()> {
+        let DecodeRequest { region, denominator, mode, .. } = *request;
         let offer = self.offer(header);
         let scales = denominator == 1 || offer.denominators.contains(&denominator);
         if !scales || !offer.modes.contains(&mode) || (matches!(sink, Sink::Strips(_)) && !offer.strips) {

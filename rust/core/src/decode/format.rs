@@ -1,9 +1,9 @@
-//! What a native format has to say for itself. A format is a module with an `impl` of [`NativeFormat`], and a row of the
-//! table in `mod.rs`: sniffing, messages, dispatch and `explain` follow from these.
+//! The interface of a native format. A format is a module with an `impl` of [`NativeFormat`], and a row of the table in
+//! `mod.rs`. Sniffing, messages, dispatch and `explain` follow from the two.
 
 use std::fmt::Debug;
 
-use super::{FallbackLimits, Limits, Offer, Request, Sink};
+use super::{DecodeRequest, FallbackLimits, Limits, Offer, Sink};
 use crate::image::Size;
 
 /// A format that is decoded natively.
@@ -11,7 +11,7 @@ pub(super) trait NativeFormat {
     /// The name that messages call it by.
     const NAME: &'static str;
 
-    /// What decoding takes from the header.
+    /// The part of the header that decoding needs.
     type Header: Debug + Copy + Eq;
 
     /// A thread's memory, which it reuses from image to image. No result depends on it.
@@ -26,7 +26,7 @@ pub(super) trait NativeFormat {
     /// [`Unclean`] for whatever is not plain: the fallback decides about the file.
     fn header(bytes: &[u8], limits: &Limits, fallback: &FallbackLimits) -> Result<Found<Self::Header>, Unclean>;
 
-    /// What the decoder can do with the image.
+    /// The ways in which the image can be decoded.
     fn offer(header: &Self::Header) -> Offer;
 
     /// Decodes what `request` asks for. The request is within the offer, and its region within the image.
@@ -37,7 +37,7 @@ pub(super) trait NativeFormat {
     fn decode(
         bytes: &[u8],
         header: &Self::Header,
-        request: &Request<'_>,
+        request: &DecodeRequest<'_>,
         scratch: &mut Self::Scratch,
         sink: Sink<'_>,
     ) -> crate::Result<()>;
@@ -156,7 +156,7 @@ macro_rules! formats {
             fn decode(
                 &self,
                 bytes: &[u8],
-                request: &Request<'_>,
+                request: &DecodeRequest<'_>,
                 scratch: &mut Scratch,
                 sink: Sink<'_>,
             ) -> crate::Result<()> {

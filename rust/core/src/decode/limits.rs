@@ -10,30 +10,30 @@ pub const DEFAULT_MAX_PIXELS: u64 = 178_956_970;
 /// Twelve bytes for each of so many pixels: three of RGB, and eight of the widest samples that a file may have.
 const DEFAULT_MAX_BYTES: u64 = 2 << 30;
 
-/// What one sample may cost. All but the time is held against what a file says of itself, before anything is done.
+/// What one sample may cost. All limits but the time are checked before memory is taken, as far as the file's header tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// An image of more pixels (width x height) is refused.
+    /// The most pixels (width x height) of an image.
     pub max_pixels: u64,
-    /// An image is refused of which a transform makes one of more pixels than this.
+    /// The most pixels of an image that a transform makes.
     pub max_transformed_pixels: u64,
-    /// An image is refused whose pixels need more bytes than this: three for each pixel, and beside them what its decoder
-    /// has of all the image at once. That is the coefficients of a progressive JPEG, the samples of an interlaced PNG, or
-    /// the image of the fallback, four for each pixel.
+    /// The most bytes for decoding an image: three for each pixel, and beside them what the decoder holds of the whole image
+    /// at once. A progressive JPEG has its coefficients, an interlaced PNG its samples, and the fallback its own image with
+    /// four bytes for each pixel.
     pub max_decoded_bytes: u64,
-    /// A file of more bytes is refused.
+    /// The most bytes of a file.
     pub max_file_bytes: u64,
-    /// A JPEG of more scans is refused: a progressive file of a few kilobytes may have thousands, each as dear as a whole
+    /// The most scans of a JPEG. A progressive file of a few kilobytes may have thousands, and each takes as long as a whole
     /// image.
     pub max_scans: u32,
-    /// A sample that takes longer is made all the same, and reported. `None` reports none.
+    /// A sample that takes longer is reported, and made all the same. `None` reports no sample.
     pub soft_time: Option<Duration>,
 }
 
-/// Limits of the fallback's own, which its user may have set. What exceeds them is shown to it, and its verdict counts.
+/// The fallback's own limits, which its user may have set. The fallback decides about a file that exceeds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FallbackLimits {
-    /// Pixels (width x height) of an image that it opens without a remark.
+    /// The most pixels (width x height) of an image that it opens without a warning.
     pub pixels: u64,
     /// Bytes of a text or colour profile of a PNG, decompressed.
     pub text_chunk: u64,
@@ -42,7 +42,7 @@ pub struct FallbackLimits {
 }
 
 impl Default for FallbackLimits {
-    /// Those of Pillow, but for the pixels, of which there are as many as [`Limits`] allow.
+    /// Pillow's limits of texts. Pixels are limited by [`Limits`] alone.
     fn default() -> Self {
         Self { pixels: u64::MAX, text_chunk: 1 << 20, text_memory: 64 << 20 }
     }
@@ -57,7 +57,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Files of at most `max_pixels`, and as many bytes as these may need. Transforms may make larger images of them, of up
+    /// Limits for images of at most `max_pixels`, with as many bytes as these may need. Transforms may make larger images, up
     /// to Pillow's own limit.
     #[must_use]
     pub fn pixels(max_pixels: u64) -> Self {
@@ -132,7 +132,7 @@ impl Limits {
         Ok(())
     }
 
-    /// What is left of `max_decoded_bytes` beside the pixels of an image.
+    /// The part of `max_decoded_bytes` that the pixels of an image leave to its decoder.
     pub(super) fn bytes_beside(&self, size: Size) -> u64 {
         self.max_decoded_bytes.saturating_sub(pixels(size).saturating_mul(3))
     }

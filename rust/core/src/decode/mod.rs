@@ -6,8 +6,8 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `format.rs` | what a native format has to say: its row of the table |
-//! | `request.rs` | what a decoder offers, and what is asked of it |
+//! | `format.rs` | the interface of a native format |
+//! | `request.rs` | a decoder's offer, and the request to it |
 //! | `decoder.rs` | limits, dispatch, fallback |
 //! | `limits.rs` | what a file may cost |
 //! | `luma.rs` | RGB to gray, as Pillow does |
@@ -30,7 +30,7 @@ mod tests;
 pub use decoder::{Decoder, Header};
 pub use fallback::Fallback;
 pub use limits::{DEFAULT_MAX_PIXELS, FallbackLimits, Limits};
-pub use request::{Mode, Offer, Request, Sink};
+pub use request::{DecodeRequest, Mode, Offer, Sink};
 pub use row_index::{RowIndexEntry, RowIndexMemory, RowIndexes};
 
 format::formats! {

@@ -1,4 +1,4 @@
-//! What a decoder offers, and what is asked of it.
+//! A decoder's offer, and the request to it.
 
 use std::fmt;
 
@@ -41,14 +41,14 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What the fallback can do: the whole image. Gray is made of RGB.
+    /// The fallback's offer: the whole image. Gray is made of RGB.
     pub(super) const FALLBACK: Self =
         Self { denominators: &[], strips: false, regions: false, modes: &[Mode::Rgb, Mode::Gray] };
 }
 
-/// What of an image is to be decoded, how large, and to which colours.
+/// The part of an image that is to be decoded, its scale and its colours.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct DecodeRequest<'a> {
     /// The pixels that are needed, counted at the size at which the image is decoded.
     pub region: Rect,
     /// The image is decoded at one over this of its size, rounded up: 1, or one of [`Offer::denominators`].
@@ -59,7 +59,7 @@ pub struct Request<'a> {
     pub rows: Option<RowIndexEntry<'a>>,
 }
 
-impl Request<'_> {
+impl DecodeRequest<'_> {
     /// A request for RGB pixels of `region` at the full size, without a row index.
     #[must_use]
     pub const fn new(region: Rect) -> Self {

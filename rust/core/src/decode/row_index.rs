@@ -1,8 +1,8 @@
-//! Where rows of JPEGs start, kept from epoch to epoch: what an earlier decode has found out spares a later one the
-//! entropy-coded data above its crop and to the right of it.
+//! Where the rows of JPEGs start, kept from epoch to epoch. A decode that knows the rows skips the entropy-coded data above
+//! its crop and to the right of it.
 //!
-//! An entry belongs to a file's bytes, not to its path or its dates: it is found by a hash of all of them. So a file that
-//! was replaced, cut or extended is simply one that is not known yet.
+//! An entry belongs to a file's bytes, not to its path or its dates: a hash of all bytes tells whether it still applies. A
+//! file that was replaced, cut or extended is simply unknown.
 
 use std::{
     mem::size_of,
@@ -14,12 +14,12 @@ use std::{
 
 use torchfeed_jpeg::{Header, RowIndex};
 
-/// What is kept of one file: the hash of its bytes in [`HASH`] words, then its [`RowIndex`].
+/// The entry of one file: the hash of its bytes in [`HASH`] words, then its [`RowIndex`].
 type Kept = Option<Box<[u16]>>;
 
 const HASH: usize = 4;
 
-/// A 64-bit hash of all bytes of a file, to tell it from any that may come in its place.
+/// A 64-bit hash of all bytes of a file. It tells the file from any other in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint([u16; HASH]);
 
@@ -30,14 +30,14 @@ impl Fingerprint {
     }
 }
 
-/// Row indexes of a dataset's JPEGs, by position, within a budget of memory. Shared by threads, none of which ever waits
-/// for another.
+/// The row indexes of a dataset's JPEGs, by position, within a budget of memory. Threads share them, and no thread ever
+/// waits for another.
 #[derive(Debug)]
 pub struct RowIndexes {
     entries: Box<[Mutex<Kept>]>,
     /// Bytes of all entries, the list of them included.
     used: AtomicUsize,
-    /// Entries that there are.
+    /// The number of entries.
     images: AtomicUsize,
     budget: usize,
 }
@@ -74,12 +74,13 @@ pub struct RowIndexEntry<'a> {
 }
 
 impl RowIndexEntry<'_> {
-    /// The image's entry; none where another thread has it in hand, or had it when this process was forked off.
+    /// Calls `use_it` with the image's entry. Does nothing if another thread uses the entry, or used it when this process was
+    /// forked off.
     fn with<R>(&self, use_it: impl FnOnce(&mut Kept) -> R) -> Option<R> {
         self.indexes.entries.get(self.at)?.try_lock().ok().map(|mut entry| use_it(&mut entry))
     }
 
-    /// Puts what is known of the file into `rows`; nothing, if it is another file than before.
+    /// Copies the entry into `rows`, if it is about this `file`.
     pub(super) fn load(&self, file: Fingerprint, header: &Header, rows: &mut RowIndex) {
         rows.clear();
         self.with(|entry| {
@@ -89,7 +90,7 @@ impl RowIndexEntry<'_> {
         });
     }
 
-    /// Keeps what is known of the file by now, if there is room for it.
+    /// Replaces the entry by `rows`, if there is room.
     pub(super) fn store(&self, file: Fingerprint, rows: &RowIndex) {
         let new: Box<[u16]> = [&file.0, rows.as_words()].concat().into();
         let RowIndexes { used, images, budget, .. } = self.indexes;
@@ -107,14 +108,14 @@ impl RowIndexEntry<'_> {
         drop(replaced); // Freed when the entry is free for others.
     }
 
-    /// Whether there is something to find here, or room for something new.
+    /// Whether there is an entry, or room for one.
     pub(super) fn is_of_use(&self) -> bool {
         self.indexes.bytes() + size_of::<[u16; 64]>() <= self.indexes.budget
             || self.with(|entry| entry.is_some()).unwrap_or(false)
     }
 }
 
-/// The [`RowIndexes`] of the datasets that a loader iterates over, kept while their number of samples stays the same.
+/// A loader's [`RowIndexes`], kept while its dataset has the same number of samples.
 #[derive(Debug)]
 pub struct RowIndexMemory {
     budget: usize,
@@ -134,7 +135,7 @@ impl RowIndexMemory {
         self.budget
     }
 
-    /// The row indexes of `len` images: those of the last time, where there were as many.
+    /// The row indexes of `len` images: the same as last time, if there were as many.
     #[must_use]
     pub fn indexes(&self, len: usize) -> Option<Arc<RowIndexes>> {
         // In a forked child a thread that is gone may hold it for ever.

@@ -65,7 +65,7 @@ impl Token {
     }
 }
 
-/// The build for AVX-512: that for AVX2, but for what is here.
+/// The build for AVX-512. Kernels that are not in this file are those of AVX2.
 pub(super) fn kernels(token: Token) -> Kernels {
     Kernels {
         // SAFETY: the token proves that the CPU has what the kernel is compiled for; the pointer exists nowhere else.

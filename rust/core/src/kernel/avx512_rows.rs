@@ -16,7 +16,7 @@ use super::rows::{self, Columns, Rows};
 /// Bytes of a register.
 pub(super) const BLOCK: usize = 64;
 
-/// Copies rows of up to 64 bytes, with what is beside the columns. See [`super::move_rows`].
+/// Copies rows of up to 64 bytes, and fills the bytes beside the columns. See [`super::move_rows`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]) {
     let Columns { left, len, stride } = columns;
@@ -65,7 +65,7 @@ pub(super) fn interleave<const N: usize>(planes: [&[[u8; N]]; 3], out: &mut [[u8
     rows::interleave(planes.map(|plane| &plane[done..]), &mut out[done * 3..]);
 }
 
-/// What the two permutations pick for each of three registers of pixels.
+/// The bytes that the two permutations pick for each of three registers of pixels.
 struct Orders<const N: usize>;
 
 impl<const N: usize> Orders<N> {

@@ -2,13 +2,21 @@
 
 use super::Kernels;
 
-/// The values of a channel: those of the 256 bytes, and the same cut into their bytes.
+/// The values of a channel: one for each of the 256 bytes, and the same values cut into their bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Table<'a, const N: usize> {
     /// The value of each byte.
     pub(crate) values: &'a [[u8; N]; 256],
-    /// For each byte of a value, that byte of all values: what the vector kernel looks up.
+    /// For each byte of a value, that byte of all values. The vector kernel looks these up.
     pub(crate) planes: &'a [[u8; 256]; N],
+}
+
+impl<'a> Table<'a, 1> {
+    /// The table whose values are `bytes`.
+    pub(crate) fn of_bytes(bytes: &'a [u8; 256]) -> Self {
+        let (values, _) = bytes.as_chunks();
+        Self { values: values.first_chunk().expect("256 values"), planes: std::array::from_ref(bytes) }
+    }
 }
 
 /// The values of `bytes`.

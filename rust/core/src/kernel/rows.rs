@@ -28,7 +28,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Copies rows of bytes; what is beside the columns becomes `fill`.
+/// Copies rows of bytes. Bytes beside the columns become `fill`.
 #[inline(always)]
 pub(super) fn move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]) {
     if columns.len < columns.stride {

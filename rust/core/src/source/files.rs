@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::read::{Buffer, read_file};
+use super::file_contents::{Buffer, read_file};
 use crate::Result;
 
 /// A list of paths: one arena of bytes and an offset per path, instead of an object per path.

@@ -5,17 +5,16 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use super::{
     files::{Files, bytes_to_path, path_to_bytes},
-    index::{self, Index, Record, Stamp},
-    listing::{Kind, Listing},
+    folder_index::{self, Index, Record, Stamp},
+    listing::{Kind, Listing, Stop},
 };
-use crate::interrupt;
 
 /// The images of a folder of class folders.
 #[derive(Debug, Default)]
@@ -47,7 +46,8 @@ pub struct IndexFile<'a> {
 ///
 /// # Errors
 /// Where a class folder exists but cannot be listed. (A folder further down that cannot be listed is passed over, as
-/// `os.walk` does.) [`io::ErrorKind::Interrupted`] where it was given up, see [`interrupt`]; the index is then as it was.
+/// `os.walk` does.) [`io::ErrorKind::Interrupted`] where it was given up, see [`crate::interrupt`]; the index then stays as
+/// it was.
 pub fn scan(
     root: &Path,
     classes: &[(PathBuf, i64)],
@@ -88,7 +88,7 @@ pub fn scan(
     if let (Some(file), Some((known, _))) = (index, &known)
         && known.differs(&records)
     {
-        folder.unsaved = index::save(file.path, &records).err();
+        folder.unsaved = folder_index::save(file.path, &records).err();
     }
     Ok(folder)
 }
@@ -98,20 +98,6 @@ const MAX_THREADS: usize = 8;
 
 /// How long the caller's thread sleeps while the others list.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
-
-/// Whether a scan is to be given up. One of its threads is watched, and tells the others.
-#[derive(Debug, Default)]
-pub(super) struct Stop(AtomicBool);
-
-impl Stop {
-    /// Looks now.
-    pub(super) fn asked(&self) -> bool {
-        if interrupt::requested() {
-            self.0.store(true, Ordering::Relaxed);
-        }
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// The files of a class, and its folders for the index.
 #[derive(Debug, Default)]
@@ -143,7 +129,7 @@ fn files_below<'a>(
 /// A walk through the folders of a class.
 struct Walk<'a, 'b> {
     extensions: &'b [String],
-    /// What is known of folders, and how long they must not have changed for that.
+    /// The index of known folders, and how long a folder must not have changed to be known.
     known: Option<(&'a Index, Duration)>,
     stop: &'b Stop,
     /// The path of each folder, as bytes, and its files.
@@ -214,6 +200,7 @@ fn has_extension(name: &[u8], extensions: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt;
 
     #[test]
     fn lists_in_torchvisions_order() {

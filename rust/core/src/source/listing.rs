@@ -1,18 +1,38 @@
-//! What a folder holds.
+//! The entries of a folder.
 
-use std::{borrow::Cow, fs, io, path::Path};
+use std::{
+    borrow::Cow,
+    fs, io,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-use super::{files::path_to_bytes, folder::Stop};
+use super::files::path_to_bytes;
+use crate::interrupt;
 
 /// Entries between two looks whether to go on.
 const ENTRIES: usize = 1024;
+
+/// The request to give a scan up. One thread of the scan sees interrupts, and tells the others by this.
+#[derive(Debug, Default)]
+pub(super) struct Stop(AtomicBool);
+
+impl Stop {
+    /// Looks now.
+    pub(super) fn asked(&self) -> bool {
+        if interrupt::requested() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// What an entry of a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     File = 0,
     Folder = 1,
-    /// To a folder, to anything else or to nothing: what it leads to may change while the folder that holds it does not.
+    /// To a folder, to anything else or to nothing. Its target may change while the folder that holds it does not.
     Link = 2,
 }
 

@@ -1,20 +1,20 @@
 //! The source stage: where the bytes of a sample come from.
 
 mod arrays;
+mod file_contents;
 mod files;
 mod folder;
-mod given;
-mod index;
+mod folder_index;
 mod listing;
 mod memory;
-mod read;
+mod provided;
 
 pub use arrays::Arrays;
+pub use file_contents::{Buffer, check_file_bytes};
 pub use files::{Files, bytes_to_path};
 pub use folder::{Folder, IndexFile, scan};
-pub use given::Given;
 pub use memory::{Blobs, Bytes};
-pub use read::{Buffer, check_file_bytes};
+pub use provided::Provided;
 
 use std::path::PathBuf;
 
@@ -42,10 +42,10 @@ pub enum Source {
     Blobs(Blobs),
     /// Images of one size in memory, decoded.
     Arrays(Arrays),
-    /// So many RGB images that are not here: each batch brings its own, as a [`Source::Given`].
-    Brought(usize),
-    /// RGB images that were brought for the positions of one batch; `None` for positions of other sources.
-    Given(Vec<Option<Given>>),
+    /// So many RGB images that are not here: each batch comes with its own, as a [`Source::Provided`].
+    PerBatch(usize),
+    /// The RGB images of one batch, by position; `None` for positions of other sources.
+    Provided(Vec<Option<Provided>>),
 }
 
 impl Source {
@@ -56,8 +56,8 @@ impl Source {
             Source::Files(files) => files.len(),
             Source::Blobs(blobs) => blobs.len(),
             Source::Arrays(arrays) => arrays.len(),
-            Source::Brought(len) => *len,
-            Source::Given(items) => items.len(),
+            Source::PerBatch(len) => *len,
+            Source::Provided(items) => items.len(),
         }
     }
 
@@ -108,8 +108,8 @@ impl Source {
     pub fn path(&self, index: usize) -> Option<PathBuf> {
         match self {
             Source::Files(files) => Some(files.path(index)),
-            Source::Given(items) => match &items[index] {
-                Some(Given::Path(path)) => Some(path.clone()),
+            Source::Provided(items) => match &items[index] {
+                Some(Provided::Path(path)) => Some(path.clone()),
                 _ => None,
             },
             _ => None,
@@ -130,8 +130,8 @@ impl Source {
     /// The content of sample `index`; `buffer` is memory to read into.
     ///
     /// # Errors
-    /// [`crate::Error::Io`] where a file cannot be read; [`crate::Error::Parameter`] where the sample should have been
-    /// brought, and was not.
+    /// [`crate::Error::Io`] where a file cannot be read; [`crate::Error::Parameter`] where the sample should have come
+    /// with its batch, and did not.
     ///
     /// # Panics
     /// If `index` is not below [`Source::len`].
@@ -140,8 +140,8 @@ impl Source {
             Source::Files(files) => Item::Encoded(files.read(index, buffer)?),
             Source::Blobs(blobs) => Item::Encoded(blobs.get(index)),
             Source::Arrays(arrays) => Item::Pixels(arrays.get(index)),
-            Source::Brought(_) => return Err(given::missing()),
-            Source::Given(items) => items[index].as_ref().ok_or_else(given::missing)?.read(buffer)?,
+            Source::PerBatch(_) => return Err(provided::missing()),
+            Source::Provided(items) => items[index].as_ref().ok_or_else(provided::missing)?.read(buffer)?,
         })
     }
 }

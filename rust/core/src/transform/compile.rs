@@ -19,9 +19,12 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::{
-    ops::pad::{PadMode, Padding},
-    passes::{Gather, Pass, Point, Resample, filter::Filter, point::Function, resample::PassOrder},
+use super::passes::{
+    Gather, Pass, Point, Resample,
+    filter::Filter,
+    padding::{PadMode, Padding},
+    point::Function,
+    resample::PassOrder,
 };
 use crate::image::{Rect, Size};
 
@@ -156,11 +159,12 @@ mod tests {
     use crate::transform::{Call, ColorCall, CropCall, FlipCall, PadCall, Resize, ResizeCall};
 
     const FLIP: Call = Call::Flip(FlipCall::HorizontalFlip {});
+    const UPSIDE_DOWN: Call = Call::Flip(FlipCall::VerticalFlip {});
     const INVERT: Call = Call::Color(ColorCall::Invert {});
     const COARSE: Call = Call::Color(ColorCall::Posterize { bits: 4 });
 
     fn pad(fill: u8, mode: PadMode) -> Call {
-        PadCall::Pad(Padding { left: 2, top: 0, right: 0, bottom: 0, fill: [fill; 3], mode }).into()
+        Call::Pad(PadCall::Pad(Padding { left: 2, top: 0, right: 0, bottom: 0, fill: [fill; 3], mode }))
     }
 
     const fn crop(top: usize, left: usize, height: usize, width: usize) -> Call {
@@ -196,7 +200,7 @@ mod tests {
     fn gathers_become_one() {
         let calls = [crop(1, 2, 8, 10), FLIP, pad(0, PadMode::Constant), crop(0, 1, 4, 9)];
         check(&calls, &["gather rows 1..5, columns 1 filled + 4..12 reversed", "point []"]);
-        let nearest = [resize(20, 10, Filter::Nearest), FlipCall::VerticalFlip {}.into()];
+        let nearest = [resize(20, 10, Filter::Nearest), UPSIDE_DOWN];
         check(&nearest, &["gather rows a list of 20, columns a list of 10", "point []"]);
     }
 
@@ -247,7 +251,7 @@ mod tests {
     #[test]
     fn points_become_one() {
         check(
-            &[INVERT, COARSE, FLIP, ColorCall::Solarize { threshold: 9.5 }.into()],
+            &[INVERT, COARSE, FLIP, Call::Color(ColorCall::Solarize { threshold: 9.5 })],
             &[
                 "gather rows 0..10, columns 0..20 reversed",
                 "point [Invert, Posterize { bits: 4 }, Solarize { threshold: 10 }]",
@@ -259,7 +263,7 @@ mod tests {
     fn crops_become_the_rectangle_that_is_resized() {
         let resampled = "resample rows 1..9, columns 2..12 to 5 x 6 (Box)";
         check(&[crop(1, 2, 8, 10), SMALLER], &[resampled, "gather rows 0..5, columns 0..6", "point []"]);
-        let padded = Call::from(PadCall::Pad(Padding { left: -2, right: -8, top: -1, bottom: -1, ..Padding::NONE }));
+        let padded = Call::Pad(PadCall::Pad(Padding { left: -2, right: -8, top: -1, bottom: -1, ..Padding::NONE }));
         check(&[padded, SMALLER, FLIP], &[resampled, "gather rows 0..5, columns 0..6 reversed", "point []"]);
         check(
             &[FLIP, SMALLER],

@@ -55,14 +55,10 @@ impl Tables {
         self.planes.resize(tables.planes.len(), 0);
         let (values, planes) = (self.values.as_chunks_mut::<N>().0, self.planes.chunks_exact_mut(256 * N));
         for (c, (values, planes)) in values.chunks_exact_mut(256).zip(planes).enumerate() {
-            let Table { values: old, planes: old_planes } = tables.channel::<N>(c);
-            for (value, &byte) in values.iter_mut().zip(&bytes) {
-                *value = old[usize::from(byte)];
-            }
-            for (plane, old) in planes.chunks_exact_mut(256).zip(old_planes) {
-                for (value, &byte) in plane.iter_mut().zip(&bytes) {
-                    *value = old[usize::from(byte)];
-                }
+            let old = tables.channel::<N>(c);
+            lookup::values(&bytes, old, values);
+            for (plane, old) in planes.chunks_exact_mut(256).zip(old.planes) {
+                lookup::values(&bytes, Table::of_bytes(old), plane.as_chunks_mut().0);
             }
         }
     }

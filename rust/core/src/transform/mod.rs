@@ -27,4 +27,5 @@ pub use ops::{
     resize::{Resize, ResizeCall, ResizeOp, ResizeTo},
 };
 pub use passes::{filter::Filter, resample::PassOrder};
+pub(crate) use plan::MOST_OPS;
 pub use plan::Plan;

@@ -7,7 +7,7 @@ use std::{
 
 use torchfeed_core::{
     Result,
-    batch::{Epoch, Pipeline, Target},
+    batch::{Epoch, Pipeline, TargetForm},
     decode::{Decoder, Fallback},
     image::{Rect, Size, Window},
     source::{Blobs, Source},
@@ -69,7 +69,7 @@ fn turnstile(samples: u8) -> (Arc<Turnstile>, Arc<Pipeline>) {
     let ends = (1..=u64::from(samples)).map(|number| 4 * number).collect();
     let decoder = Decoder { fallback: Some(Arc::clone(&turnstile) as Arc<dyn Fallback>), ..Decoder::default() };
     let source = Source::Blobs(Blobs::new(Box::new(files), ends).unwrap());
-    (turnstile, pipeline(source, vec![], Target::Class, decoder))
+    (turnstile, pipeline(source, vec![], TargetForm::Class, decoder))
 }
 
 fn sorted(samples: &[u8]) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use jpeg_encoder::{ColorType, Encoder};
 use torchfeed_core::{
-    batch::{Epoch, Pipeline, Target},
+    batch::{Epoch, Pipeline, TargetForm},
     decode::Decoder,
     image::Size,
     interrupt,
@@ -12,7 +12,7 @@ use torchfeed_core::{
     transform::{CropOp, Filter, Op, ResizeOp, ResizeTo},
 };
 
-use crate::{bytes, pipeline, wait};
+use crate::{images, pipeline, targets, wait};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SIDE: usize = 2600;
@@ -60,7 +60,7 @@ fn pipelines() -> Vec<(&'static str, Arc<Pipeline>)> {
         for op in [&resize, &crop] {
             let ends = vec![file.len() as u64, 2 * file.len() as u64];
             let source = Source::Blobs(Blobs::new(Box::new(file.repeat(2)), ends).unwrap());
-            all.push((name, pipeline(source, vec![op.clone()], Target::Class, Decoder::default())));
+            all.push((name, pipeline(source, vec![op.clone()], TargetForm::Class, Decoder::default())));
         }
     }
     all
@@ -72,7 +72,7 @@ fn a_sample_that_is_given_up_is_made_again() {
     for (name, pipeline) in pipelines() {
         let batch = |epoch: &mut Epoch| {
             let done = wait(epoch).unwrap();
-            (bytes(&done.images), bytes(&done.targets))
+            (images(&done), targets(&done))
         };
         let mut undisturbed = Epoch::new(Arc::clone(&pipeline), 0, 0).unwrap();
         undisturbed.submit(&[0, 1]).unwrap();
@@ -106,7 +106,7 @@ fn an_interrupted_sample_is_no_bad_one() {
     file[middle] ^= 0xFF;
     let ends = vec![file.len() as u64];
     let source = Source::Blobs(Blobs::new(Box::new(file), ends).unwrap());
-    let mut epoch = Epoch::new(pipeline(source, vec![], Target::Class, Decoder::default()), 0, 0).unwrap();
+    let mut epoch = Epoch::new(pipeline(source, vec![], TargetForm::Class, Decoder::default()), 0, 0).unwrap();
     epoch.submit(&[0]).unwrap();
     assert_eq!(interrupt::watching(|| true, || epoch.wait(LONG, true)).unwrap(), None);
     let error = wait(&mut epoch).unwrap_err().to_string();

@@ -6,12 +6,19 @@ mod memory;
 mod order;
 mod parts;
 mod rows;
+mod views;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use torchfeed_core::{
     Error, Result,
-    batch::{Epoch, Finished, Part, Pipeline, Pool, Request, Target, one_hot::Levels},
+    batch::{Dataset, Epoch, Finished, Pipeline, Pool, Request, TargetForm, one_hot::Levels},
     decode::{Decoder, Fallback},
     image::{Size, Window},
     source::{Arrays, Blobs, Source},
@@ -39,10 +46,10 @@ fn arrays(n: usize) -> Source {
     Source::Arrays(Arrays::new(Box::new(data), n, Size::new(6, 6), 1).unwrap())
 }
 
-fn pipeline(source: Source, ops: Vec<Op>, target: Target, decoder: Decoder) -> Arc<Pipeline> {
+fn pipeline(source: Source, ops: Vec<Op>, target: TargetForm, decoder: Decoder) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
-    let part = Part::new(Arc::new(source), (0..n as i64).collect(), plan(ops, channels)).unwrap();
-    Arc::new(Pipeline::new(vec![part], decoder, target, Pool::new(usize::MAX)).unwrap())
+    let dataset = Dataset::new(Arc::new(source), (0..n as i64).collect(), [plan(ops, channels)]).unwrap();
+    Arc::new(Pipeline::new(vec![dataset], decoder, target, Pool::new(usize::MAX)).unwrap())
 }
 
 fn wait(epoch: &mut Epoch) -> Result<Finished> {
@@ -50,19 +57,30 @@ fn wait(epoch: &mut Epoch) -> Result<Finished> {
     epoch.take(0)
 }
 
-fn bytes(memory: &torchfeed_core::batch::buffer::Memory) -> Vec<u8> {
+fn bytes(memory: &torchfeed_core::batch::Memory) -> Vec<u8> {
     // SAFETY: the batch is finished, so nobody writes to its memory any more.
     unsafe { std::slice::from_raw_parts(memory.start().as_ptr(), memory.len()) }.to_vec()
 }
 
+/// The bytes of all images.
+fn images(done: &Finished) -> Vec<u8> {
+    bytes(&done.fields[0].memory)
+}
+
+/// The bytes of all targets.
+fn targets(done: &Finished) -> Vec<u8> {
+    bytes(&done.fields.last().unwrap().memory)
+}
+
+/// The size of every image.
+fn image_size(done: &Finished) -> Size {
+    done.fields[0].size.unwrap()
+}
+
 #[test]
 fn batches_do_not_depend_on_threads_or_cuts() {
-    let pipeline = pipeline(
-        arrays(40),
-        vec![CROP, Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 })],
-        Target::Class,
-        Decoder::default(),
-    );
+    let ops = vec![CROP, Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 })];
+    let pipeline = pipeline(arrays(40), ops, TargetForm::Class, Decoder::default());
     let run = |workers, size| {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 5, workers).unwrap();
         // Every index twice: its second occurrence must be drawn anew.
@@ -71,8 +89,8 @@ fn batches_do_not_depend_on_threads_or_cuts() {
         let mut all = (Vec::new(), Vec::new());
         while epoch.pending() > 0 {
             let done = wait(&mut epoch).unwrap();
-            all.0.extend(bytes(&done.images));
-            all.1.extend(bytes(&done.targets));
+            all.0.extend(images(&done));
+            all.1.extend(targets(&done));
         }
         all
     };
@@ -90,7 +108,7 @@ fn the_first_bad_sample_is_reported_and_the_epoch_goes_on() {
     let files = [good.clone(), b"junk".to_vec(), good.clone(), b"junk too".to_vec()].concat();
     let ends = [good.len(), good.len() + 4, 2 * good.len() + 4, files.len()].map(|end| end as u64).to_vec();
     let source = Source::Blobs(Blobs::new(Box::new(files), ends).unwrap());
-    let pipeline = pipeline(source, vec![], Target::Class, Decoder::default());
+    let pipeline = pipeline(source, vec![], TargetForm::Class, Decoder::default());
     for workers in [0, 1, 3] {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
         epoch.submit(&[0, 2, 3, 1]).unwrap();
@@ -99,17 +117,22 @@ fn the_first_bad_sample_is_reported_and_the_epoch_goes_on() {
         assert!(matches!(error, Error::Format(_)), "{error:?}");
         assert_eq!(place.unwrap().index, 3);
         let done = wait(&mut epoch).unwrap();
-        assert_eq!((done.len, done.size), (2, Size::new(3, 4)));
+        assert_eq!((done.len, image_size(&done)), (2, Size::new(3, 4)));
         assert!(matches!(epoch.submit(&[4]), Err(Error::Parameter(_))));
     }
 }
 
-/// Images of the sizes (3, 4), of which the second and the fourth are none; with a crop the size is known before.
-fn half_broken(ops: Vec<Op>, decoder: Decoder) -> Arc<Pipeline> {
+/// Images of the sizes (3, 4), of which the second and the fourth are none.
+fn half_broken_files() -> (Source, Decoder) {
     let good = png();
     let files = [good.clone(), b"junk".to_vec(), good.clone(), b"junk too".to_vec()].concat();
     let ends = [good.len(), good.len() + 4, 2 * good.len() + 4, files.len()].map(|end| end as u64).to_vec();
-    pipeline(Source::Blobs(Blobs::new(Box::new(files), ends).unwrap()), ops, Target::Class, decoder)
+    (Source::Blobs(Blobs::new(Box::new(files), ends).unwrap()), Decoder::default())
+}
+
+/// The same, transformed: with a crop the size is known before.
+fn half_broken(ops: Vec<Op>, decoder: Decoder) -> Arc<Pipeline> {
+    pipeline(half_broken_files().0, ops, TargetForm::Class, decoder)
 }
 
 #[test]
@@ -126,13 +149,13 @@ fn a_tolerant_batch_names_all_that_failed_and_makes_the_others() {
             let [some, none, all] = [(); 3].map(|()| wait(&mut epoch).unwrap());
             let positions = |done: &Finished| done.failures.iter().map(|(position, _)| *position).collect::<Vec<_>>();
             assert_eq!((positions(&some), positions(&none), positions(&all)), (vec![0, 2], vec![], vec![0, 1]));
-            assert_eq!((some.len, some.size, none.size), (4, size, size));
+            assert_eq!((some.len, image_size(&some), image_size(&none)), (4, size, size));
             let image = size.height * size.width * 3;
             // One after the other: sample 2 at positions 1 and 0, sample 0 at 3 and 1.
-            assert_eq!(bytes(&some.images)[image..2 * image], bytes(&none.images)[..image]);
-            assert_eq!(bytes(&some.images)[3 * image..], bytes(&none.images)[image..]);
-            assert_eq!(all.size, if known { size } else { Size::new(0, 0) });
-            assert_eq!(bytes(&all.images).len(), 2 * all.size.height * all.size.width * 3);
+            assert_eq!(images(&some)[image..2 * image], images(&none)[..image]);
+            assert_eq!(images(&some)[3 * image..], images(&none)[image..]);
+            assert_eq!(image_size(&all), if known { size } else { Size::new(0, 0) });
+            assert_eq!(images(&all).len(), 2 * image_size(&all).height * image_size(&all).width * 3);
             let (position, error) = &some.failures[0];
             assert!(matches!(error, Error::Sample { place, .. } if place.index == 1), "{position}: {error:?}");
         }
@@ -165,7 +188,7 @@ fn a_panic_becomes_an_error_at_the_consumer() {
     let files = [b"odd".to_vec(), good.clone()].concat();
     let source = Source::Blobs(Blobs::new(Box::new(files), vec![3, 3 + good.len() as u64]).unwrap());
     let decoder = Decoder { fallback: Some(Arc::new(Panics)), ..Decoder::default() };
-    let pipeline = pipeline(source, vec![], Target::Class, decoder);
+    let pipeline = pipeline(source, vec![], TargetForm::Class, decoder);
     for workers in [0, 2] {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
         epoch.submit(&[0]).unwrap();
@@ -177,13 +200,47 @@ fn a_panic_becomes_an_error_at_the_consumer() {
     }
 }
 
+/// Pixels that cannot be had the first time that somebody wants them: when a thread asks for the next sample's to be
+/// brought into the cache, before it begins with the one that it has.
+struct PanicsOnce {
+    pixels: Vec<u8>,
+    armed: Arc<AtomicBool>,
+}
+
+impl AsRef<[u8]> for PanicsOnce {
+    fn as_ref(&self) -> &[u8] {
+        assert!(!self.armed.swap(false, Ordering::Relaxed), "deliberate");
+        &self.pixels
+    }
+}
+
+#[test]
+fn a_panic_right_after_a_claim_is_an_error_of_that_sample() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let pixels = PanicsOnce { pixels: vec![7; 6 * 36], armed: Arc::clone(&armed) };
+    let source = Source::Arrays(Arrays::new(Box::new(pixels), 6, Size::new(6, 6), 1).unwrap());
+    let pipeline = pipeline(source, vec![], TargetForm::Class, Decoder::default());
+    for workers in [0, 1, 2] {
+        for tolerant in [false, true] {
+            let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, workers).unwrap();
+            armed.store(true, Ordering::Relaxed);
+            epoch.submit(Request { tolerant, ..Request::from(&[4, 5, 3]) }).unwrap();
+            let (error, place) = wait(&mut epoch).unwrap_err().split();
+            assert!(matches!(&error, Error::Panic(message) if message == "deliberate"), "{error:?}");
+            assert_eq!(place.unwrap().index, 4, "{workers} workers");
+            epoch.submit(&[0, 1, 2]).unwrap();
+            assert_eq!(images(&wait(&mut epoch).unwrap()), [7; 3 * 36], "the threads go on");
+        }
+    }
+}
+
 #[test]
 fn one_hot_rows_and_unknown_labels() {
     let levels = Levels::new(3, vec![1], vec![0]).unwrap();
-    let pipeline = pipeline(arrays(4), vec![], Target::OneHot(levels), Decoder::default());
+    let pipeline = pipeline(arrays(4), vec![], TargetForm::OneHot(levels), Decoder::default());
     let mut epoch = Epoch::new(pipeline, 0, 2).unwrap();
     epoch.submit(&[2, 0]).unwrap();
-    assert_eq!(bytes(&wait(&mut epoch).unwrap().targets), [0, 0, 1, 1, 0, 0]);
+    assert_eq!(targets(&wait(&mut epoch).unwrap()), [0, 0, 1, 1, 0, 0]);
     epoch.submit(&[3]).unwrap();
     let error = wait(&mut epoch).unwrap_err();
     assert!(error.to_string().contains("label 3 is out of range for 3 classes [sample 3]"), "{error}");
@@ -195,7 +252,7 @@ fn the_first_bad_label_is_reported_however_samples_are_shared_out() {
     let side = 64;
     let data = Box::new(vec![7; 256 * side * side]);
     let source = Source::Arrays(Arrays::new(data, 256, Size::new(side, side), 1).unwrap());
-    let levels = Target::OneHot(Levels::new(200, vec![1], vec![0]).unwrap());
+    let levels = TargetForm::OneHot(Levels::new(200, vec![1], vec![0]).unwrap());
     let pipeline = pipeline(source, vec![], levels, Decoder::default());
     // Labels are the indices: from 200 on there is no class.
     let indices: Vec<usize> = (0..300).map(|i| if i % 5 == 4 { 255 - i / 5 % 50 } else { i % 200 }).collect();
@@ -211,7 +268,7 @@ fn the_first_bad_label_is_reported_however_samples_are_shared_out() {
 
 #[test]
 fn an_epoch_dropped_in_the_middle_joins_its_threads() {
-    let pipeline = pipeline(arrays(1000), vec![CROP], Target::Class, Decoder::default());
+    let pipeline = pipeline(arrays(1000), vec![CROP], TargetForm::Class, Decoder::default());
     for _ in 0..20 {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, 4).unwrap();
         for start in (0..1000).step_by(100) {
@@ -238,7 +295,7 @@ fn an_image_that_a_transform_would_blow_up_is_refused() {
     let padding = Padding { top: 1 << 20, mode: PadMode::Edge, ..Padding::NONE };
     let crop = RandomCrop { size: Size::new(1, 1), padding, pad_if_needed: false };
     for op in [resize(64), Op::Crop(CropOp::RandomCrop(crop)), Op::Pad(PadOp::Pad(padding))] {
-        let mut epoch = Epoch::new(pipeline(source(), vec![op], Target::Class, Decoder::default()), 0, 1).unwrap();
+        let mut epoch = Epoch::new(pipeline(source(), vec![op], TargetForm::Class, Decoder::default()), 0, 1).unwrap();
         epoch.submit(&[0]).unwrap();
         let (error, place) = wait(&mut epoch).unwrap_err().split();
         assert!(matches!(&error, Error::Limit(_)), "{error:?}");

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use torchfeed_core::{
-    batch::{Epoch, Finished, Pipeline, Target},
+    batch::{Epoch, Finished, Pipeline, TargetForm},
     decode::Decoder,
     source::{Blobs, Source},
 };
@@ -12,7 +12,7 @@ use crate::{CROP, arrays, pipeline, png, wait};
 
 /// Outputs of 5 x 5 gray pixels, of one size.
 fn sized() -> Arc<Pipeline> {
-    pipeline(arrays(40), vec![CROP], Target::Class, Decoder::default())
+    pipeline(arrays(40), vec![CROP], TargetForm::Class, Decoder::default())
 }
 
 /// Outputs of 3 x 4 RGB pixels, whose size nobody knows before they are made.
@@ -20,14 +20,14 @@ fn unsized_() -> Arc<Pipeline> {
     let files: Vec<_> = std::iter::repeat_n(png(), 40).collect();
     let ends = (1..=40).map(|number| number * files[0].len() as u64).collect();
     let source = Source::Blobs(Blobs::new(Box::new(files.concat()), ends).unwrap());
-    let pipeline = pipeline(source, vec![], Target::Class, Decoder::default());
-    assert!(pipeline.output_size().is_none());
+    let pipeline = pipeline(source, vec![], TargetForm::Class, Decoder::default());
+    assert!(pipeline.output_size(0).is_none());
     pipeline
 }
 
 /// Bytes of a batch: its images and its targets, each up to the end of a cache line.
 fn batch_bytes(pipeline: &Pipeline, size: usize) -> usize {
-    let image = if pipeline.output_size().is_some() { 25 } else { 36 };
+    let image = if pipeline.output_size(0).is_some() { 25 } else { 36 };
     (image * size).next_multiple_of(64) + (8 * size).next_multiple_of(64)
 }
 
@@ -86,7 +86,7 @@ fn a_failed_batch_gives_its_memory_back() {
     let files = [png(), b"junk".to_vec()].concat();
     let ends = vec![png().len() as u64, files.len() as u64];
     let source = Source::Blobs(Blobs::new(Box::new(files), ends).unwrap());
-    let pipeline = pipeline(source, vec![], Target::Class, Decoder::default());
+    let pipeline = pipeline(source, vec![], TargetForm::Class, Decoder::default());
     let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, 2).unwrap();
     for _ in 0..10 {
         epoch.submit(&[0, 0, 1, 0]).unwrap();

@@ -8,13 +8,13 @@ use std::{
 
 use torchfeed_core::{
     Error, Result,
-    batch::{Epoch, Pipeline, Pool, Request, Target},
+    batch::{Epoch, Pipeline, Pool, Request, Strip, TargetForm},
     decode::{Decoder, Fallback},
     image::{Rect, Size, Window},
     source::{Blobs, Source},
 };
 
-use crate::{CROP, arrays, bytes, pipeline, png, wait};
+use crate::{CROP, arrays, images, pipeline, png, targets, wait};
 
 /// Longer than any of this takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -55,7 +55,7 @@ fn gated() -> (Arc<Gate>, Arc<Pipeline>) {
     let gate = Arc::new(Gate::default());
     let files = Blobs::new(Box::new(*b"slowfastbad "), vec![4, 8, 12]).unwrap();
     let decoder = Decoder { fallback: Some(Arc::clone(&gate) as Arc<dyn Fallback>), ..Decoder::default() };
-    (gate, pipeline(Source::Blobs(files), vec![], Target::Class, decoder))
+    (gate, pipeline(Source::Blobs(files), vec![], TargetForm::Class, decoder))
 }
 
 #[test]
@@ -106,14 +106,14 @@ fn a_finished_batch_wakes_whoever_waits() {
 
 #[test]
 fn all_batches_come_out_once_in_any_order() {
-    let pipeline = pipeline(arrays(60), vec![CROP], Target::Class, Decoder::default());
+    let pipeline = pipeline(arrays(60), vec![CROP], TargetForm::Class, Decoder::default());
     for _ in 0..50 {
         let mut epoch = Epoch::new(Arc::clone(&pipeline), 0, 3).unwrap();
         (0..60).for_each(|index| epoch.submit(&[index]).unwrap());
         let mut seen: Vec<u8> = Vec::new();
         while epoch.pending() > 0 {
             let position = epoch.wait(LONG, false).unwrap().unwrap();
-            seen.extend(bytes(&epoch.take(position).unwrap().targets).first());
+            seen.extend(targets(&epoch.take(position).unwrap()).first());
         }
         seen.sort_unstable();
         assert_eq!(seen, (0..60).collect::<Vec<u8>>());
@@ -125,7 +125,7 @@ fn without_threads_every_call_makes_progress() {
     // Files: samples that are taken one at a time.
     let (files, ends) = (png().repeat(4), (1..=4).map(|n| (n * png().len()) as u64).collect());
     let source = Source::Blobs(Blobs::new(Box::new(files), ends).unwrap());
-    let pipeline = pipeline(source, vec![], Target::Class, Decoder::default());
+    let pipeline = pipeline(source, vec![], TargetForm::Class, Decoder::default());
     let mut epoch = Epoch::new(pipeline, 0, 0).unwrap();
     epoch.submit(&[0, 1, 2]).unwrap();
     epoch.submit(&[3]).unwrap();
@@ -137,12 +137,12 @@ fn without_threads_every_call_makes_progress() {
 
 #[test]
 fn the_caller_may_count_occurrences() {
-    let pipeline = pipeline(arrays(10), vec![CROP], Target::Class, Decoder::default());
+    let pipeline = pipeline(arrays(10), vec![CROP], TargetForm::Class, Decoder::default());
     let indices: Vec<usize> = (0..10).collect();
     let mut epoch = Epoch::new(Arc::clone(&pipeline), 3, 0).unwrap();
     let mut make = |occurrences: Option<&[u32]>| {
         epoch.submit(Request { occurrences, ..Request::from(&indices[..]) }).unwrap();
-        bytes(&wait(&mut epoch).unwrap().images)
+        images(&wait(&mut epoch).unwrap())
     };
     // What the caller counts the epoch does not, so its own count begins with the third batch.
     let (second, first) = (make(Some(&[1; 10])), make(Some(&[0; 10])));
@@ -153,25 +153,33 @@ fn the_caller_may_count_occurrences() {
 
 #[test]
 fn the_caller_may_bring_memory() {
-    let pipeline = pipeline(arrays(10), vec![CROP], Target::Class, Decoder::default());
+    let pipeline = pipeline(arrays(10), vec![CROP], TargetForm::Class, Decoder::default());
     let mut epoch = Epoch::new(Arc::clone(&pipeline), 3, 2).unwrap();
-    let (image_bytes, target_bytes) =
-        (pipeline.image_bytes(pipeline.output_size().unwrap()) * 3, pipeline.target_bytes() * 3);
+    let bytes: Vec<_> = pipeline.fields().iter().map(|field| 3 * field.bytes(field.size()).unwrap()).collect();
+    let (image_bytes, target_bytes) = (bytes[0], bytes[1]);
     let pool = Pool::new(0);
-    let memory = |images: usize, targets: usize| {
-        let (images, targets) = (pool.take(images), pool.take(targets));
-        let addresses = [images.bytes().as_ptr() as usize, targets.bytes().as_ptr() as usize];
-        (Request { images: Some(images.into()), targets: Some(targets.into()), ..Request::from(&[4, 5, 6]) }, addresses)
+    let memory = |bytes: &[usize]| {
+        let blocks: Vec<_> = bytes.iter().map(|&bytes| pool.take(bytes)).collect();
+        let addresses: Vec<_> = blocks.iter().map(|block| block.bytes().as_ptr()).collect();
+        let memory = blocks.into_iter().map(Into::into).collect();
+        (Request { memory, ..Request::from(&[4, 5, 6]) }, addresses)
     };
-    let (request, addresses) = memory(image_bytes, target_bytes);
+    let (request, addresses) = memory(&bytes);
     epoch.submit(request).unwrap();
     let done = wait(&mut epoch).unwrap();
-    assert_eq!([done.images.start().as_ptr() as usize, done.targets.start().as_ptr() as usize], addresses);
+    let start = |field: &Strip| field.memory.start().as_ptr().cast_const();
+    assert_eq!(done.fields.iter().map(start).collect::<Vec<_>>(), addresses);
     let mut other = Epoch::new(pipeline, 3, 0).unwrap();
     other.submit(&[4, 5, 6]).unwrap();
     let expected = wait(&mut other).unwrap();
-    assert_eq!([bytes(&done.images), bytes(&done.targets)], [bytes(&expected.images), bytes(&expected.targets)]);
-    for (images, targets) in [(image_bytes + 1, target_bytes), (image_bytes, target_bytes - 1)] {
-        assert!(matches!(epoch.submit(memory(images, targets).0), Err(Error::Parameter(_))));
+    assert_eq!([images(&done), targets(&done)], [images(&expected), targets(&expected)]);
+    // The first fields alone may have some.
+    let (request, addresses) = memory(&bytes[..1]);
+    epoch.submit(request).unwrap();
+    assert_eq!(start(&wait(&mut epoch).unwrap().fields[0]), addresses[0]);
+    let refused =
+        [&[image_bytes + 1, target_bytes][..], &[image_bytes, target_bytes - 1], &[image_bytes, target_bytes, 1]];
+    for bytes in refused {
+        assert!(matches!(epoch.submit(memory(bytes).0), Err(Error::Parameter(_))));
     }
 }

@@ -4,26 +4,26 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use torchfeed_core::{
     Error, Result,
-    batch::{Epoch, Part, Pipeline, Pool, Request, Target},
+    batch::{Dataset, Epoch, Pipeline, Pool, Request, TargetForm},
     decode::Decoder,
     image::{Rect, Size, View},
     rng::Key,
-    source::{Arrays, Blobs, Files, Given, Source},
+    source::{Arrays, Blobs, Files, Provided, Source},
     transform::{
         CropOp, FlipOp, Layout, Op, Plan, Tail,
         execute::{Executor, Scratch},
     },
 };
 
-use crate::{CROP, arrays, bytes, plan, png, wait};
+use crate::{CROP, arrays, images, plan, png, targets, wait};
 
-fn part(source: Source, plan: Plan, first_label: i64) -> Part {
+fn part(source: Source, plan: Plan, first_label: i64) -> Dataset {
     let labels = (first_label..).take(source.len()).collect();
-    Part::new(Arc::new(source), labels, plan).unwrap()
+    Dataset::new(Arc::new(source), labels, [plan]).unwrap()
 }
 
-fn joined(parts: Vec<Part>) -> Result<Arc<Pipeline>> {
-    Pipeline::new(parts, Decoder::default(), Target::Class, Pool::new(8)).map(Arc::new)
+fn joined(parts: Vec<Dataset>) -> Result<Arc<Pipeline>> {
+    Pipeline::new(parts, Decoder::default(), TargetForm::Class, Pool::new(8)).map(Arc::new)
 }
 
 /// A plan that turns every value into 255 - value.
@@ -37,8 +37,8 @@ fn make(pipeline: &Arc<Pipeline>, request: Request<'_>) -> Result<(Vec<u8>, Vec<
     let mut epoch = Epoch::new(Arc::clone(pipeline), 5, 0).unwrap();
     epoch.submit(request)?;
     let done = wait(&mut epoch)?;
-    let labels = bytes(&done.targets).as_chunks().0.iter().map(|label| i64::from_ne_bytes(*label)).collect();
-    Ok((bytes(&done.images), labels))
+    let labels = targets(&done).as_chunks().0.iter().map(|label| i64::from_ne_bytes(*label)).collect();
+    Ok((images(&done), labels))
 }
 
 fn temporary(name: &str, content: &[u8]) -> PathBuf {
@@ -57,7 +57,7 @@ fn each_part_has_its_own_ops_table_and_labels() {
     assert_eq!(pipeline.len(), 14);
     let indices = [13, 0, 9, 10, 11];
     // The empty part leaves images of 6 x 6 as they are, so the size is not known beforehand.
-    assert_eq!(pipeline.output_size(), None);
+    assert_eq!(pipeline.output_size(0), None);
     let (images, labels) = make(&pipeline, Request::from(&indices)).unwrap();
     assert_eq!(labels, [103, 0, 9, 100, 101]);
     for (&index, image) in indices.iter().zip(images.chunks(25)) {
@@ -76,8 +76,8 @@ fn each_part_has_its_own_ops_table_and_labels() {
 #[test]
 fn a_size_is_known_where_all_parts_agree() {
     let sized = |edge| part(arrays(3), plan(vec![Op::Crop(CropOp::CenterCrop { size: Size::new(edge, edge) })], 1), 0);
-    assert_eq!(joined(vec![sized(4), sized(4)]).unwrap().output_size(), Some(Size::new(4, 4)));
-    assert_eq!(joined(vec![sized(4), sized(5)]).unwrap().output_size(), None);
+    assert_eq!(joined(vec![sized(4), sized(4)]).unwrap().output_size(0), Some(Size::new(4, 4)));
+    assert_eq!(joined(vec![sized(4), sized(5)]).unwrap().output_size(0), None);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn parts_that_do_not_fit_are_refused() {
     let floats = part(arrays(3), Plan { tail, ..plan(vec![], 1) }, 0);
     assert!(matches!(joined(vec![part(arrays(3), plan(vec![], 1), 0), floats]), Err(Error::Parameter(_))));
     let labels: Arc<[i64]> = Arc::new([0; 2]);
-    assert!(matches!(Part::new(Arc::new(arrays(3)), labels, plan(vec![], 1)), Err(Error::Parameter(_))));
+    assert!(matches!(Dataset::new(Arc::new(arrays(3)), labels, [plan(vec![], 1)]), Err(Error::Parameter(_))));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn errors_name_the_index_over_all_parts_and_the_path() {
     let mut files = Files::default();
     files.push(&[b"/nonexistent/file.jpg"]);
     let pipeline =
-        joined(vec![part(Source::Brought(2), plan(vec![], 3), 0), part(Source::Files(files), plan(vec![], 3), 0)])
+        joined(vec![part(Source::PerBatch(2), plan(vec![], 3), 0), part(Source::Files(files), plan(vec![], 3), 0)])
             .unwrap();
     let (error, place) = make(&pipeline, Request::from(&[2])).unwrap_err().split();
     let place = place.unwrap();
@@ -109,25 +109,25 @@ fn half_brought() -> Arc<Pipeline> {
     let file = png();
     let ends = vec![file.len() as u64, 2 * file.len() as u64];
     let own = Source::Blobs(Blobs::new(Box::new([file.clone(), file].concat()), ends).unwrap());
-    joined(vec![part(own, plan(vec![], 3), 0), part(Source::Brought(4), plan(vec![], 3), 10)]).unwrap()
+    joined(vec![part(own, plan(vec![], 3), 0), part(Source::PerBatch(4), plan(vec![], 3), 10)]).unwrap()
 }
 
-fn bring(indices: &[usize], items: Vec<Option<Given>>) -> Result<(Vec<u8>, Vec<i64>)> {
-    let given = Some(Arc::new(Source::Given(items)));
-    make(&half_brought(), Request { given, ..Request::from(indices) })
+fn bring(indices: &[usize], items: Vec<Option<Provided>>) -> Result<(Vec<u8>, Vec<i64>)> {
+    let provided = Some(Arc::new(Source::Provided(items)));
+    make(&half_brought(), Request { provided, ..Request::from(indices) })
 }
 
 #[test]
 fn brought_samples_are_read_from_what_is_given() {
     let path = temporary("given.png", &png());
-    let pixels = Given::pixels(Box::new((0..36).collect::<Vec<u8>>()), Size::new(3, 4)).unwrap();
+    let pixels = Provided::pixels(Box::new((0..36).collect::<Vec<u8>>()), Size::new(3, 4)).unwrap();
     let items = vec![
-        Some(Given::Path(path.clone())),
+        Some(Provided::Path(path.clone())),
         None,
-        Some(Given::Encoded(Box::new(png()))),
+        Some(Provided::Encoded(Box::new(png()))),
         Some(pixels),
         // Not read: the sample has a source of its own.
-        Some(Given::Path("/nonexistent".into())),
+        Some(Provided::Path("/nonexistent".into())),
     ];
     let outcome = bring(&[3, 0, 5, 2, 1], items);
     fs::remove_file(path).unwrap();
@@ -149,12 +149,12 @@ fn what_is_wrong_with_a_given_sample_is_said_with_its_place() {
         assert_eq!(place.index, 4);
         (error, place.path)
     };
-    let (error, path) = fail(Some(Given::Path(junk.clone())));
+    let (error, path) = fail(Some(Provided::Path(junk.clone())));
     assert!(matches!(error, Error::Format(_)) && path.as_ref() == Some(&junk), "{error:?} {path:?}");
     fs::remove_file(&junk).unwrap();
-    let (error, path) = fail(Some(Given::Path(junk.clone())));
+    let (error, path) = fail(Some(Provided::Path(junk.clone())));
     assert!(matches!(error, Error::Io(_)) && path.as_ref() == Some(&junk), "{error:?} {path:?}");
-    let (error, path) = fail(Some(Given::Encoded(Box::new(*b"junk"))));
+    let (error, path) = fail(Some(Provided::Encoded(Box::new(*b"junk"))));
     assert!(matches!(error, Error::Format(_)) && path.is_none(), "{error:?} {path:?}");
     let (error, path) = fail(None);
     assert!(matches!(error, Error::Parameter(_)) && path.is_none(), "{error:?} {path:?}");
@@ -168,12 +168,12 @@ fn brought_samples_must_be_given() {
     assert_eq!(place.unwrap().index, 2);
     assert!(pipeline.sample(2, None).unwrap().draw(0, 0).is_err());
     assert!(pipeline.sample(2, None).unwrap().image().is_err());
-    let nothing = Source::Given(vec![]);
+    let nothing = Source::Provided(vec![]);
     assert!(pipeline.sample(2, Some((&nothing, 0))).unwrap().image().is_err());
     assert!(matches!(bring(&[2, 3], vec![None]), Err(Error::Parameter(_))));
     let gray = Some(Arc::new(arrays(1)));
-    assert!(matches!(make(&pipeline, Request { given: gray, ..Request::from(&[2]) }), Err(Error::Parameter(_))));
-    assert!(Given::pixels(Box::new(vec![0; 12]), Size::new(3, 4)).is_err());
+    assert!(matches!(make(&pipeline, Request { provided: gray, ..Request::from(&[2]) }), Err(Error::Parameter(_))));
+    assert!(Provided::pixels(Box::new(vec![0; 12]), Size::new(3, 4)).is_err());
 }
 
 #[test]

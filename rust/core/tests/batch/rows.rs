@@ -38,8 +38,9 @@ impl Folder {
         for number in 0..n {
             files.push(&[self.0.join(number.to_string()).to_str().unwrap().as_bytes()]);
         }
-        let part = Part::new(Arc::new(Source::Files(files)), vec![0; n].into(), plan(vec![RESIZED], 3)).unwrap();
-        let pipeline = Pipeline::new(vec![part], Decoder::default(), Target::Class, Pool::new(8)).unwrap();
+        let dataset =
+            Dataset::new(Arc::new(Source::Files(files)), vec![0; n].into(), [plan(vec![RESIZED], 3)]).unwrap();
+        let pipeline = Pipeline::new(vec![dataset], Decoder::default(), TargetForm::Class, Pool::new(8)).unwrap();
         Arc::new(match memory {
             Some(memory) => pipeline.with_row_indexes(memory),
             None => pipeline,
@@ -68,7 +69,7 @@ fn epoch(pipeline: &Arc<Pipeline>, seed: u64, workers: usize) -> Vec<std::result
     let mut epoch = Epoch::new(Arc::clone(pipeline), seed, workers).unwrap();
     let indices: Vec<usize> = (0..pipeline.len()).collect();
     indices.chunks(3).for_each(|chunk| epoch.submit(chunk).unwrap());
-    let made = |epoch: &mut Epoch| wait(epoch).map(|done| bytes(&done.images)).map_err(|error| error.to_string());
+    let made = |epoch: &mut Epoch| wait(epoch).map(|done| images(&done)).map_err(|error| error.to_string());
     indices.chunks(3).map(|_| made(&mut epoch)).collect()
 }
 

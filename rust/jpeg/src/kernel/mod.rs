@@ -35,7 +35,7 @@ pub(crate) type Rgb = fn(luma: &[u8], blue: &[u8], red: &[u8], out: &mut [u8]);
 /// One implementation of all kernels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kernels {
-    /// Copies up to the first 0xFF that is not followed by a zero; of those that are, drops the zero. Returns how many
+    /// Copies up to the first 0xFF that no zero follows; drops the zero that follows any other 0xFF. Returns how many
     /// bytes were read and written. `to` must be 32 bytes longer than `from`.
     unstuff: fn(from: &[u8], to: &mut [u8]) -> (usize, usize),
     /// The inverse DCT.

@@ -1,4 +1,4 @@
-//! The kernels in plain Rust: what the others must equal.
+//! The kernels in plain Rust. All other builds must equal them.
 
 use crate::block::Block;
 

@@ -1,10 +1,11 @@
-//! What a JPEG says of itself, whether it is one that Pillow opens without a remark, and whether it ends.
+//! The walk from marker to marker through a JPEG: its header, whether Pillow opens it, and whether it ends.
 //!
-//! The walk from marker to marker is stricter than libjpeg and than Pillow. Whatever it does not expect is an `Err` with
-//! the reason, and the caller asks the fallback. So a file that passes is one that Pillow opens too.
+//! The walk is stricter than libjpeg and than Pillow. Anything unexpected is an `Err` with the reason, and the caller asks
+//! the fallback. So Pillow opens every file that passes.
 //!
-//! Pillow reads the segments of applications when it opens a file, and refuses it for some that no pixel depends on. Where
-//! one is not as cameras and programs write it, that is noted: the pixels are ours all the same, if Pillow opens the file.
+//! Pillow reads the segments of applications when it opens a file. It refuses a file for some segments that no pixel depends
+//! on. So a segment that differs from what cameras and programs write is a remark: the file is decoded natively if Pillow
+//! opens it.
 
 use torchfeed_jpeg::read_header;
 
@@ -13,7 +14,7 @@ use crate::{decode::Limits, image::Size};
 
 /// The header of a file that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::decode) struct Header {
+pub(in crate::decode) struct JpegHeader {
     /// The decoder's own header.
     pub(super) frame: torchfeed_jpeg::Header,
     /// Where the first scan (SOS) starts in the file.
@@ -22,8 +23,8 @@ pub(in crate::decode) struct Header {
     pub(super) limits: torchfeed_jpeg::Limits,
 }
 
-/// Reads all markers up to the first scan. Returns also what Pillow is to be asked about.
-pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<(Header, Option<&'static str>), String> {
+/// Reads all markers up to the first scan. Also returns the reason to ask Pillow about the file, if there is one.
+pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<(JpegHeader, Option<&'static str>), String> {
     let mut segments = Segments::default();
     let scan = first_scan(bytes, &mut segments)?;
     // The number of pixels is held against the limit with that of other formats.
@@ -31,13 +32,13 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<(Header, Option<&'s
     let frame = read_header(bytes, &free).map_err(|error| error.to_string())?;
     let beside = limits.bytes_beside(Size::new(frame.height, frame.width));
     let limits = torchfeed_jpeg::Limits { max_memory: beside, ..free };
-    Ok((Header { frame, scan, limits }, segments.remark()))
+    Ok((JpegHeader { frame, scan, limits }, segments.remark()))
 }
 
-/// The number of scans in a file that anything may be wrong with, at least as many as libjpeg would decode.
+/// The number of scans in a file that may be damaged: at least as many as libjpeg would decode.
 ///
-/// As libjpeg does, it takes 0xFF and a code for a marker, wherever it looks for one, and passes over what comes before;
-/// but it does not decode what is between.
+/// As libjpeg does, it takes 0xFF and a code for a marker, and passes over the bytes before it. It does not decode the data
+/// in between.
 pub(in crate::decode) fn count_scans(bytes: &[u8]) -> u64 {
     let (mut count, mut at) = (0, 2); // after SOI
     while let Some(start) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) {
@@ -59,7 +60,7 @@ pub(in crate::decode) fn count_scans(bytes: &[u8]) -> u64 {
     count
 }
 
-/// What the segments of applications are like.
+/// What the segments of applications tell.
 #[derive(Default)]
 struct Segments<'a> {
     remark: Option<&'static str>,
@@ -158,8 +159,8 @@ fn truncated(bytes: &[u8]) -> String {
 /// Whether there is an end-of-image marker in `data`, which starts with the first scan: that is, whether the file is
 /// whole.
 ///
-/// A region decode does not read what lies below the region. Without this check it would accept a truncated file that
-/// Pillow refuses. The marker is at the very end of nearly all files, so the search is short.
+/// A decode does not read the data below its region. Without this check it would accept a truncated file that Pillow
+/// refuses. The marker is at the very end of nearly all files, so the search is short.
 pub(super) fn is_whole(data: &[u8]) -> bool {
     data.windows(2).rposition(|pair| pair == [0xFF, 0xD9]).is_some()
 }

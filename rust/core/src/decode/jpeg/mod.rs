@@ -1,7 +1,7 @@
 //! JPEG through `torchfeed-jpeg`, whose pixels are those of libjpeg-turbo: the library that Pillow and torchvision use.
 //!
-//! Anything that libjpeg would remark upon, warnings included, is an `Err` with the reason, so that the caller asks the
-//! fallback: what libjpeg makes of broken data is not reproduced here.
+//! Where libjpeg would raise an error or warn, the result is an `Err` with the reason, and the caller asks the fallback:
+//! libjpeg's pixels for damaged data are not reproduced here.
 
 mod cmyk;
 mod markers;
@@ -9,10 +9,10 @@ mod tiff;
 
 use torchfeed_jpeg::{Budget, Decoder, Info, Options, Output, Region, RowIndex, Scale};
 
-pub(super) use self::markers::{Header, count_scans};
+pub(super) use self::markers::{JpegHeader, count_scans};
 use self::{cmyk::rgb_of_cmyk, markers::is_whole};
 use super::{
-    FallbackLimits, Limits, Mode, Offer, Request, RowIndexEntry, Sink,
+    DecodeRequest, FallbackLimits, Limits, Mode, Offer, RowIndexEntry, Sink,
     format::{Found, NativeFormat, Unclean},
     limits::pixels,
     luma::{luma, luma_row},
@@ -30,14 +30,14 @@ pub(super) struct Jpeg;
 
 impl NativeFormat for Jpeg {
     const NAME: &'static str = "JPEG";
-    type Header = Header;
-    type Scratch = Scratch;
+    type Header = JpegHeader;
+    type Scratch = JpegScratch;
 
     fn matches(bytes: &[u8]) -> bool {
         bytes.starts_with(&[0xFF, 0xD8, 0xFF])
     }
 
-    fn header(bytes: &[u8], limits: &Limits, _: &FallbackLimits) -> std::result::Result<Found<Header>, Unclean> {
+    fn header(bytes: &[u8], limits: &Limits, _: &FallbackLimits) -> std::result::Result<Found<JpegHeader>, Unclean> {
         let (header, remark) = markers::parse(bytes, limits)?;
         let size = Size::new(header.frame.height, header.frame.width);
         // The decoder counts what it holds beside the pixels by itself, against the same limit. A block of 64 pixels takes a
@@ -45,15 +45,15 @@ impl NativeFormat for Jpeg {
         Ok(Found { header, size, beside: 0, least_bytes: pixels(size) / 512, remark })
     }
 
-    fn offer(_: &Header) -> Offer {
+    fn offer(_: &JpegHeader) -> Offer {
         Offer { denominators: &[2, 4, 8], strips: true, regions: true, modes: &[Mode::Rgb, Mode::Gray] }
     }
 
     fn decode(
         bytes: &[u8],
-        header: &Header,
-        request: &Request<'_>,
-        scratch: &mut Scratch,
+        header: &JpegHeader,
+        request: &DecodeRequest<'_>,
+        scratch: &mut JpegScratch,
         sink: Sink<'_>,
     ) -> Result<()> {
         decode(bytes, header, request, scratch, sink)
@@ -67,14 +67,14 @@ impl NativeFormat for Jpeg {
 
 /// A decoder, and memory for a row index and for pixels before and after their conversion, kept from image to image.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(super) struct JpegScratch {
     decoder: Decoder,
     pixels: Vec<u8>,
     converted: Vec<u8>,
     rows: RowIndex,
 }
 
-impl Default for Scratch {
+impl Default for JpegScratch {
     fn default() -> Self {
         let set = InstructionSet::in_use().unwrap_or_else(|error| panic!("{error}"));
         let decoder = Decoder::with(set.of_jpeg()).expect("a set that is in use is available");
@@ -82,9 +82,15 @@ impl Default for Scratch {
     }
 }
 
-fn decode(bytes: &[u8], header: &Header, request: &Request<'_>, scratch: &mut Scratch, sink: Sink<'_>) -> Result<()> {
-    let Scratch { decoder, pixels, converted, rows } = scratch;
-    let &Request { region, denominator, mode, rows: entry } = request;
+fn decode(
+    bytes: &[u8],
+    header: &JpegHeader,
+    request: &DecodeRequest<'_>,
+    scratch: &mut JpegScratch,
+    sink: Sink<'_>,
+) -> Result<()> {
+    let JpegScratch { decoder, pixels, converted, rows } = scratch;
+    let &DecodeRequest { region, denominator, mode, rows: entry } = request;
     let frame = &header.frame;
     let options = options(header, scale(denominator), region);
     let conversion = Conversion::new(frame.channels(), mode);
@@ -118,7 +124,7 @@ fn decode(bytes: &[u8], header: &Header, request: &Request<'_>, scratch: &mut Sc
     }
 }
 
-/// What is done to the decoder's pixels, which are RGB or CMYK.
+/// The conversion of the decoder's pixels, which are RGB or CMYK.
 #[derive(Debug, Clone, Copy)]
 enum Conversion {
     CmykToRgb,
@@ -154,10 +160,10 @@ impl Conversion {
     }
 }
 
-/// Decodes a file that has its end, with the row index of `entry` where that helps, and lets no warning pass.
+/// Calls `decode`, with the row index of `entry` where that helps. A file without its end is an error, and so is a warning.
 fn clean(
     bytes: &[u8],
-    header: &Header,
+    header: &JpegHeader,
     options: &Options,
     entry: Option<RowIndexEntry<'_>>,
     rows: &mut RowIndex,
@@ -168,7 +174,7 @@ fn clean(
         return Err(Error::Format(format!("truncated JPEG: its {length} bytes have no end-of-image marker")));
     }
     let frame = &header.frame;
-    // An index spares what is above and to the right. Where there is nothing there, it is not worth its while.
+    // An index spares the data above the region and to the right of it. It is not worth its while without such data.
     let spares = |region: Region| region.top > 0 || region.left + region.width < frame.size_at(options.scale).1;
     let spares = options.region.is_some_and(spares) && RowIndex::applies_to(bytes, frame);
     let decoded = match entry.filter(|entry| spares && entry.is_of_use()) {
@@ -178,7 +184,7 @@ fn clean(
             entry.load(file, frame, rows);
             let known = rows.len();
             let decoded = decode(Some(rows));
-            // What there is to warn of below the rows that are known is looked for once: see `decode_indexed`.
+            // Warnings below the known rows are looked for once: see `decode_indexed`.
             if rows.len() > known && decoded.as_ref().is_ok_and(|info| info.warnings == 0) {
                 entry.store(file, rows);
             }
@@ -191,7 +197,7 @@ fn clean(
     }
 }
 
-/// Whether the file is to blame, a limit, this machine, or nobody.
+/// The error of this crate: whether the file, a limit, this machine or nobody is to blame.
 fn refused(error: torchfeed_jpeg::Error) -> Error {
     use torchfeed_jpeg::Error::{Interrupted, Limit, Memory};
     match error {
@@ -207,7 +213,7 @@ fn refused(error: torchfeed_jpeg::Error) -> Error {
     }
 }
 
-fn options(header: &Header, scale: Scale, Rect { top, left, height, width }: Rect) -> Options {
+fn options(header: &JpegHeader, scale: Scale, Rect { top, left, height, width }: Rect) -> Options {
     let region = Some(Region { top, left, height, width });
     Options { region, scale, limits: header.limits, interrupt: Some(interrupt::requested), ..Options::default() }
 }

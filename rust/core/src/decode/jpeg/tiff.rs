@@ -1,7 +1,7 @@
-//! The TIFF directory in an EXIF or MPF segment of a JPEG: whether Pillow reads it without a remark.
+//! The TIFF directory in an EXIF or MPF segment of a JPEG: whether Pillow reads it without a warning.
 //!
-//! Pillow looks for the resolution in the one, and for further images in the other, when it opens a file. It warns of
-//! what it cannot read, and a value of a type that it does not expect may make it refuse the file.
+//! When Pillow opens a file, it looks for the resolution in EXIF and for further images in MPF. It warns of values that it
+//! cannot read, and it may refuse a file for a value of an unexpected type.
 
 const BYTE: u16 = 1;
 const ASCII: u16 = 2;
@@ -23,7 +23,7 @@ struct Entry<'a> {
     value: &'a [u8],
 }
 
-/// Whether there is nothing to remark on the EXIF data in `tiff`, the payload of a segment after its name.
+/// Whether Pillow reads the EXIF data in `tiff`, the payload of a segment after its name, without a warning.
 pub(super) fn is_plain_exif(tiff: &[u8]) -> bool {
     match order(tiff) {
         // Pillow passes over it without a word.
@@ -37,7 +37,7 @@ pub(super) fn is_plain_exif(tiff: &[u8]) -> bool {
     }
 }
 
-/// Whether there is nothing to remark on the index of further images in `tiff`, the payload of a segment after its name.
+/// Whether Pillow reads the index of further images in `tiff`, the payload of a segment after its name, without a warning.
 pub(super) fn is_plain_mpf(tiff: &[u8]) -> bool {
     let Order::Known(little) = order(tiff) else { return false };
     let (mut images, mut entries) = (None, None);

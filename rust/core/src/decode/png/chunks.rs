@@ -1,18 +1,15 @@
-//! The PNG chunk walk: the size, and whether Pillow would take the file without a second look.
+//! The walk from chunk to chunk through a PNG: its size, and whether Pillow and the `png` crate read it alike.
 //!
-//! Pillow reads every chunk, those behind the image data too, and refuses files for some that no pixel depends on. Some
-//! change what it makes of the pixels. The `png` crate ignores these. So whatever is not plain here is an `Err` with the
-//! reason, and the fallback decides. Checksums before the image data are left to the crate; Pillow looks at no others.
+//! Pillow reads every chunk, also behind the image data. It refuses files for some chunks that no pixel depends on, and
+//! others change its pixels. The `png` crate ignores these chunks. So anything unusual is an `Err` with the reason, and the
+//! fallback decides. The crate checks the checksums before the image data; Pillow checks no others.
 
 use super::texts::Texts;
 use crate::{decode::FallbackLimits, image::Size};
 
-/// A deflated byte becomes at most so many: a match of 258 bytes takes two bits.
-pub(super) const MOST_INFLATED: u64 = 1032;
-
-/// What is known of a file that passed.
+/// The header of a file that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::decode) struct Header {
+pub(in crate::decode) struct PngHeader {
     pub(super) size: Size,
     /// Bytes of all its samples.
     pub(super) samples: u64,
@@ -20,27 +17,27 @@ pub(in crate::decode) struct Header {
     color: u8,
 }
 
-impl Header {
+impl PngHeader {
     /// Whether samples are numbers of a palette's colours (colour type 3).
     pub(super) const fn has_palette(&self) -> bool {
         self.color == 3
     }
 }
 
-/// The size that the header gives, whatever is wrong with the rest.
+/// The size in the header, even if the rest of the file is damaged.
 pub(super) fn size(bytes: &[u8]) -> Option<Size> {
-    header(Walk::new(bytes).next().ok()?).ok().map(|png| png.size)
+    header(Chunks::new(bytes).next().ok()?).ok().map(|png| png.size)
 }
 
 /// Reads all chunks.
-pub(super) fn parse(bytes: &[u8], limits: &FallbackLimits) -> Result<Header, String> {
-    let mut walk = Walk::new(bytes);
-    let png = header(walk.next()?)?;
+pub(super) fn parse(bytes: &[u8], limits: &FallbackLimits) -> Result<PngHeader, String> {
+    let mut chunks = Chunks::new(bytes);
+    let png = header(chunks.next()?)?;
     let mut texts = Texts::new(limits);
     let mut frames = Frames::default();
     let mut has_data = false;
     loop {
-        let chunk @ Chunk { name, data } = walk.next()?;
+        let chunk @ Chunk { name, data } = chunks.next()?;
         match name {
             b"IDAT" => has_data = true,
             b"IEND" if has_data => return Ok(png),
@@ -57,7 +54,7 @@ pub(super) fn parse(bytes: &[u8], limits: &FallbackLimits) -> Result<Header, Str
     }
 }
 
-/// Whether Pillow and the `png` crate read a chunk that is none of a text, a frame or the image data alike.
+/// Whether Pillow and the `png` crate read a chunk alike. It is no text, no frame and no image data.
 fn is_plain(Chunk { name, data }: Chunk<'_>, color: u8) -> bool {
     let length = data.len();
     match name {
@@ -77,8 +74,8 @@ fn is_plain(Chunk { name, data }: Chunk<'_>, color: u8) -> bool {
     }
 }
 
-/// What the first chunk says, which must be a header of thirteen bytes.
-fn header(chunk: Chunk<'_>) -> Result<Header, String> {
+/// Reads the first chunk, which must be a header of thirteen bytes.
+fn header(chunk: Chunk<'_>) -> Result<PngHeader, String> {
     let (b"IHDR", &[w3, w2, w1, w0, h3, h2, h1, h0, bits, color, _, _, interlaced]) = (chunk.name, chunk.data) else {
         return Err(unusual(chunk));
     };
@@ -88,13 +85,13 @@ fn header(chunk: Chunk<'_>) -> Result<Header, String> {
     }
     let bits = u64::from(bits) * [1, 1, 3, 1, 2, 1, 4][usize::from(color.min(6))];
     let samples = (u64::from(width) * bits).div_ceil(8).saturating_mul(height.into());
-    Ok(Header { size: Size::new(height as usize, width as usize), samples, interlaced: interlaced != 0, color })
+    Ok(PngHeader { size: Size::new(height as usize, width as usize), samples, interlaced: interlaced != 0, color })
 }
 
 /// The frames of an APNG, as far as they are announced before the image data.
 #[derive(Debug, Default)]
 struct Frames {
-    /// As many as are announced.
+    /// The announced number of frames.
     count: Option<u32>,
     /// Whether the image data are the first of them.
     begun: bool,
@@ -134,12 +131,12 @@ struct Chunk<'a> {
 }
 
 /// A position in a file, moved from chunk to chunk.
-struct Walk<'a> {
+struct Chunks<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Chunks<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 8 } // after the signature
     }

@@ -8,10 +8,10 @@ use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 use ::png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader};
 
-pub(super) use self::chunks::Header;
+pub(super) use self::chunks::PngHeader;
 use self::samples::{Colors, Samples, unpack};
 use super::{
-    FallbackLimits, Limits, Mode, Offer, Request, Sink,
+    DecodeRequest, FallbackLimits, Limits, Mode, Offer, Sink,
     format::{Found, NativeFormat, Unclean},
     luma::luma_row,
 };
@@ -27,24 +27,24 @@ pub(super) struct Png;
 
 impl NativeFormat for Png {
     const NAME: &'static str = "PNG";
-    type Header = Header;
-    type Scratch = Scratch;
+    type Header = PngHeader;
+    type Scratch = PngScratch;
 
     fn matches(bytes: &[u8]) -> bool {
         bytes.starts_with(b"\x89PNG\r\n\x1a\n")
     }
 
-    fn header(bytes: &[u8], _: &Limits, fallback: &FallbackLimits) -> std::result::Result<Found<Header>, Unclean> {
+    fn header(bytes: &[u8], _: &Limits, fallback: &FallbackLimits) -> std::result::Result<Found<PngHeader>, Unclean> {
         let header = match chunks::parse(bytes, fallback) {
             Ok(header) => header,
             Err(reason) => return Err(Unclean { reason, size: chunks::size(bytes) }),
         };
         let beside = if header.interlaced { header.samples } else { 0 };
-        let least_bytes = header.samples / chunks::MOST_INFLATED;
+        let least_bytes = header.samples / texts::MOST_INFLATED;
         Ok(Found { header, size: header.size, beside, least_bytes, remark: None })
     }
 
-    fn offer(header: &Header) -> Offer {
+    fn offer(header: &PngHeader) -> Offer {
         let modes: &[Mode] =
             if header.has_palette() { &[Mode::Rgb, Mode::Gray, Mode::Index] } else { &[Mode::Rgb, Mode::Gray] };
         Offer { denominators: &[], strips: false, regions: true, modes }
@@ -52,9 +52,9 @@ impl NativeFormat for Png {
 
     fn decode(
         bytes: &[u8],
-        header: &Header,
-        request: &Request<'_>,
-        scratch: &mut Scratch,
+        header: &PngHeader,
+        request: &DecodeRequest<'_>,
+        scratch: &mut PngScratch,
         sink: Sink<'_>,
     ) -> Result<()> {
         let Sink::Window(out) = sink else { return Err(Error::Parameter("PNG is not decoded in strips".to_owned())) };
@@ -64,7 +64,7 @@ impl NativeFormat for Png {
 
 /// Memory that is kept from image to image.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(super) struct PngScratch {
     /// Samples of one row, or of the whole of an interlaced image.
     samples: Vec<u8>,
     /// A row of RGB before it becomes gray.
@@ -72,7 +72,7 @@ pub(super) struct Scratch {
     colors: Colors,
 }
 
-impl Default for Scratch {
+impl Default for PngScratch {
     fn default() -> Self {
         Self { samples: Vec::new(), rgb: Vec::new(), colors: [[0; 3]; 256] }
     }
@@ -81,7 +81,14 @@ impl Default for Scratch {
 /// Decodes `region` of a PNG of `size` into `out`.
 ///
 /// All rows are decompressed, also those below the region: Pillow refuses a file that is broken there.
-fn decode(bytes: &[u8], size: Size, region: Rect, mode: Mode, scratch: &mut Scratch, out: &mut Window) -> Result<()> {
+fn decode(
+    bytes: &[u8],
+    size: Size,
+    region: Rect,
+    mode: Mode,
+    scratch: &mut PngScratch,
+    out: &mut Window,
+) -> Result<()> {
     let mut options = DecodeOptions::default();
     // What Pillow checks is checked: its header chunks' CRC and zlib's Adler-32. What no pixel depends on is skipped.
     options.set_ignore_adler32(false);
@@ -100,7 +107,7 @@ fn decode(bytes: &[u8], size: Size, region: Rect, mode: Mode, scratch: &mut Scra
     if info.frame_control.is_some_and(|frame| (frame.width, frame.height) != (info.width, info.height)) {
         return Err(Error::Format("APNG whose first frame is not the whole image is not decoded natively".to_owned()));
     }
-    let Scratch { samples, rgb, colors } = scratch;
+    let PngScratch { samples, rgb, colors } = scratch;
     let converter = samples_of(&reader, colors)?;
     let (interlaced, bits) = (info.interlaced, info.bit_depth as u8);
     let stride = reader.output_line_size(info.width).ok_or_else(|| Error::Format("PNG row is too long".to_owned()))?;
@@ -166,13 +173,13 @@ fn samples_of<'a, R: BufRead + Seek>(reader: &Reader<R>, colors: &'a mut Colors)
     })
 }
 
-/// Bytes of a file between two looks whether to go on. They may be a thousand times as many bytes of pixels.
+/// Bytes of a file between two checks for an interrupt. They may become a thousand times as many bytes of pixels.
 const PIECE: usize = 1 << 14;
 
-/// A file in memory, handed out in pieces. The decoder asks for them whatever it is at, so here is where to stop it.
+/// A file in memory, handed out in pieces. The decoder asks for pieces in every stage, so this is the place to stop it.
 struct Watched<'a> {
     file: Cursor<&'a [u8]>,
-    /// Where the next look is due.
+    /// Where the next check is due.
     end: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Samples of a PNG to pixels, byte for byte as Pillow 13.0 does in `convert("RGB")`.
 //!
-//! Transparency is dropped, not blended: neither an alpha channel nor a transparent colour changes RGB.
+//! Transparency is dropped, not blended: neither an alpha channel nor a transparent colour changes a pixel.
 
 /// A colour for each 8-bit sample.
 pub(super) type Colors = [[u8; 3]; 256];
@@ -19,7 +19,7 @@ pub(super) enum Samples<'a> {
     ///
     /// Pillow 13 clips it: everything above 255 is white. (Gray with alpha, and RGB, are shifted instead.)
     Gray16,
-    /// Whole bytes: those at the offsets `rgb` of each `stride` bytes. Of 16-bit samples that is the high byte.
+    /// Whole bytes, at the offsets `rgb` of each `stride` bytes. The offsets of 16-bit samples point to their high bytes.
     Bytes {
         /// Bytes per pixel.
         stride: usize,

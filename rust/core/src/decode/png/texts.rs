@@ -1,9 +1,11 @@
-//! Texts and colour profiles of a PNG: whether Pillow reads them without a remark, and keeps them to itself.
+//! Texts and colour profiles of a PNG: whether Pillow reads them without an error, and without a change of its pixels.
 
-use super::chunks::MOST_INFLATED;
 use crate::decode::FallbackLimits;
 
-/// Names under which Pillow keeps what it decodes by. A text of such a name takes the place of that.
+/// A deflated byte becomes at most so many: a match of 258 bytes takes two bits.
+pub(super) const MOST_INFLATED: u64 = 1032;
+
+/// Names of settings that Pillow decodes by. A text of such a name replaces the setting.
 const NAMES: [&[u8]; 6] = [b"bbox", b"blend", b"default_image", b"disposal", b"interlace", b"transparency"];
 
 /// The texts of one file.
@@ -45,7 +47,7 @@ impl<'a> Texts<'a> {
     }
 
     /// An `iTXt` chunk: a name, zero, whether it is compressed, zero for deflate, a language, zero, a translated name, zero,
-    /// a text. Pillow passes over what is none.
+    /// a text. Pillow passes over other chunks of this name.
     pub(super) fn international(&mut self, data: &[u8]) -> Result<(), String> {
         let Some((name, [compressed, method, rest @ ..])) = split(data) else { return Ok(()) };
         let text = split(rest).and_then(|(_, rest)| split(rest)).map(|(_, text)| text);
@@ -70,9 +72,9 @@ impl<'a> Texts<'a> {
         Ok(())
     }
 
-    /// The most bytes that zlib data become. They are decompressed only where there may be too many.
+    /// The most bytes that zlib data become. Data that may become too many are decompressed to find out.
     ///
-    /// Pillow passes over what is broken; but how much of that it sees before is its own affair.
+    /// Broken data are left to Pillow, which passes over them after it has read some of them.
     fn inflated(&self, data: &[u8]) -> Result<u64, String> {
         let most = self.limits.text_chunk;
         let at_most = (data.len() as u64).saturating_mul(MOST_INFLATED);
@@ -87,7 +89,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// What comes before the first zero, and what comes after it.
+/// The bytes before the first zero, and the bytes behind it.
 fn split(data: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = data.iter().position(|&byte| byte == 0)?;
     Some((&data[..at], &data[at + 1..]))

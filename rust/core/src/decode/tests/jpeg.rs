@@ -165,7 +165,7 @@ fn scaled(bytes: &[u8], denominator: usize, region: Option<Rect>, rows: Option<R
     let decoder = Decoder { fast: true, ..Decoder::default() };
     let header = decoder.header(bytes).unwrap();
     let size = size_at(header.size, denominator);
-    let request = Request { denominator, rows, ..Request::new(region.unwrap_or(Rect::all(size))) };
+    let request = DecodeRequest { denominator, rows, ..DecodeRequest::new(region.unwrap_or(Rect::all(size))) };
     let mut out = Window::default();
     decoder.decode(bytes, &header, &request, &mut Scratch::default(), Sink::Window(&mut out))?;
     assert_eq!((out.size, out.rect, out.channels), (size, request.region, 3));
@@ -208,7 +208,7 @@ proptest! {
         let lumas: Vec<u8> = rgb.data.as_chunks().0.iter().map(|&pixel| luma(pixel)).collect();
         prop_assert_eq!(&gray.data, &lumas);
         for (mode, window) in [(Mode::Rgb, rgb), (Mode::Gray, gray)] {
-            let (header, request) = (decoder.header(&bytes).unwrap(), Request { mode, ..Request::new(region) });
+            let (header, request) = (decoder.header(&bytes).unwrap(), DecodeRequest { mode, ..DecodeRequest::new(region) });
             let mut all = Vec::new();
             let mut receive = |first: usize, strip: &[u8]| {
                 assert_eq!(all.len(), first * window.stride());
@@ -235,13 +235,13 @@ fn only_what_is_offered_is_done() {
     // A decoder that is not fast.
     let header = exact.header(&good).unwrap();
     assert_eq!(exact.offer(&header).denominators, [0; 0]);
-    let request = Request { denominator: 2, ..Request::new(Rect::all(Size::new(20, 20))) };
+    let request = DecodeRequest { denominator: 2, ..DecodeRequest::new(Rect::all(Size::new(20, 20))) };
     let mut out = Window::default();
     let done = exact.decode(&good, &header, &request, &mut Scratch::default(), Sink::Window(&mut out));
     assert!(refused(done.map(|()| out)));
     // A PNG in strips.
     let bytes = super::png::gray(size);
-    let (header, request) = (exact.header(&bytes).unwrap(), Request::new(Rect::all(size)));
+    let (header, request) = (exact.header(&bytes).unwrap(), DecodeRequest::new(Rect::all(size)));
     let strips = Sink::Strips(&mut |_, _| panic!("no strips are offered"));
     let done = exact.decode(&bytes, &header, &request, &mut Scratch::default(), strips);
     assert!(refused(done.map(|()| Window::default())));
@@ -255,12 +255,12 @@ fn the_fallback_is_asked_about_a_damaged_file_only_at_full_size_and_whole() {
     let (decoder, fallback) = with_fallback(3);
     let decoder = Decoder { fast: true, ..decoder };
     let header = decoder.header(damaged).unwrap();
-    let decode = |request: Request<'_>, sink: Sink<'_>| {
+    let decode = |request: DecodeRequest<'_>, sink: Sink<'_>| {
         let done = decoder.decode(damaged, &header, &request, &mut Scratch::default(), sink);
         (done.map_err(|error| matches!(error, Error::Format(_))), fallback.calls.load(Ordering::Relaxed))
     };
-    let (all, mut out) = (Request::new(Rect::all(size)), Window::default());
-    let half = Request { denominator: 2, ..Request::new(Rect::all(size_at(size, 2))) };
+    let (all, mut out) = (DecodeRequest::new(Rect::all(size)), Window::default());
+    let half = DecodeRequest { denominator: 2, ..DecodeRequest::new(Rect::all(size_at(size, 2))) };
     assert_eq!(decode(half, Sink::Window(&mut out)), (Err(true), 0));
     assert_eq!(decode(all, Sink::Strips(&mut |_, _| {})), (Err(true), 0));
     assert_eq!(decode(all, Sink::Window(&mut out)), (Ok(()), 1));

@@ -34,12 +34,17 @@ impl Function {
         Function::Solarize { threshold: threshold.ceil().clamp(0.0, 256.0) as u16 }
     }
 
-    const fn apply(self, value: u8) -> u8 {
+    /// Applies the function to each byte of `bytes`.
+    fn apply(self, bytes: [u8; 256]) -> [u8; 256] {
         match self {
-            Function::Invert => 255 - value,
-            Function::Posterize { bits } => value & (0xff00_u16 >> if bits < 8 { bits } else { 8 }) as u8,
-            Function::Solarize { threshold } if (value as u16) < threshold => value,
-            Function::Solarize { .. } => 255 - value,
+            Function::Invert => bytes.map(|byte| 255 - byte),
+            Function::Posterize { bits } => {
+                let mask = (0xff00_u16 >> bits.min(8)) as u8;
+                bytes.map(|byte| byte & mask)
+            }
+            Function::Solarize { threshold } => {
+                bytes.map(|byte| if u16::from(byte) < threshold { byte } else { 255 - byte })
+            }
         }
     }
 }
@@ -64,18 +69,10 @@ impl Point {
         self.functions.push(function);
     }
 
-    /// What becomes of `value`.
-    fn apply(&self, value: u8) -> u8 {
-        self.functions.iter().fold(value, |value, function| function.apply(value))
-    }
-
     /// What becomes of each byte.
     pub(crate) fn table(&self) -> [u8; 256] {
-        let mut table = std::array::from_fn(|value| value as u8);
-        for function in &self.functions {
-            table = table.map(|value| function.apply(value));
-        }
-        table
+        let bytes = std::array::from_fn(|byte| byte as u8);
+        self.functions.iter().fold(bytes, |bytes, function| function.apply(bytes))
     }
 
     /// The colour that becomes `colour`, if there is one.
@@ -83,7 +80,8 @@ impl Point {
         if self.is_identity() {
             return Some(colour);
         }
-        let find = |wanted| (0..=255).find(|&value| self.apply(value) == wanted);
+        let table = self.table();
+        let find = |wanted| table.iter().position(|&byte| byte == wanted).map(|byte| byte as u8);
         let [red, green, blue] = colour.map(find);
         Some([red?, green?, blue?])
     }
@@ -123,7 +121,7 @@ mod tests {
     /// Some values of the tables that Pillow makes.
     #[test]
     fn functions_are_pillows() {
-        let made = |function: Function| [0, 1, 127, 128, 129, 255].map(|value| function.apply(value));
+        let made = |function| [0, 1, 127, 128, 129, 255].map(|byte| point(&[function]).table()[byte]);
         assert_eq!(made(Function::Invert), [255, 254, 128, 127, 126, 0]);
         assert_eq!(made(Function::Posterize { bits: 1 }), [0, 0, 0, 128, 128, 128]);
         assert_eq!(made(Function::Posterize { bits: 7 }), [0, 0, 126, 128, 128, 254]);

@@ -1,17 +1,17 @@
-//! Samples that come with a batch, each in its own shape.
+//! Images that come with a batch: the caller provides each as a file's path, a file's bytes, or pixels.
 
 use std::{fmt, path::PathBuf};
 
 use super::{
     Item,
     arrays::Arrays,
+    file_contents::{Buffer, read_file},
     memory::Bytes,
-    read::{Buffer, read_file},
 };
 use crate::{Error, Result, image::Size};
 
-/// One sample that somebody else fetched, or found.
-pub enum Given {
+/// One image that the caller provides.
+pub enum Provided {
     /// An image file, still to be read.
     Path(PathBuf),
     /// An image file's bytes.
@@ -20,36 +20,36 @@ pub enum Given {
     Pixels(Arrays),
 }
 
-impl fmt::Debug for Given {
+impl fmt::Debug for Provided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Given::Path(path) => f.debug_tuple("Path").field(path).finish(),
-            Given::Encoded(_) => f.write_str("Encoded(..)"),
-            Given::Pixels(arrays) => f.debug_tuple("Pixels").field(arrays).finish(),
+            Provided::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Provided::Encoded(_) => f.write_str("Encoded(..)"),
+            Provided::Pixels(arrays) => f.debug_tuple("Pixels").field(arrays).finish(),
         }
     }
 }
 
-impl Given {
+impl Provided {
     /// An RGB image of `size` in `data`, pixel by pixel.
     ///
     /// # Errors
     /// [`Error::Parameter`] where `data` has another length or the image would be empty.
     pub fn pixels(data: Bytes, size: Size) -> Result<Self> {
-        Ok(Given::Pixels(Arrays::new(data, 1, size, 3)?))
+        Ok(Provided::Pixels(Arrays::new(data, 1, size, 3)?))
     }
 
     /// The content; `buffer` is memory to read into.
     pub(super) fn read<'a>(&'a self, buffer: &'a mut Buffer) -> Result<Item<'a>> {
         Ok(match self {
-            Given::Path(path) => Item::Encoded(read_file(path, buffer)?),
-            Given::Encoded(bytes) => Item::Encoded((**bytes).as_ref()),
-            Given::Pixels(arrays) => Item::Pixels(arrays.get(0)),
+            Provided::Path(path) => Item::Encoded(read_file(path, buffer)?),
+            Provided::Encoded(bytes) => Item::Encoded((**bytes).as_ref()),
+            Provided::Pixels(arrays) => Item::Pixels(arrays.get(0)),
         })
     }
 }
 
-/// What reading a sample gives that should have come with its batch and did not.
+/// The error of a sample that should have come with its batch and did not.
 pub(super) fn missing() -> Error {
     Error::Parameter("this sample must be brought with its batch, and was not".into())
 }

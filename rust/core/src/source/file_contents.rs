@@ -47,7 +47,7 @@ pub fn check_file_bytes(bytes: u64, max_file_bytes: u64) -> Result<()> {
 
 /// Reads the file at `path`, which must be a regular one, into `buffer`.
 ///
-/// What is opened is what is looked at: between a look at the path and the opening somebody may put a FIFO there.
+/// The check is on the opened file, not on the path: somebody may replace the file by a FIFO in between.
 pub(super) fn read_file<'a>(path: &Path, buffer: &'a mut Buffer) -> Result<&'a [u8]> {
     let file = open(path)?;
     let about = file.metadata()?;

@@ -1,4 +1,4 @@
-//! What the folders of a data set held when they were last listed, in a file: so that they are not listed again.
+//! A file with the entries of a dataset's folders, so that folders that did not change are not listed again.
 //!
 //! A folder whose state is what it was then is not listed: adding, removing or renaming anything in it changes its times.
 //! The file is made of
@@ -23,7 +23,7 @@ use super::listing::{Listing, split, split_bytes};
 
 const MAGIC: &[u8] = b"torchfeed folder index, version 1\n";
 
-/// The state of a folder, which changes with what it holds.
+/// The state of a folder. It changes with the folder's entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     inode: u64,
@@ -82,7 +82,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Reads a file; what is none, or no index of this version, or broken, is empty.
+    /// Reads the index in a file. It is empty if there is no file, or if the file is broken or of another version.
     pub(super) fn load(path: &Path) -> Self {
         let read = || fs::metadata(path).ok()?.is_file().then(|| fs::read(path).ok())?;
         read().and_then(Self::parse).unwrap_or_default()
@@ -109,7 +109,7 @@ impl Index {
         Some(Self { data, folders })
     }
 
-    /// What a folder holds, if its state is what it was.
+    /// The entries of a folder, if its state did not change.
     pub(super) fn get(&self, key: &[u8], stamp: Stamp) -> Option<Listing<'_>> {
         let (then, range) = self.folders.get(key)?;
         (*then == stamp).then(|| Listing::known(&self.data[range.clone()]))

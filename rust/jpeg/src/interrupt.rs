@@ -1,15 +1,15 @@
-//! Looking now and then whether to give up.
+//! Checking now and then whether the caller wants to stop.
 
 use crate::{Error, Result, layout::Layout};
 
-/// MCUs between two looks: a few milliseconds' work, and more than most photos have in a few rows.
+/// MCUs between two checks: a few milliseconds' work, and more than most photos have in a few rows.
 const MCUS: usize = 4096;
 
-/// Counts rows of MCUs between two looks.
+/// Counts rows of MCUs between two checks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     interrupt: Option<fn() -> bool>,
-    /// Rows between two looks, and until the next.
+    /// Rows between two checks, and until the next.
     every: usize,
     left: usize,
 }

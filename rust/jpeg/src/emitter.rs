@@ -45,7 +45,7 @@ fn grow<T: Clone + Default>(row: &mut Vec<T>, enough: usize) {
     }
 }
 
-/// A row of the output, and what it is made from.
+/// A row of the output, and the samples that it is made from.
 pub(crate) struct Row<'a> {
     pub(crate) kernels: &'a Kernels,
     pub(crate) layout: &'a Layout,

@@ -1,8 +1,9 @@
-//! Memory that is used again: see [`super::buffer`] for why.
+//! Memory for batches that is used again. [`block`] says why.
+
+pub mod block;
 
 use std::sync::Arc;
 
-use super::buffer::{ALIGNMENT, Buffer};
 use crate::{
     Error, Result,
     sync::{
@@ -10,6 +11,7 @@ use crate::{
         atomic::{AtomicUsize, Ordering},
     },
 };
+use block::{ALIGNMENT, Block};
 
 /// Blocks that wait to be used again.
 ///
@@ -17,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Pool {
     /// Oldest first.
-    free: Mutex<Vec<Buffer>>,
+    free: Mutex<Vec<Block>>,
     blocks: usize,
     /// See [`Pool::set_limit`].
     limit: AtomicUsize,
@@ -68,7 +70,7 @@ impl Pool {
 
     /// The free blocks. `None` where waiting for them could be for ever: in a forked child, while a thread holds them
     /// that stayed in the parent.
-    fn lock(&self) -> Option<MutexGuard<'_, Vec<Buffer>>> {
+    fn lock(&self) -> Option<MutexGuard<'_, Vec<Block>>> {
         // Its critical sections are a few moves and counts, which do not panic.
         if self.process == std::process::id() { self.free.lock().ok() } else { self.free.try_lock().ok() }
     }
@@ -78,7 +80,7 @@ impl Pool {
     /// # Panics
     /// If there is not enough memory: [`Pool::try_take`] is for sizes that somebody else has chosen.
     #[must_use]
-    pub fn take(self: &Arc<Self>, len: usize) -> Buffer {
+    pub fn take(self: &Arc<Self>, len: usize) -> Block {
         self.try_take(len).expect("memory for a block")
     }
 
@@ -86,7 +88,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::Memory`].
-    pub fn try_take(self: &Arc<Self>, len: usize) -> Result<Buffer> {
+    pub fn try_take(self: &Arc<Self>, len: usize) -> Result<Block> {
         let mut free = self.lock();
         let recycled = free.as_mut().and_then(|free| {
             // Newest first: it is the warmest. A block twice as long as asked for would waste memory.
@@ -96,25 +98,25 @@ impl Pool {
             self.kept.fetch_sub(block.capacity(), Ordering::Relaxed);
             Some(block)
         });
-        let mut buffer = recycled.or_else(|| Buffer::fresh(len));
-        if buffer.is_none()
+        let mut block = recycled.or_else(|| Block::fresh(len));
+        if block.is_none()
             && let Some(free) = &mut free
         {
             free.clear();
             self.kept.store(0, Ordering::Relaxed);
-            buffer = Buffer::fresh(len);
+            block = Block::fresh(len);
         }
-        let buffer = buffer.ok_or(Error::Memory(len))?;
-        let handed_out = self.handed_out.fetch_add(buffer.capacity(), Ordering::Relaxed) + buffer.capacity();
+        let block = block.ok_or(Error::Memory(len))?;
+        let handed_out = self.handed_out.fetch_add(block.capacity(), Ordering::Relaxed) + block.capacity();
         let surplus = free.as_mut().map(|free| self.surplus(free));
         self.most.fetch_max(handed_out + self.kept.load(Ordering::Relaxed), Ordering::Relaxed);
         drop(free);
         drop(surplus);
-        Ok(buffer.lent(len, Arc::downgrade(self)))
+        Ok(block.lent(len, Arc::downgrade(self)))
     }
 
     /// Keeps a block, in the place of older ones where there are enough. Returns those to free.
-    pub(super) fn give_back(&self, block: Buffer) -> Vec<Buffer> {
+    pub(super) fn give_back(&self, block: Block) -> Vec<Block> {
         let mut free = self.lock();
         self.handed_out.fetch_sub(block.capacity(), Ordering::Relaxed);
         let Some(free) = &mut free else { return vec![block] };
@@ -124,7 +126,7 @@ impl Pool {
     }
 
     /// Takes the oldest blocks away until those that are left are within the limits.
-    fn surplus(&self, free: &mut Vec<Buffer>) -> Vec<Buffer> {
+    fn surplus(&self, free: &mut Vec<Block>) -> Vec<Block> {
         let (mut count, mut kept) = (0, self.kept.load(Ordering::Relaxed));
         let most = self.limit.load(Ordering::Relaxed).saturating_sub(self.handed_out.load(Ordering::Relaxed));
         while count < free.len() && (kept > most || free.len() - count > self.blocks) {

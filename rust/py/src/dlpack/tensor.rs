@@ -1,9 +1,4 @@
-//! Handing memory to torch without a copy: DLPack.
-//!
-//! The struct layouts are those of `dlpack.h` 1.0 (dmlc/dlpack). A consumer takes the capsule by renaming it; from
-//! then on it calls the deleter when its last view dies, on any thread and without the GIL. A capsule that nobody took
-//! is cleaned up by its destructor.
-#![allow(unsafe_code)]
+//! Tensors of ours, for torch to take. It calls the deleter on any thread and without the GIL.
 
 use std::{
     ffi::{CStr, c_void},
@@ -11,10 +6,9 @@ use std::{
 };
 
 use pyo3::{exceptions::PyBufferError, ffi, prelude::*};
-use torchfeed_core::batch::buffer::Memory;
+use torchfeed_core::batch::Memory;
 
-/// A dtype as DLPack writes it: the kind (0 int, 1 unsigned, 2 float, 4 bfloat, 5 complex, 6 bool) and its bits.
-pub(crate) type Dtype = (u8, u8);
+use super::{Dtype, Unversioned, Versioned, View, contiguous};
 
 /// A dense block of values, for `torch.from_dlpack`.
 #[pyclass(frozen, module = "torchfeed._native")]
@@ -33,10 +27,7 @@ impl Tensor {
 
     /// `memory` as a tensor of `shape`, last axis fastest.
     pub(crate) fn contiguous(memory: Arc<Memory>, shape: Vec<i64>, dtype: Dtype) -> Self {
-        let mut strides = vec![1; shape.len()];
-        for axis in (1..shape.len()).rev() {
-            strides[axis - 1] = strides[axis] * shape[axis].max(1);
-        }
+        let strides = contiguous(&shape);
         Self::new(memory, shape, strides, dtype)
     }
 }
@@ -71,19 +62,6 @@ impl Tensor {
 
 const CPU: (i32, i32) = (1, 0);
 
-#[repr(C)]
-struct DlTensor {
-    data: *mut c_void,
-    device: (i32, i32),
-    ndim: i32,
-    dtype_code: u8,
-    dtype_bits: u8,
-    dtype_lanes: u16,
-    shape: *mut i64,
-    strides: *mut i64,
-    byte_offset: u64,
-}
-
 /// What the `manager_ctx` of a capsule points to: everything that its tensor points to.
 struct Context {
     _memory: Arc<Memory>,
@@ -94,42 +72,26 @@ struct Context {
 /// The two generations of `DLManagedTensor`.
 trait Managed: Sized {
     const NAME: &'static CStr;
-    fn new(tensor: DlTensor, context: *mut Context) -> Self;
-    fn context(&self) -> *mut Context;
-}
-
-#[repr(C)]
-struct Unversioned {
-    tensor: DlTensor,
-    context: *mut Context,
-    deleter: unsafe extern "C" fn(*mut Self),
+    fn new(view: View, context: *mut c_void) -> Self;
+    fn context(&self) -> *mut c_void;
 }
 
 impl Managed for Unversioned {
-    const NAME: &'static CStr = c"dltensor";
-    fn new(tensor: DlTensor, context: *mut Context) -> Self {
-        Self { tensor, context, deleter: delete::<Self> }
+    const NAME: &'static CStr = Self::NAME;
+    fn new(view: View, context: *mut c_void) -> Self {
+        Self { view, context, deleter: Some(delete::<Self>) }
     }
-    fn context(&self) -> *mut Context {
+    fn context(&self) -> *mut c_void {
         self.context
     }
 }
 
-#[repr(C)]
-struct Versioned {
-    version: (u32, u32),
-    context: *mut Context,
-    deleter: unsafe extern "C" fn(*mut Self),
-    flags: u64,
-    tensor: DlTensor,
-}
-
 impl Managed for Versioned {
-    const NAME: &'static CStr = c"dltensor_versioned";
-    fn new(tensor: DlTensor, context: *mut Context) -> Self {
-        Self { version: (1, 0), context, deleter: delete::<Self>, flags: 0, tensor }
+    const NAME: &'static CStr = Self::NAME;
+    fn new(view: View, context: *mut c_void) -> Self {
+        Self { version: (1, 0), context, deleter: Some(delete::<Self>), flags: 0, view }
     }
-    fn context(&self) -> *mut Context {
+    fn context(&self) -> *mut c_void {
         self.context
     }
 }
@@ -139,7 +101,7 @@ unsafe extern "C" fn delete<M: Managed>(managed: *mut M) {
     // SAFETY: `managed` and its context were made by `Box::into_raw` in `capsule`, and DLPack calls this once.
     unsafe {
         let managed = Box::from_raw(managed);
-        drop(Box::from_raw(managed.context()));
+        drop(Box::from_raw(managed.context().cast::<Context>()));
     }
 }
 
@@ -160,7 +122,7 @@ fn capsule<M: Managed>(py: Python<'_>, tensor: &Tensor) -> PyResult<Py<PyAny>> {
         shape: tensor.shape.clone(),
         strides: tensor.strides.clone(),
     });
-    let view = DlTensor {
+    let view = View {
         data: tensor.memory.start().as_ptr().cast(),
         device: CPU,
         ndim: tensor.shape.len() as i32,
@@ -172,7 +134,7 @@ fn capsule<M: Managed>(py: Python<'_>, tensor: &Tensor) -> PyResult<Py<PyAny>> {
         strides: context.strides.as_mut_ptr(),
         byte_offset: 0,
     };
-    let managed = Box::into_raw(Box::new(M::new(view, Box::into_raw(context))));
+    let managed = Box::into_raw(Box::new(M::new(view, Box::into_raw(context).cast())));
     // SAFETY: the name is static, the destructor is for this very type, and Python holds the GIL. The result is a new
     // reference or null with an error set; on null the tensor is still ours to delete.
     unsafe {

@@ -1,4 +1,4 @@
-//! What of an image is asked for, and what must be decoded for it.
+//! The region of an image that is asked for, and the MCUs that must be decoded for it.
 
 use std::ops::Range;
 
@@ -22,14 +22,14 @@ pub struct Region {
 
 /// A region, and the MCUs that it depends on.
 #[derive(Debug, Clone)]
-pub(crate) struct View {
+pub(crate) struct McuRegion {
     pub(crate) region: Region,
     /// Columns and rows of MCUs whose samples are needed.
     pub(crate) columns: Range<usize>,
     pub(crate) rows: Range<usize>,
 }
 
-impl View {
+impl McuRegion {
     pub(crate) fn new(layout: &Layout, region: Option<Region>) -> Result<Self> {
         let all = Region { top: 0, left: 0, height: layout.height, width: layout.width };
         let region = region.unwrap_or(all);
