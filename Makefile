@@ -229,6 +229,7 @@ lint: build
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest torchfeed._native
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python tools/rust_modules.py
 
 fmt: $(INSTALLED)
 	cargo fmt

@@ -8,10 +8,10 @@ use std::{
 };
 
 use super::{
-    block::Memory,
     engine::{Engine, Workers},
     occurrences::Occurrences,
     pipeline::Pipeline,
+    pool::block::Memory,
     sample::Scratch,
     slow::SlowSamples,
     work::{Batch, Finished},

@@ -4,10 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{compile::Compiler, plan::Drawing},
-    Family, FamilyCall,
-};
+use super::{super::compile::Compiler, Family, FamilyCall, drawing::Drawing};
 use crate::{Error, Result, image::Size, rng::Stream};
 
 pub use super::super::passes::padding::{PadMode, Padding};
