@@ -24,7 +24,7 @@ use super::passes::{
     filter::Filter,
     padding::{PadMode, Padding},
     point::Function,
-    resample::PassOrder,
+    resample::ResizeOrder,
 };
 use crate::image::{Rect, Size};
 
@@ -50,7 +50,7 @@ pub(crate) struct Ending {
 /// Adds calls to a program. What is added goes into the ending, which may still become passes.
 #[derive(Debug)]
 pub(crate) struct Compiler<'a> {
-    order: PassOrder,
+    order: ResizeOrder,
     program: &'a mut Program,
     /// The size of the image after the passes.
     size: Size,
@@ -71,7 +71,7 @@ impl Ending {
 
 impl<'a> Compiler<'a> {
     /// Adds to `program`, which has no passes yet. `order` is that of all resizes.
-    pub(crate) fn new(program: &'a mut Program, order: PassOrder) -> Self {
+    pub(crate) fn new(program: &'a mut Program, order: ResizeOrder) -> Self {
         Self { order, size: program.ending.gather.size(), program }
     }
 
@@ -180,7 +180,7 @@ mod tests {
     /// The program that `calls` compile to for an image of 10 x 20 pixels.
     fn compile(calls: &[Call]) -> Program {
         let mut program = Program::new(Size::new(10, 20));
-        let mut compiler = Compiler::new(&mut program, PassOrder::default());
+        let mut compiler = Compiler::new(&mut program, ResizeOrder::default());
         calls.iter().for_each(|call| call.lower(&mut compiler));
         program
     }

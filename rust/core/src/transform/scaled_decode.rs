@@ -94,13 +94,13 @@ mod tests {
     use crate::{
         image::Size,
         transform::{
-            Call, CropCall, Filter, FlipCall, PadCall, Padding, PassOrder, Resize, ResizeCall, compile::Compiler,
+            Call, CropCall, Filter, FlipCall, PadCall, Padding, Resize, ResizeCall, ResizeOrder, compile::Compiler,
         },
     };
 
     fn compile(calls: &[Call], input: Size) -> Program {
         let mut program = Program::new(input);
-        let mut compiler = Compiler::new(&mut program, PassOrder::default());
+        let mut compiler = Compiler::new(&mut program, ResizeOrder::default());
         calls.iter().for_each(|call| call.lower(&mut compiler));
         program
     }
