@@ -59,9 +59,11 @@ test-rust: $(INSTALLED)
 INSTRUCTION_SETS = $(shell $(BIN)/python -c "from torchfeed import _native; print(*_native.instruction_sets()[1])")
 
 test-rust-simd: build
+	@test -n "$(INSTRUCTION_SETS)"
 	for set in $(INSTRUCTION_SETS); do TORCHFEED_CPU=$$set $(IN_VENV) cargo test --release --package torchfeed-core || exit; done
 
 test-simd: test-rust-simd
+	@test -n "$(INSTRUCTION_SETS)"
 	for set in $(INSTRUCTION_SETS); do TORCHFEED_CPU=$$set $(BIN)/python -m pytest -m pixels $(ARGS) || exit; done
 
 soak: build
@@ -227,6 +229,7 @@ lint: build
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest torchfeed._native
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python tools/rust_modules.py
 
 fmt: $(INSTALLED)
 	cargo fmt

@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 
 from torchfeed.recognize.dataset import conditional_datasets, recognized_datasets, refused_datasets
-from torchfeed.recognize.geometry import GEOMETRY, STRUCTURE
-from torchfeed.recognize.known import CLASSES
-from torchfeed.recognize.value import VALUES
+from torchfeed.recognize.rules import names_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "recognized.md"
 
@@ -18,6 +16,18 @@ HEAD = """\
 This page is written by `python tools/recognition_table.py --write`, from the tables that the code itself uses; a test
 holds the two together. How it is used is in [drop-in.md](drop-in.md).
 """
+
+
+KINDS = {
+    "structure": "v1, v2, torch.nn",
+    "views of one image": "torchfeed",
+    "geometry": "v1, v2, torchfeed",
+    "values": "v1, v2, torchfeed",
+}
+
+
+def _classes(kind: str) -> frozenset[str]:
+    return names_of(lambda rule: rule.kind == kind and rule.of != "timm")
 
 
 def page() -> str:
@@ -36,14 +46,8 @@ def page() -> str:
         ("of torch", "TensorDataset (rows are gathered); Subset and ConcatDataset of all these, nested at will"),
         ("your own", "a dataset with a method `sample_source(index) -> (image, target)`"),
     ]
-    timm = CLASSES["timm"]
-    transforms = [
-        ("structure", sorted({"Compose", "Sequential", "Identity", *STRUCTURE}), "v1, v2, torch.nn"),
-        ("views of one image", ["MultiViewTransform"], "torchfeed"),
-        ("geometry", sorted(GEOMETRY), "v1, v2, torchfeed"),
-        ("values", sorted(VALUES - timm), "v1, v2, torchfeed"),
-        ("of timm", sorted(timm), "timm"),
-    ]
+    transforms = [(kind, sorted(_classes(kind)), of) for kind, of in KINDS.items()]
+    transforms.append(("of timm", sorted(names_of(lambda rule: rule.of == "timm")), "timm"))
     lines = [HEAD, "## Datasets", "", "| datasets | classes |", "| --- | --- |"]
     lines += [f"| {kind} | {classes} |" for kind, classes in datasets]
     lines += [

@@ -9,6 +9,7 @@ __all__ = [
     "Dataset",
     "Epoch",
     "Labels",
+    "Occurrences",
     "Op",
     "Pipeline",
     "RowIndexes",
@@ -135,6 +136,11 @@ class Pipeline:
     def image(self, index: int) -> tuple[tuple[int, int, int], bytes]: ...
 
 @final
+class Occurrences:
+    def __new__(cls, length: int) -> Occurrences: ...
+    def count(self, indices: Sequence[int]) -> list[int]: ...
+
+@final
 class Epoch:
     def __new__(cls, pipeline: Pipeline, seed: int, workers: int, *, nice: int = 0) -> Epoch: ...
     def submit(
@@ -142,11 +148,10 @@ class Epoch:
         indices: Sequence[int],
         out: Sequence[_Lent] | None = None,
         *,
-        occurrences: Sequence[int] | None = None,
+        occurrences: Occurrences | Sequence[int] | None = None,
         provided: Source | None = None,
         tolerant: bool = False,
     ) -> None: ...
-    def skip(self, indices: Sequence[int]) -> None: ...
     def wait(self, timeout: float | None = None, *, in_order: bool = True) -> int | None: ...
     def take(self, position: int = 0) -> list[Tensor]: ...
     def take_tolerant(self, position: int) -> tuple[list[Tensor], list[tuple[int, Exception]]]: ...

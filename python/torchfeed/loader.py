@@ -14,9 +14,9 @@ from torch.utils.data import Dataset, IterableDataset, Sampler
 from .bad_samples.policy import OnError
 from .bad_samples.report import ErrorReport
 from .device import Delivery
-from .epoch.cursor import State, check_state, state_between_epochs
 from .epoch.internals import Delivers, Internals, internals
 from .epoch.iterators import can_restart, find_way, open_iterator
+from .epoch.state import State
 from .limits import Limits
 from .loader_attributes import Option, show_options, shown
 from .plan.compile import compile_leaves
@@ -257,12 +257,7 @@ class DataLoader(TorchDataLoader[T_co]):
             A small dict of plain values, for `torch.save` or JSON: states of the same place are equal. What a dataset
             or a sampler says of itself is in it, and may be any value that can be pickled.
         """
-        own = internals(self)
-        handed = own.delivery.position if own.delivery is not None else None
-        state = own.resume or handed
-        if state is None:
-            state = state_between_epochs(self) if own.cursor is None else own.cursor.state()
-        return state
+        return internals(self).state(self)
 
     def load_state_dict(self, state_dict: State) -> None:
         """Makes the next `iter()` go on where `state_dict()` was called, with the same batches as without the break.
@@ -281,9 +276,7 @@ class DataLoader(TorchDataLoader[T_co]):
                 more batches, other generators, or another number of workers whose datasets have states.
         """
         own = internals(self)
-        own.resume = check_state(state_dict) if state_dict != {} else None
-        if own.resume is None:
-            own.cursor = None
+        own.load(state_dict)
         self._iterator = None
         if own.delivery is not None:
             own.delivery.forget()

@@ -13,7 +13,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -21,52 +21,57 @@ from PIL import Image
 from torchvision.transforms import functional as their_functional
 
 from .plan.drawn import Drawn
+from .recognize import Call
+from .recognize.rules import names_of
 
-__all__ = ["FLIPS", "GEOMETRY", "RANDOM", "as_bytes", "functional", "same", "steps", "values", "views"]
+__all__ = ["OPS", "as_bytes", "functional", "same", "steps", "values", "views"]
 
 # torchvision's annotations tell of tensors only; all of it takes PIL images.
 F: Any = their_functional
 
-FLIPS = {"RandomHorizontalFlip": F.hflip, "RandomVerticalFlip": F.vflip}
-RANDOM = {"RandomCrop", "RandomResizedCrop", *FLIPS}
-GEOMETRY = {"Resize", "CenterCrop", "Pad", *RANDOM}
+OPS = names_of(lambda rule: rule.read)
+"""The classes that become native ops; what they did to an image is replayed from what was drawn."""
 
 
-def functional(image: Image.Image, drawn: Drawn) -> Image.Image:
-    """Replays drawn calls through `torchvision.transforms.functional`, each by its parameters.
+# Of pairs that do not name their function themselves, as code has them that takes draws apart.
+_FUNCTIONS = {
+    "CenterCrop": "crop",
+    "RandomCrop": "crop",
+    "RandomResizedCrop": "resized_crop",
+    "Resize": "resize",
+    "Pad": "pad",
+    "RandomHorizontalFlip": "hflip",
+    "RandomVerticalFlip": "vflip",
+}
+
+
+def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) -> Image.Image:
+    """Replays drawn calls through `torchvision.transforms.functional`, each by its function and parameters.
 
     Args:
         image: a decoded image, RGB or L.
-        drawn: (transform name, parameters), as `torchfeed.DataLoader.drawn` tells them.
+        drawn: as `torchfeed.DataLoader.drawn` tells it, without what runs in Python.
 
     Returns:
         The image after all of them.
     """
-    for name, given in drawn:
-        parameters = dict(given)
-        padding = [parameters.pop(key, None) for key in ("padding", "fill", "padding_mode")]
-        if padding[0] is not None and any(padding[0]):
-            fill = padding[1] if image.mode == "RGB" else padding[1][0]
-            image = F.pad(image, padding[0], fill, padding[2])
-        if name in FLIPS:
-            image = FLIPS[name](image)
-        elif name == "RandomResizedCrop":
-            image = F.resized_crop(image, **parameters)
-        elif name == "Resize":
-            image = F.resize(image, **parameters)
-        elif parameters:
-            image = F.crop(image, **parameters)
+    for entry in drawn:
+        call = entry if isinstance(entry, Call) else Call(*entry, _FUNCTIONS[entry[0]])
+        for function, parameters in call.functions():
+            if "fill" in parameters and image.mode != "RGB":
+                parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
+            image = getattr(F, function)(image, **parameters)
     return image
 
 
 def views(drawn: Drawn) -> list[Drawn]:
     """Splits the calls of an image of which several views are made, into those of each view."""
     split: list[Drawn] = []
-    for name, parameters in drawn:
-        if name == "View":
+    for call in drawn:
+        if call.step == "View":
             split.append([])
         else:
-            split[-1].append((name, parameters))
+            split[-1].append(call)
     return split
 
 
@@ -87,7 +92,7 @@ def values(transform: Any, image: Any) -> Any:
         What the other steps make of it.
     """
     for step in steps(transform):
-        if type(step).__name__ not in GEOMETRY:
+        if type(step).__name__ not in OPS:
             image = step(image)
     return image
 

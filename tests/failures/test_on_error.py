@@ -30,7 +30,7 @@ from oracle import functional, same, theirs, values
 from pictures import rgb
 from torchfeed import DataLoader, DecodeError, InternalError
 from torchfeed.bad_samples import report
-from torchfeed.bad_samples.policy import TRIES, WINDOW, Windows
+from torchfeed.bad_samples.substitute_pool import TRIES, WINDOW, SubstitutePool
 
 # Five processes may be more than there are cores.
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -285,7 +285,7 @@ def test_windows(batched: bool) -> None:
         order = [shuffle.randrange(10**6) for _ in range(length)]
         batches = [order[start:end] for start, end in itertools.pairwise(cuts)]
         source = iter(batches if batched else order)
-        windows = Windows(batched=batched, keeps=True)
+        windows = SubstitutePool(batched=batched, keeps=True)
         for start, batch in zip(cuts, batches, strict=False):
             assert windows.draw(lambda: next(source)) == (batch if batched else batch[0])  # noqa: B023
             end = start + len(batch)

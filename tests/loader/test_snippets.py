@@ -14,11 +14,11 @@ from PIL import Image
 from torch.utils.data import DataLoader as TorchDataLoader
 
 from equality import equal
-from oracle import GEOMETRY, functional, same
+from oracle import OPS, functional, same
 from snippets import SNIPPETS, Faces
 from torchfeed import DataLoader, explain
 from torchfeed.recognize import recognize
-from torchfeed.recognize.geometry import flatten
+from torchfeed.recognize.steps import flatten
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 
@@ -109,7 +109,7 @@ def replayed(loader: Any, index: int) -> Any:
     rest = recognize(dataset.transform).rest
     chain = list(flatten(dataset.transform))
     for step in chain[: len(chain) - len(rest)]:
-        if type(step).__name__ not in GEOMETRY:
+        if type(step).__name__ not in OPS:
             image = step(image)
     if rest:
         ((_, parameters),) = (call for call in drawn if call[0] == "Python")

@@ -10,19 +10,18 @@ import torch
 from PIL import Image
 from torch import nn
 
+from golden_draws import build, rows
 from oracle import theirs, v2
 from pictures import pixels
 from torchfeed import transforms as ours
-from torchfeed.recognize.geometry import GEOMETRY, STRUCTURE
-from torchfeed.recognize.known import CLASSES
-from torchfeed.recognize.value import VALUES
+from torchfeed.recognize.rules import names_of
 
 IMAGES = [pixels(20, 24, seed=i) for i in range(3)]
 IMAGE = Image.fromarray(IMAGES[0])
 FLOATS = torch.rand(3, 8, 8)
 
 
-# How each class that is known is made, from the module that it is in.
+# How a class that is known is made, from the module that it is in. Other ops are made as the table of draws says first.
 MADE: dict[str, Callable[[Any], Any]] = {
     "CenterCrop": lambda m: m.CenterCrop(8),
     "Compose": lambda m: m.Compose([m.CenterCrop(8)]),
@@ -47,7 +46,8 @@ MADE: dict[str, Callable[[Any], Any]] = {
 }
 
 
-KNOWN = {*GEOMETRY, *STRUCTURE, *VALUES, "Compose", "Identity", "Sequential"} - CLASSES["timm"]
+ROWS = {row["class"]: row for row in reversed(rows())}
+KNOWN = names_of(lambda rule: rule.of != "timm" and rule.kind != "views of one image")
 MODULES: dict[str, Any] = {"v1": theirs, "v2": v2, "torchfeed": ours, "torch": nn}
 OF_TENSORS = {"ConvertImageDtype", "Normalize", "ToDtype", "ToPureTensor"}
 
@@ -63,7 +63,7 @@ EXAMPLES = [
 def make(kind: str, name: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # v2.ToTensor warns
-        return MADE[name](MODULES[kind])
+        return MADE[name](MODULES[kind]) if name in MADE else build(ROWS[name], kind)
 
 
 def argument(name: str) -> Any:

@@ -14,17 +14,18 @@ from torchvision.transforms import functional as their_functional
 from torchvision.transforms import v2 as their_v2
 
 from torchfeed import transforms as our_transforms
-from torchfeed.replay import FLIPS, GEOMETRY, RANDOM, as_bytes, functional, same, steps, values
+from torchfeed.replay import OPS, as_bytes, functional, same, steps, values
 
 # torchvision's annotations tell of tensors only, and of none at all; all of it takes PIL images.
 F: Any = their_functional
 v2: Any = their_v2
 theirs: Any = their_transforms
 
+FLIPS = {"RandomHorizontalFlip": F.hflip, "RandomVerticalFlip": F.vflip}
+
 __all__ = [
     "FLIPS",
-    "GEOMETRY",
-    "RANDOM",
+    "OPS",
     "F",
     "as_bytes",
     "by_class",
@@ -53,12 +54,12 @@ def by_class(transform: Any, image: Any, drawn: Drawn) -> Any:
             if calls and calls[0][0] == name:
                 image = FLIPS[name](image)
                 calls.popleft()
-        elif name in GEOMETRY:
+        elif name in OPS:
             call = calls.popleft()
             while name == "RandomCrop" and "top" not in call[1]:
                 call = calls.popleft()
             assert call[0] == name
-            if name in RANDOM:
+            if "top" in call[1] and name != "CenterCrop":
                 box = tuple(call[1][key] for key in ("top", "left", "height", "width"))
                 with mock.patch.object(type(step), "get_params", return_value=box):
                     image = step(image)

@@ -141,6 +141,11 @@ def pngs() -> dict[str, bytes]:
     return files
 
 
+def native() -> dict[str, bytes]:
+    """Files of the formats that are decoded natively, by name."""
+    return {**jpegs(), **pngs()}
+
+
 def others() -> dict[str, bytes]:
     """Files of the formats that Pillow decodes for us, by name."""
     odd = picture(21, 34)
@@ -156,4 +161,4 @@ def others() -> dict[str, bytes]:
 
 
 def files() -> dict[str, bytes]:
-    return {**jpegs(), **pngs(), **others()}
+    return {**native(), **others()}

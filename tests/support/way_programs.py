@@ -1,4 +1,4 @@
-"""Ends of a process's life, on each path: `python way_programs.py NAME PATH FOLDER WORKERS`.
+"""Ends of a process's life, on each path: `python way_programs.py NAME PATH FOLDER WORKERS...`.
 
 What they print and how they end is what test_ways.py looks at.
 """
@@ -54,6 +54,7 @@ def interrupt(one: Any) -> None:
 
 
 if __name__ == "__main__":
-    name, path, folder, workers = sys.argv[1:]
+    name, path, folder, *numbers = sys.argv[1:]
     options: dict[str, Any] = {"shuffle": False, "sampler": list(range(26)) * 1000} if name == "interrupt" else {}
-    {"end": end, "interrupt": interrupt}[name](loader(path, Path(folder), int(workers), **options))  # type: ignore[arg-type]
+    for workers in map(int, numbers):
+        {"end": end, "interrupt": interrupt}[name](loader(path, Path(folder), workers, **options))  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ def distance(left: Any, right: Any) -> float:
     return float(np.abs(next(shares) - next(shares)).max())
 
 
-def drawn(transform: Any, size: tuple[int, int], *, seeds: int = 1) -> list[list[tuple[str, dict[str, Any]]]]:
+def drawn(transform: Any, size: tuple[int, int], *, seeds: int = 1) -> list[Any]:
     """Draws for N samples of equal size, N / seeds of them in each epoch."""
     array = np.broadcast_to(pixels(*size)[None], (N // seeds, *size, 3))
     compiled = compile_leaves([in_memory(array, T.Compose([transform, T.PILToTensor()])).leaf()])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from torchfeed.epoch.internals import internals
 from torchfeed.plan.resolve import Gathered, Torch, resolve
-from torchfeed.replay import GEOMETRY, functional, same, steps
+from torchfeed.replay import OPS, functional, same, steps
 from torchfeed.util.random_state import own_random_state, seed_everything
 
 __all__ = ["assert_same_bits", "level_difference", "pil_image"]
@@ -56,7 +56,7 @@ def assert_same_bits(loader: Any, order: Iterable[int], dataset: Any = None) -> 
             seeds = [given["seed"] for name, given in calls if name == "Python"]
             expected: Any = functional(pil_image(dataset, index), [call for call in calls if call[0] != "Python"])
             for step in native:
-                expected = expected if type(step).__name__ in GEOMETRY else step(expected)
+                expected = expected if type(step).__name__ in OPS else step(expected)
             with own_random_state():
                 if seeds:
                     seed_everything(seeds[0])

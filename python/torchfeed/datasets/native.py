@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -159,11 +158,9 @@ class NativeDataset(SelfDescribing, Dataset[tuple[Any, Any]]):
         if seed is None:
             # torch's generator is left alone where nothing is drawn, as in torchvision.
             seed = fresh_seed() if maker.compiled.is_random else 0
-        seen: Counter[int] = Counter()
-        keys = []
-        for index in indices:
-            keys.append(Key(index, seed, seen[index]))
-            seen[index] += 1
+        # An index that is alone is not worth counting in memory for all samples.
+        occurrences = _native.Occurrences(len(self)).count(indices) if len(indices) > 1 else [0] * len(indices)
+        keys = [Key(index, seed, occurrence) for index, occurrence in zip(indices, occurrences, strict=True)]
         return maker.make(keys, seeded=self.seed is not None)
 
     def _python_sample(self, index: int) -> tuple[Any, Any]:

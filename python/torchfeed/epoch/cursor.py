@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader as TorchDataLoader
 
-from torchfeed.bad_samples.policy import Windows
+from torchfeed import _native
 from torchfeed.bad_samples.report import ErrorReport, Tally
+from torchfeed.bad_samples.substitute_pool import SampledBatch, SubstitutePool
 from torchfeed.settings import Options
 
-from .stateful import KEYS, Parts, freeze, noting_global_generator, open_parts, parts_between_epochs, thaw
+from .state import (
+    NO_BASE,
+    State,
+    between_epochs,
+    decode_states,
+    generators_of,
+    set_states,
+    states_of,
+    within_epoch,
+)
+from .stateful import Parts, freeze, noting_global_generator, open_parts
+from .stateful.worker_batches import Place
 
-if TYPE_CHECKING:
-    from torch.utils.data import DataLoader as TorchDataLoader
-
-__all__ = ["Cursor", "State", "check_state", "state_between_epochs"]
-
-State = dict[str, Any]
-"""A position as plain values: the same keys at any point of any epoch. It goes through JSON, unless what a dataset or a
-sampler says of itself does not.
-"""
+__all__ = ["Cursor"]
 
 _SEED_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: far apart, and no two epochs alike
-_NO_BASE = -1  # torch's base seeds are not negative
-_NO_PARTS = dict.fromkeys(KEYS, "")
-_KEYS = {"batches", "base_seed", "epoch", "begun", "drawn", "generators", "order", *KEYS}
 
 
 class Cursor:
@@ -69,37 +68,38 @@ class Cursor:
         self.over = False
         self.handed = self.skip > 0
         """Whether the epoch has had a batch."""
-        self._generators = _generators(loader)
+        self._generators = generators_of(loader)
         self._persistent = loader.persistent_workers and loader.num_workers > 0
         self._resume = resume
         self._base = previous.next_base if previous is not None else None
         if resume:
-            self._base = None if resume["base_seed"] == _NO_BASE else (int(resume["base_seed"]), int(resume["epoch"]))
+            self._base = None if resume["base_seed"] == NO_BASE else (int(resume["base_seed"]), int(resume["epoch"]))
         self._seed_is_known = self._base is not None
         # The states of the generators at the two moments that count.
-        self._at_iter = _read_states(resume["generators"], self._generators) if resume else _states(self._generators)
+        self._at_iter = decode_states(resume["generators"], self._generators) if resume else states_of(self._generators)
         self._at_order = self._at_iter
         if resume and resume["begun"]:
             self._at_order = [
                 known if state is None else state
-                for known, state in zip(self._at_iter, _read_states(resume["order"], self._generators), strict=True)
+                for known, state in zip(self._at_iter, decode_states(resume["order"], self._generators), strict=True)
             ]
         self._has_order = False
         self._flows = False  # whether the generators stand where the resumed epoch goes on without being set
         self._asked_ahead: deque[Any] = deque()
-        self._seen: Counter[int] = Counter()
-        self.windows: Windows | None = None
+        self.occurrences: _native.Occurrences | None = None
+        """Counts the samples, where what is random in them depends on how often they came up before."""
+        self._pool: SubstitutePool | None = None
         self._tally: Tally | None = None
-        self.parts: Parts | None = open_parts(
+        self._parts: Parts | None = open_parts(
             loader,
-            None if previous is None else previous.parts,
+            None if previous is None else previous._parts,  # noqa: SLF001  (of another cursor)
             resume,
             self._begin_order_again,
             follows_end=follows_end,
         )
         """What has a state of its own; `None` where nothing has."""
         if options.tolerant:
-            self.windows = Windows(
+            self._pool = SubstitutePool(
                 batched=loader._auto_collation,  # noqa: SLF001  (torch's own name)
                 keeps=options.on_error == "replace",
             )
@@ -130,6 +130,17 @@ class Cursor:
         """The base seed and the number of the next epoch, where the same iterator has it."""
         return (self._base[0], self._base[1] + 1) if self._base else None
 
+    # Samples
+
+    def count_samples(self, size: int) -> None:
+        """Begins to count the samples of datasets that have `size` of them."""
+        self.occurrences = _native.Occurrences(size)
+
+    def occurrence(self, place: int) -> int:
+        """Counts a sample; returns how often it came up before in the epoch."""
+        assert self.occurrences is not None, "samples that are not counted draw nothing"
+        return self.occurrences.count([place])[0]
+
     # The order
 
     @property
@@ -145,18 +156,56 @@ class Cursor:
     @property
     def jumps(self) -> bool:
         """Whether the epoch goes on from a state without making the samples that came before."""
-        return self.parts is not None and self.parts.jumps
+        return self._parts is not None and self._parts.jumps
+
+    @property
+    def index_sampler(self) -> Any:
+        """What iterators are to ask for indices in place of the loader's sampler; `None` is that sampler itself."""
+        return None if self._parts is None or self._parts.sampler is None else self._parts.sampler.index_sampler
+
+    @property
+    def sampled(self) -> SampledBatch | None:
+        """The batch that the sampler gave last, where samples may be replaced or left out."""
+        return None if self._pool is None else self._pool.latest
+
+    @property
+    def is_tolerant(self) -> bool:
+        """Whether samples may be replaced or left out."""
+        return self._pool is not None
+
+    def run_here(self) -> None:
+        """Notes that this process makes the samples."""
+        if self._parts is not None:
+            self._parts.dataset.run_here()
+
+    def run_in_workers(self, loader: Any, seen: dict[str, Any], *, seeded: bool) -> None:
+        """Changes what torch's iterators are to see of the loader, so that states are kept where samples are made.
+
+        Args:
+            loader: the loader.
+            seen: what they are to see in place of the loader's attributes.
+            seeded: whether samples seed the random generators, so that the states of these do not count.
+        """
+        if self._parts is not None:
+            self._parts.dataset.run_in(loader.num_workers, loader, seen, seeded=seeded)
+        if self.index_sampler is not None:
+            seen["_index_sampler"] = self.index_sampler
+
+    def note_worker(self, place: Place) -> None:
+        """Notes where the worker process is that made a batch."""
+        assert self._parts is not None, "batches carry places where there are states"
+        self._parts.dataset.note(place)
 
     @property
     def turn(self) -> int:
         """The number of the worker process that makes the next batch, or that number and a multiple of theirs."""
-        known = None if self.parts is None else self.parts.dataset.turn
+        known = None if self._parts is None else self._parts.dataset.turn
         return self.skip if known is None else known
 
     @property
     def follows_end(self) -> bool:
         """Whether an epoch ended before, as far as it matters to what has a state of its own."""
-        return self.parts is not None and self.parts.follows_end
+        return self._parts is not None and self._parts.follows_end
 
     @contextmanager
     def borrowed_generators(self) -> Generator[None]:
@@ -172,7 +221,7 @@ class Cursor:
         before = torch.default_generator.get_state()
         next_draw = self._at_order if self._resume["begun"] else self._at_iter
         self._flows = not self._resume["drawn"] and torch.equal(before, next_draw[0])
-        _set_states(self._generators, self._at_iter)
+        set_states(self._generators, self._at_iter)
         noted: list[Tensor] = []
         try:
             with noting_global_generator() as noted:
@@ -183,15 +232,15 @@ class Cursor:
             elif not self._flows:
                 torch.default_generator.set_state(before)
             elif self._resume["begun"]:
-                _set_states(self._generators, self._at_order)
+                set_states(self._generators, self._at_order)
 
     def begin_order(self) -> None:
         """Notes the generators before the sampler is asked for the iterator that counts."""
         if self._resume is not None and self._seed_is_known:
             # torch has drawn a base seed meanwhile, which the epoch did not where it began.
-            _set_states(self._generators, self._at_iter)
+            set_states(self._generators, self._at_iter)
         else:
-            self._at_iter = _states(self._generators)
+            self._at_iter = states_of(self._generators)
 
     def ask(self, draw: Callable[[], Any]) -> Any:
         """Gives what the sampler gives next.
@@ -212,9 +261,9 @@ class Cursor:
             return drawn
         if not self._has_order:
             self._note_order()
-        if self.parts is not None:
-            return self.parts.ask(draw, self.windows)
-        return draw() if self.windows is None else self.windows.draw(draw)
+        if self._parts is not None:
+            return self._parts.ask(draw, self._pool)
+        return draw() if self._pool is None else self._pool.draw(draw)
 
     def ask_ahead(self, draw: Callable[[], Any]) -> None:
         """Asks the sampler now, while the generators are where the state has them, for what `ask` gives later."""
@@ -231,9 +280,9 @@ class Cursor:
     def _note_order(self) -> None:
         self._has_order = True
         if self.asks_at_once and self._resume is not None and self._resume["begun"]:
-            _set_states(self._generators, self._at_order)
+            set_states(self._generators, self._at_order)
         else:
-            self._at_order = _states(self._generators)
+            self._at_order = states_of(self._generators)
 
     def _begin_order_again(self, load: Callable[[], None], begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
         """Makes an iterator of a sampler that has a state, when it is first asked.
@@ -244,9 +293,9 @@ class Cursor:
         if not self.asks_at_once:
             load()
             return begin()
-        _set_states(self._generators, self._at_iter)
+        set_states(self._generators, self._at_iter)
         load()
-        loaded = _states(self._generators)
+        loaded = states_of(self._generators)
         iterator = begin()
         for number, generator in enumerate(self._generators):
             if torch.equal(loaded[number], self._at_iter[number]):
@@ -263,7 +312,7 @@ class Cursor:
         Raises:
             ValueError: there are fewer batches than the state says.
         """
-        if self.parts is not None and self.batches <= self.skip and self.parts.go_on(skip, self.windows):
+        if self._parts is not None and self.batches <= self.skip and self._parts.go_on(skip, self._pool):
             self.batches = self.skip
             return
         while self.batches < self.skip:
@@ -282,18 +331,13 @@ class Cursor:
             "loader of the same dataset, sampler and batch size"
         )
 
-    def occurrence(self, place: int) -> int:
-        """Counts a sample; returns how often it came up before in the epoch."""
-        self._seen[place] += 1
-        return self._seen[place] - 1
-
     # Hand-out
 
     def advance(self) -> None:
         """Counts a batch that was handed out or passed over."""
         self.batches += 1
-        if self.parts is not None:
-            self.parts.advance()
+        if self._parts is not None:
+            self._parts.advance()
 
     def note_bad(self, found: Sequence[Any], end: int) -> None:
         """Notes the bad samples of a batch; `end` is the number in the epoch of the sample behind it.
@@ -324,105 +368,12 @@ class Cursor:
         What cannot be kept of a dataset or a sampler is an error when the place is written, and not before.
         """
         batches, parts = max(self.batches, self.skip), None
-        if self.parts is not None:
-            parts = freeze(partial(self.parts.write, batches, over=self.over))
+        if self._parts is not None:
+            parts = freeze(partial(self._parts.write, batches, over=self.over))
         if self.over:
-            return partial(_between, self.next_base if self._persistent else None, _states(self._generators), parts)
+            return partial(
+                between_epochs, self.next_base if self._persistent else None, states_of(self._generators), parts
+            )
         # Where the order is still to be drawn, it will follow from the generators as they are then.
-        at_order = self._at_order if self._has_order else _states(self._generators)
-        return partial(_within, batches, self._base, self._at_iter, at_order, parts, drawn=self._has_order)
-
-
-def state_between_epochs(loader: TorchDataLoader[Any]) -> State:
-    """The state of a loader whose first epoch has not begun."""
-    return _between(None, _states(_generators(loader)), freeze(partial(parts_between_epochs, loader)))
-
-
-def check_state(state: Any) -> State:
-    """Checks that a state is one of torchfeed's loader; returns a copy.
-
-    Raises:
-        TypeError: it is no dict.
-        ValueError: it is another dict.
-    """
-    if not isinstance(state, dict):
-        raise TypeError(f"a state is a dict, as state_dict() returns it, not {type(state).__name__}")
-    missing = sorted(_KEYS.difference(state))
-    if missing:
-        raise ValueError(
-            f"not a state of torchfeed.DataLoader: {', '.join(missing)} is missing, and there is "
-            f"{', '.join(map(str, state)) or 'nothing'}"
-        )
-    return dict(state)
-
-
-def _generators(loader: TorchDataLoader[Any]) -> list[torch.Generator]:
-    """Finds the generators that the order may follow from: the global one, the loader's, those of its samplers."""
-    found = [torch.default_generator]
-    for owner in (loader, loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)):
-        generator = getattr(owner, "generator", None)
-        if isinstance(generator, torch.Generator) and generator.device.type == "cpu":
-            found += [generator] if all(generator is not other for other in found) else []
-    return found
-
-
-def _states(generators: Sequence[torch.Generator]) -> list[Tensor]:
-    return [generator.get_state() for generator in generators]
-
-
-def _set_states(generators: Sequence[torch.Generator], states: Sequence[Tensor]) -> None:
-    for generator, state in zip(generators, states, strict=True):
-        generator.set_state(state)
-
-
-def _between(base: tuple[int, int] | None, states: Sequence[Tensor], parts: bytes | None) -> State:
-    """Writes a place between epochs."""
-    return {**_within(0, base, states, states, parts, drawn=False), "begun": False}
-
-
-def _within(
-    batches: int,
-    base: tuple[int, int] | None,
-    at_iter: Sequence[Tensor],
-    at_order: Sequence[Tensor],
-    parts: bytes | None,
-    *,
-    drawn: bool,
-) -> State:
-    """Writes a place in an epoch."""
-    return {
-        "batches": batches,
-        "base_seed": base[0] if base else _NO_BASE,
-        "epoch": base[1] if base else 0,
-        "begun": True,
-        "drawn": drawn,
-        "generators": [_encode(state) for state in at_iter],
-        # Most have not changed between the two moments.
-        "order": ["" if torch.equal(a, b) else _encode(b) for a, b in zip(at_iter, at_order, strict=True)],
-        **(_NO_PARTS if parts is None else thaw(parts)),
-    }
-
-
-def _encode(state: Tensor) -> str:
-    """Writes the state of a generator, 5056 bytes of which half are zero, in some 3400 characters."""
-    return _compressed(state.numpy().tobytes())
-
-
-@lru_cache(maxsize=16)  # the states that are asked for at each step are those of the epoch's beginning
-def _compressed(data: bytes) -> str:
-    return base64.b85encode(zlib.compress(data, 1)).decode()
-
-
-def _read_states(texts: Sequence[str], generators: Sequence[torch.Generator]) -> list[Any]:
-    if len(texts) != len(generators):
-        raise ValueError(
-            f"the state holds {len(texts)} random generators, and this loader has {len(generators)}, the global one "
-            "included: give it and its samplers a `generator` as the loader had that the state is of"
-        )
-    return [_decode(text) for text in texts]
-
-
-def _decode(text: str) -> Tensor | None:
-    if not text:
-        return None
-    return torch.from_numpy(np.frombuffer(bytearray(zlib.decompress(base64.b85decode(text))), np.uint8))
+        at_order = self._at_order if self._has_order else states_of(self._generators)
+        return partial(within_epoch, batches, self._base, self._at_iter, at_order, parts, drawn=self._has_order)

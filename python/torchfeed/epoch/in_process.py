@@ -46,8 +46,8 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
 
     def __init__(self, loader: Any, tree: Any, cursor: Cursor, restart: Restart) -> None:
         self._cursor, self._restart_iterator = cursor, restart
-        if cursor.parts is not None and cursor.parts.sampler is not None:
-            loader = View(loader, _index_sampler=cursor.parts.sampler.index_sampler)
+        if cursor.index_sampler is not None:
+            loader = View(loader, _index_sampler=cursor.index_sampler)
         super().__init__(loader)
         if self._num_workers == 0 and self._timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
@@ -70,12 +70,11 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
         self._tree = tree
         # What is under way: submitted batches, and in their places those that cannot be made.
         self._pending: list[Any] = []
-        if self._cursor.parts is not None:
-            self._cursor.parts.dataset.run_here()
+        self._cursor.run_here()
+        if self.counts_samples:
+            self._cursor.count_samples(tree.size)
         if again:
-            if self._cursor.parts is not None and self._cursor.parts.sampler is not None:
-                self._index_sampler = self._cursor.parts.sampler.index_sampler
-            self._cursor.begin_order()
+            self._begin_order()
             self._sampler_iter = iter(self._index_sampler)
         self._open(self._cursor.seed or 0)
         self._closed = False

@@ -15,7 +15,8 @@ from torchfeed.bad_samples.report import ErrorReport
 from torchfeed.settings import Destination, Memory, Options, Settings
 from torchfeed.util.locks import Turns
 
-from .cursor import Cursor, State
+from .cursor import Cursor
+from .state import State, check_state, state_between_epochs
 
 __all__ = ["ATTRIBUTE", "Delivers", "Internals", "begin_for", "internals", "is_own", "latest_cursor"]
 
@@ -123,6 +124,24 @@ class Internals:
         follows_end = before is not None and (before.over or before.follows_end)
         self.cursor = Cursor(loader, self.options, self.errors, previous, resume, follows_end=follows_end)
         return self.cursor
+
+    def state(self, loader: Any) -> State:
+        """The position of the loader: as loaded, or as of the last batch that was handed over."""
+        state = self.resume or (self.delivery.position if self.delivery is not None else None)
+        if state is None:
+            state = state_between_epochs(loader) if self.cursor is None else self.cursor.state()
+        return state
+
+    def load(self, state: Any) -> None:
+        """Makes the next epoch go on from a state; an empty one is the beginning.
+
+        Raises:
+            TypeError: it is no dict.
+            ValueError: it is the state of something else.
+        """
+        self.resume = check_state(state) if state != {} else None
+        if self.resume is None:
+            self.cursor = None
 
     def set_option(self, name: str, value: Any) -> None:
         """Changes an option.

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import default_convert
 
 from torchfeed import _native
-from torchfeed.bad_samples.policy import Draw, settle
+from torchfeed.bad_samples.policy import settle
+from torchfeed.bad_samples.substitute_pool import SampledBatch
 from torchfeed.bad_samples.substitutes import check_target, give_each, mend
 from torchfeed.batch import pinned
 from torchfeed.batch.collate import default_collate
@@ -60,7 +61,7 @@ class _Submitted(NamedTuple):
     """Its targets, if they came from Python."""
     errors: dict[int, Exception]
     """Why samples cannot be made, by position, if Python could not bring them."""
-    draw: Draw | None
+    sampled: SampledBatch | None
     """What the sampler drew, if samples may fail."""
 
 
@@ -109,7 +110,8 @@ class NativeEpoch(Epoch):
         _open_epochs.add(self)
 
     def _skip(self, places: list[int]) -> None:
-        self._native.skip(places)
+        assert self._cursor.occurrences is not None
+        self._cursor.occurrences.count(places)
 
     def _submit(self, places: list[int]) -> _Submitted:
         given = targets = None
@@ -125,9 +127,10 @@ class NativeEpoch(Epoch):
             given = None if items is None else _native.Source.provided(items)
         out = self._pinned_output(len(places)) if self._pin_memory else []
         memory = [lend_tensor(tensor) for tensor in out] or None
-        self._native.submit(places, memory, provided=given, tolerant=self._options.tolerant)
-        windows = self._cursor.windows
-        return _Submitted(out, targets, errors, None if windows is None else windows.latest)
+        self._native.submit(
+            places, memory, occurrences=self._cursor.occurrences, provided=given, tolerant=self._options.tolerant
+        )
+        return _Submitted(out, targets, errors, self._cursor.sampled)
 
     def _pinned_output(self, length: int) -> list[Tensor]:
         """Takes pinned memory for a batch, if the shapes of its images are known."""
@@ -168,7 +171,7 @@ class NativeEpoch(Epoch):
     def _take(self, position: int, submitted: _Submitted) -> Any:
         errors = submitted.errors
         try:
-            if submitted.draw is None:
+            if submitted.sampled is None:
                 made = to_tensors(self._native.take(position))
             else:
                 fields, failures = self._native.take_tolerant(position)
@@ -181,8 +184,8 @@ class NativeEpoch(Epoch):
         targets: Any
         *views, targets = made
         brought = submitted.targets
-        if submitted.draw is not None:
-            mended = self._mend(views, targets if brought is None else brought, errors, submitted.draw)
+        if submitted.sampled is not None:
+            mended = self._mend(views, targets if brought is None else brought, errors, submitted.sampled)
             if mended is None:
                 return NOTHING
             views, targets = mended
@@ -220,7 +223,7 @@ class NativeEpoch(Epoch):
         return device if any(plan.why for plan in plans) else CPU
 
     def _mend(
-        self, views: list[Tensor], targets: Any, errors: dict[int, Exception], draw: Draw
+        self, views: list[Tensor], targets: Any, errors: dict[int, Exception], sampled: SampledBatch
     ) -> tuple[list[Tensor], Any] | None:
         """Does about the failed samples of a batch what the user wants, and notes it."""
         if not errors:
@@ -229,15 +232,15 @@ class NativeEpoch(Epoch):
         found = []
 
         def settled(position: int) -> Any:
-            leaf, at = self._tree.leaf(self._tree.locate(draw.indices[position]))
+            leaf, at = self._tree.leaf(self._tree.locate(sampled.indices[position]))
             path: Any = leaf.source.path(at)
-            made, bad = settle(self._options.on_error, errors[position], (draw, position), seed, path, self._make)
+            made, bad = settle(self._options.on_error, errors[position], (sampled, position), seed, path, self._make)
             found.append(bad)
             return made
 
         mended = mend(views, targets, [*errors], settled, self._options.memory_format)
         try:
-            self._cursor.note_bad(found, draw.end)
+            self._cursor.note_bad(found, sampled.end)
         except RuntimeError:
             self.close()
             raise

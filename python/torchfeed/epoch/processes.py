@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import multiprocessing.queues
 import os
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from torch.utils.data import Dataset, get_worker_info
 from torch.utils.data import _utils as torch_utils
 from torch.utils.data import dataloader as torch_dataloader
 from torch.utils.data import default_collate as torch_default_collate
 
-from torchfeed.bad_samples.tolerant_dataset import Job, TolerantCollate, TolerantDataset
+from torchfeed.bad_samples.tolerant_samples import Job, PlainSamples, TolerantCollate, TolerantSamples
 from torchfeed.batch.collate import Collate, default_collate
 from torchfeed.limits import get_limits
 from torchfeed.plan.drawn import Key
 from torchfeed.plan.resolve import Split, Torch, Way
 from torchfeed.recognize.collate import is_own_collate
 from torchfeed.recognize.leaf import Leaf
-from torchfeed.recognize.leaves import read_datasets
-from torchfeed.recognize.tree import Tree, fetch, plain_index
+from torchfeed.recognize.tree import Tree
 from torchfeed.settings import Options, Settings
 from torchfeed.util.locks import Turns
-from torchfeed.util.random_state import own_random_state, sample_seed, seed_everything
 
 from .cursor import Cursor
-from .samples import SampleMaker
+from .forwarding_dataset import ForwardingDataset
+from .split_samples import SeededCollate, SplitSamples
 from .stateful.worker_batches import Carried
 from .torch_iterator import MovesCursor, Restart, View
 
@@ -46,6 +44,7 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
     options, batched, tree = settings.options, settings.batched, tree_of(way)
     # Tensors that are made in this process may be on a device, and then cannot be pinned.
     pin = loader.pin_memory or (settings.pin_memory and settings.num_workers > 0)
+    samples: Any = None
     seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": loader.collate_fn, "pin_memory": pin}
     if options.nice and hasattr(os, "nice"):  # Windows has no such thing
         seen["worker_init_fn"] = NiceInit(options.nice, loader.worker_init_fn)
@@ -57,14 +56,13 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
             seen["collate_fn"] = SeededCollate(loader.collate_fn)
         if tree is not None:
             making = Options(decode=options.decode, limits=options.limits or get_limits())
-            seen["dataset"] = SplitDataset(loader.dataset, making, batched=batched)
+            samples = SplitSamples(making, batched=batched)
     if options.tolerant:
-        seen["dataset"] = TolerantDataset(seen["dataset"], options.on_error, split=tree is not None, batched=batched)
+        samples = TolerantSamples(samples or PlainSamples(batched=batched), options.on_error, batched=batched)
         seen["collate_fn"] = TolerantCollate(seen["collate_fn"], batched=batched)
-    if cursor.parts is not None:
-        cursor.parts.dataset.run_in(loader.num_workers, loader, seen, seeded=tree is not None)
-        if cursor.parts.sampler is not None:
-            seen["_index_sampler"] = cursor.parts.sampler.index_sampler
+    if samples is not None:
+        seen["dataset"] = ForwardingDataset(loader.dataset, samples)
+    cursor.run_in_workers(loader, seen, seeded=tree is not None)
     return View(loader, **seen, tree=tree, cursor=cursor)
 
 
@@ -87,103 +85,13 @@ class NiceInit:
             self.worker_init_fn(worker)
 
 
-class SplitDataset(Dataset[Any]):
-    """A dataset whose samples are made natively up to the first step that is not recognised.
-
-    Indices are `Key`s. Other attributes are those of the dataset, for what a ``worker_init_fn`` may do.
-    """
-
-    def __init__(self, dataset: Any, options: Options, *, batched: bool) -> None:
-        self.__dict__.update(dataset=dataset, making=options, by_batch=batched, maker=None)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in {"dataset", "making", "by_batch", "maker"}:  # not there yet: while it is unpickled
-            raise AttributeError(name)
-        return getattr(self.dataset, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.dataset, name, value)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "maker": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.__getitems__([key])[0] if isinstance(key, Key) else self.dataset[key]
-
-    def __getitems__(self, keys: Sequence[Any]) -> Sequence[Any]:
-        """Makes the samples of a batch, from the dataset as it is in this process.
-
-        Programs that look into torch's iterators may ask for plain indices too.
-        """
-        if not all(isinstance(key, Key) for key in keys):
-            return fetch(self.dataset, keys)
-        self._make_maker()
-        # A worker process has no use for its random state; in the user's own it is none of our business.
-        return Samples(self.maker.make(keys, keeps_random_state=get_worker_info() is None), keys)
-
-    def _make_maker(self) -> None:
-        if self.maker is None:
-            tree = read_datasets(self.dataset)
-            self.__dict__["maker"] = SampleMaker(tree, self.making, batched=self.by_batch)
-
-    def path_of(self, key: Key) -> Any:
-        """The file of a sample, if it is listed.
-
-        Raises:
-            IndexError: there is no such sample.
-        """
-        self._make_maker()
-        leaf, at = self.maker.tree.leaf(self.maker.tree.locate(key.sample))
-        return leaf.source.path(at)
-
-    def key(self, index: Any, seed: int, occurrence: int) -> Key:
-        """What stands for a sample here."""
-        return Key(index, seed, occurrence)
-
-    def among(self, samples: Sequence[Any], keys: Sequence[Key]) -> Samples:
-        """The samples of the batch of some keys, of which some may be left out."""
-        return Samples(samples, keys)
-
-
-class Samples(list[Any]):
-    """The samples of a batch, and the seed of what is random in collating them."""
-
-    def __init__(self, samples: Sequence[Any], keys: Sequence[Key]) -> None:
-        super().__init__(samples)
-        # One number more than a sample's seed is made of, so that it is none of theirs.
-        self.seed = 0
-        if keys:
-            first, seed, occurrence = keys[0]
-            number = plain_index(first)
-            number = number % 2**64 if isinstance(number, int) else 0
-            self.seed = sample_seed((number, seed, occurrence, len(keys)))
-
-
-class SeededCollate:
-    """A collate_fn of the user's, whose own randomness is that of the batch, whichever worker makes it."""
-
-    def __init__(self, collate_fn: Callable[[list[Any]], Any]) -> None:
-        self.collate_fn = collate_fn
-
-    def __call__(self, samples: Samples) -> Any:
-        """Collates a batch."""
-        with nullcontext() if get_worker_info() else own_random_state():
-            seed_everything(samples.seed)
-            return self.collate_fn(list(samples))
-
-
 class _Counted(MovesCursor):
     """Makes torch's iterators move a cursor, and tells a split dataset what to draw from."""
 
     def __init__(self, view: View, restart: Restart) -> None:
         self.tree: Tree[Leaf] | None = view.tree
         self._cursor, self._restart_iterator = view.cursor, restart
+        self._count_samples()
         self._process = os.getpid()
         self._turns = Turns()
         self._has_turn = False
@@ -200,16 +108,19 @@ class _Counted(MovesCursor):
     def restart(self, loader: Any, way: Split | Torch, cursor: Cursor) -> None:
         """Begins the next epoch with the same workers."""
         self.tree, self._cursor = tree_of(way), cursor
+        self._count_samples()
         self._begin(loader, first_iter=False)
         if cursor.resumes:
             self.go_on()
 
     def _begin(self, loader: Any, *, first_iter: bool) -> None:
-        if self._cursor.parts is not None and self._cursor.parts.sampler is not None:
-            self._index_sampler = self._cursor.parts.sampler.index_sampler
         self._has_turn = False
-        self._cursor.begin_order()
+        self._begin_order()
         super(MovesCursor, self)._reset(loader, first_iter)  # type: ignore[misc]  # torch's
+
+    def _count_samples(self) -> None:
+        if self.tree is not None:
+            self._cursor.count_samples(self.tree.size)
 
     def go_on(self) -> None:
         """Passes over the batches that a resumed epoch has had, and asks the sampler for those that come next.
@@ -249,8 +160,7 @@ class _Counted(MovesCursor):
             if type(data) is not Carried:
                 return data
             place = data.place
-            assert self._cursor.parts is not None, "they make batches carry places"
-            self._cursor.parts.dataset.note(place)
+            self._cursor.note_worker(place)
             if not place.is_end:
                 return data.batch
 
@@ -259,9 +169,8 @@ class _Counted(MovesCursor):
         self._pass_over(draw)
         drawn = self._cursor.ask(draw)
         keys = drawn if self.tree is None else self._keys(drawn)
-        if self._cursor.windows is None:
-            return keys
-        return Job(self._cursor.windows.latest, keys if self._batched else [keys], self._seed)
+        sampled = self._cursor.sampled
+        return keys if sampled is None else Job(sampled, keys if self._batched else [keys], self._seed)
 
     @property
     def _batched(self) -> bool:
@@ -299,7 +208,7 @@ class _Counted(MovesCursor):
                 self._cursor.finish()
                 raise
             self._cursor.advance()
-            if self._cursor.windows is None:
+            if not self._cursor.is_tolerant:
                 self._cursor.handed = True
                 return batch
             self._cursor.note_bad(batch.found.samples, batch.found.end)

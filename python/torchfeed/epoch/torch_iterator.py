@@ -42,6 +42,12 @@ class MovesCursor:
     def _base_seed(self, drawn: int) -> None:
         self._cursor.take_base_seed(drawn)
 
+    def _begin_order(self) -> None:
+        """Prepares for asking the sampler for the iterator that counts."""
+        if self._cursor.index_sampler is not None:
+            self._index_sampler = self._cursor.index_sampler
+        self._cursor.begin_order()
+
     def _reset(self, loader: Any, first_iter: bool = False) -> None:  # noqa: ARG002  (torch's arguments)
         """Begins the next epoch in this iterator, as torch's loader asks of one with persistent workers."""
         self._restart_iterator(loader, self)

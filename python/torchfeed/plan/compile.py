@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any
 
 import PIL
 import torch
@@ -15,7 +14,7 @@ from torchfeed import _native
 from torchfeed.decode import PillowDecoder
 from torchfeed.decode.pillow_limits import limits_in_force, pillow_limits
 from torchfeed.limits import Limits, get_limits
-from torchfeed.recognize import OneHotLevels, Plan
+from torchfeed.recognize import Call, OneHotLevels, Plan
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.sample_source import give
 from torchfeed.recognize.value import Table
@@ -27,7 +26,7 @@ __all__ = ["Compiled", "Drawn", "compile_leaves", "compile_plan"]
 # Pillow 13 does the vertical pass of a resize first where that saves work; the rounding between the passes shows.
 CHEAPER_PASS_FIRST = int(PIL.__version__.split(".", maxsplit=1)[0]) >= 13
 
-Drawn = list[tuple[str, dict[str, Any]]]
+Drawn = list[Call]
 """What is done to a sample: transform names and parameters."""
 
 
@@ -84,7 +83,7 @@ class Compiled:
         for view, plan in enumerate(leaf.plan.views):
             end = start + len(plan.names)
             own = [(at - start, function, parameters) for at, function, parameters in calls if start <= at < end]
-            drawn += [("View", {"number": view}), *plan.drawn_names(own)]
+            drawn += [Call("View", {"number": view}), *plan.drawn_names(own)]
             start = end
         return leaf, drawn
 

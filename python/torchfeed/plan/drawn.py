@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from torchfeed.recognize import Call
 from torchfeed.util.random_state import sample_seed
 
 from .compile import Compiled, Drawn
@@ -31,7 +32,7 @@ def drawn(compiled: Compiled, place: int, seed: int, occurrence: int) -> Drawn:
     """
     leaf, calls = compiled.draw(place, seed, occurrence)
     if leaf.why:
-        calls.append(("Python", {"seed": python_seed(Key(place, seed, occurrence), place)}))
+        calls.append(Call("Python", {"seed": python_seed(Key(place, seed, occurrence), place)}))
     return calls
 
 

@@ -1,11 +1,13 @@
 """Recognition: a user's own objects, torchfeed's or torchvision's, to what the native engine runs."""
 
+from .call import Call
 from .common import Unrecognized, describe
 from .known import class_name
 from .target import OneHotLevels, recognize_target
 from .transform import Plan, recognize, recognize_geometry
 
 __all__ = [
+    "Call",
     "OneHotLevels",
     "Plan",
     "Unrecognized",

@@ -6,6 +6,7 @@ from torch import nn
 
 from .common import describe
 from .replaced import replaced
+from .rules import names_of
 
 __all__ = ["CLASSES", "changed", "class_name", "is_named", "why_in_python"]
 
@@ -14,7 +15,7 @@ _PACKAGES = ("torchfeed", "torchvision")
 _OF_TORCH = {nn.Identity, nn.ModuleList, nn.Sequential}
 
 # Other packages' classes, each of which does what one of torchvision's does, or is run as it is on every pixel value.
-CLASSES = {"timm": {"MaybeToTensor", "MaybePILToTensor", "RandomResizedCropAndInterpolation"}}
+CLASSES = {"timm": names_of(lambda rule: rule.of == "timm")}
 
 
 def class_name(value: object) -> str | None:

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .geometry import GEOMETRY, STRUCTURE, flatten, has_plain_steps, own_name
 from .known import class_name
-from .value import VALUES
+from .rules import RULES, names_of
+from .steps import flatten, has_plain_steps, own_name, padding_of
 
 __all__ = ["hands_metadata_on", "may_see_metadata"]
 
-_TO_TENSOR = {"MaybePILToTensor", "MaybeToTensor", "PILToTensor", "ToImage", "ToTensor"}
+_TO_TENSOR = names_of(lambda rule: rule.makes_tensor)
 
-# torchvision's own, which look at pixels and at nothing else.
+# Those with a rule, and others of torchvision's, which look at pixels and at nothing else.
 _PIXELS_ONLY = {
-    *GEOMETRY,
-    *VALUES,
+    *names_of(lambda rule: rule.read or rule.kind == "values"),
     *("AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"),
     *("ColorJitter", "Grayscale", "RGB", "RandomChannelPermutation", "RandomGrayscale", "RandomPhotometricDistort"),
     *("RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize", "RandomInvert", "RandomPosterize"),
     *("GaussianBlur", "RandomErasing", "RandomSolarize"),
     *("ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"),
-    *("RandomResize", "RandomResizedCropAndInterpolation", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
+    *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
 }
 
 
@@ -41,7 +40,7 @@ def may_see_metadata(steps: Sequence[Any]) -> bool:
 
 def _sees_pixels_only(step: Any) -> bool:
     name = class_name(step)
-    if name in STRUCTURE:
+    if name in RULES and RULES[name].compose is not None:
         return has_plain_steps(step) and all(
             _sees_pixels_only(inner) for branch in step.transforms for inner in flatten(branch)
         )
@@ -55,7 +54,7 @@ def hands_metadata_on(step: Any, size: tuple[int, int]) -> bool:
         step: the transform.
         size: the image's (width, height).
     """
-    name = own_name(step)
-    pads = name == "Pad" or (name == "RandomCrop" and step.padding is not None)
-    may_pad = name == "CenterCrop" or (name == "RandomCrop" and step.pad_if_needed)
-    return not pads and not (may_pad and (size[0] < step.size[1] or size[1] < step.size[0]))
+    pads = padding_of(step, own_name(step))
+    if pads is None or pads.is_certain:
+        return pads is None
+    return bool(size[0] >= step.size[1] and size[1] >= step.size[0])

@@ -26,25 +26,18 @@ from torch import Tensor
 
 from torchfeed import _native
 
+from .arguments import Op
+from .call import Call
 from .common import Unrecognized
-from .geometry import (
-    GEOMETRY,
-    INTERPOLATIONS,
-    STRUCTURE,
-    Geometry,
-    fill_of,
-    flatten,
-    has_plain_steps,
-    own_name,
-    read_geometry,
-)
 from .known import class_name, why_in_python
 from .metadata import may_see_metadata
-from .value import VALUES, Ramp, Table
+from .rules import RULES, names_of
+from .steps import check_on_tensor, flatten, has_plain_steps, may_pad, own_name, read_step
+from .value import Ramp, Table
 
 __all__ = ["Plan", "recognize", "recognize_geometry"]
 
-RESIZED_TENSOR = "resizes as on a PIL image, which differs from a tensor's resize by at most one level of 255"
+VALUES = names_of(lambda rule: rule.kind == "values")
 
 
 @dataclass(frozen=True)
@@ -83,13 +76,13 @@ class Plan:
         """Whether the native part draws anything at all."""
         return any(op.is_random for op in self.ops)
 
-    def drawn_names(self, calls: Sequence[tuple[int, str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    def drawn_names(self, calls: Sequence[tuple[int, str, dict[str, Any]]]) -> list[Call]:
         """Names drawn calls by their transforms' classes, with Pillow's names of the filters."""
         named = []
-        for position, _, parameters in calls:
+        for position, function, parameters in calls:
             if "interpolation" in parameters:
                 parameters["interpolation"] = Image.Resampling(parameters["interpolation"])
-            named.append((self.names[position], parameters))
+            named.append(Call(self.names[position], parameters, function))
         return named
 
 
@@ -114,7 +107,7 @@ def recognize(
     plan = _chain(steps, channels, end, why, images=images)
     if not metadata or plan.kind is not Image.Image or not may_see_metadata(plan.rest):
         return plan
-    padding = (i for i, step in enumerate(steps[: len(steps) - len(plan.rest)]) if _may_pad(step))
+    padding = (i for i, step in enumerate(steps[: len(steps) - len(plan.rest)]) if may_pad(step))
     cut = next(padding, None)
     return replace(plan if cut is None else _chain(steps, channels, cut, plan.why), wants_metadata=True)
 
@@ -147,8 +140,8 @@ def _read_views(transform: Any, channels: int) -> Plan:
 
 def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, images: bool = False) -> Plan:
     """Compiles the steps up to `cut`, or up to the first that is not native."""
-    ramp, values = Ramp(channels), set() if images else VALUES
-    geometry: list[Geometry] = []
+    ramp, values = Ramp(channels), frozenset() if images else VALUES
+    ops: list[Op] = []
     names: list[str] = []
     notes: list[str] = []
     done = 0
@@ -157,10 +150,10 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
             if class_name(step) in values:
                 ramp.apply(step)
             else:
-                read, inner = read_geometry(step)
+                read, inner = read_step(step)
                 if ramp.is_tensor:
-                    notes += _check_on_tensor(step, ramp)
-                geometry.append(read)
+                    notes += check_on_tensor(step, ramp)
+                ops.append(read)
                 names += inner
         except Unrecognized as reason:
             why = str(reason)
@@ -169,7 +162,7 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
     if not why and not ramp.is_tensor:
         why = "the transform does not make a tensor: end it with ToTensor() or PILToTensor()"
     return Plan(
-        ops=tuple(map(_native.Op, geometry)),
+        ops=tuple(map(_native.Op, ops)),
         names=tuple(names),
         values=tuple(map(repr, ramp.steps)),
         table=ramp.table(),
@@ -180,14 +173,6 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
     )
 
 
-def _may_pad(step: Any) -> bool:
-    """Whether a geometric step may enlarge an image by padding, and so lose its metadata."""
-    name = type(step).__name__
-    if name in STRUCTURE:
-        return any(_may_pad(part) for branch in step.transforms for part in flatten(branch))
-    return name in {"Pad", "CenterCrop"} or (name == "RandomCrop" and bool(step.padding or step.pad_if_needed))
-
-
 def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int) -> Plan:
     """Compiles geometric transforms of torchfeed's only, by whatever code they are called; pixels stay as they are.
 
@@ -195,40 +180,6 @@ def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int
         Unrecognized: one has an argument that the native engine does not run.
     """
     names = [own_name(step) for step in transforms]
-    ops = tuple(_native.Op(GEOMETRY[name](step)) for name, step in zip(names, transforms, strict=True))
+    readers = [RULES[name].read for name in names]
+    ops = tuple(_native.Op(read(step)) for read, step in zip(readers, transforms, strict=True) if read is not None)
     return Plan(ops, tuple(names), (), Ramp(channels).table(), Tensor)
-
-
-def _check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
-    """Checks that a geometric step does to a tensor what it does to a PIL image; returns what differs.
-
-    Raises:
-        Unrecognized: it does not, or not if it moves in front of the value transforms.
-    """
-    name = type(step).__name__
-    if name in STRUCTURE:
-        inner = [part for branch in step.transforms for part in flatten(branch)]
-        return [note for part in inner for note in _check_on_tensor(part, ramp)]
-    early = f"move {name} before the step that makes a tensor"
-    if name in {"Resize", "RandomResizedCrop"}:
-        filters = {INTERPOLATIONS["bilinear"], INTERPOLATIONS["bicubic"]}
-        mode = getattr(step.interpolation, "value", step.interpolation)
-        if INTERPOLATIONS.get(str(mode), mode) not in filters or step.antialias is not True:
-            raise Unrecognized(f"{name} of a tensor with {mode}, antialias={step.antialias} runs in Python: {early}")
-        if not ramp.is_identity:
-            raise Unrecognized(f"{name} of a floating point tensor runs in Python: {early}")
-        return [f"{name} {RESIZED_TENSOR}"]
-    if name not in {"CenterCrop", "Pad", "RandomCrop", "RandomHorizontalFlip", "RandomVerticalFlip"}:
-        raise Unrecognized(f"{name} of a tensor runs in Python: {early}")
-    fill: Any = None
-    if name == "CenterCrop":
-        fill = 0  # around an image that is smaller than the crop
-    elif name == "Pad" or (name == "RandomCrop" and (step.padding is not None or step.pad_if_needed)):
-        mode = str(getattr(step.padding_mode, "value", step.padding_mode))
-        fill = fill_of(step)
-        fill = 0 if fill is None else fill
-        if mode != "constant" or not isinstance(fill, (int, float)):
-            raise Unrecognized(f"{name} of a tensor with padding_mode={mode!r}, fill={fill} runs in Python: {early}")
-    if fill is not None and ramp.pixel(fill) != [int(fill)] * ramp.channels:
-        raise Unrecognized(f"{name} fills with {fill}, which no pixel becomes there: {early}")
-    return []

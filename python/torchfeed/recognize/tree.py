@@ -31,6 +31,8 @@ class Tree(Generic[T]):
     root: Node
     dataset: Any
     """The outermost dataset."""
+    size: int
+    """How many samples the leaves have: places are below it."""
 
     def find(self, index: Any) -> int:
         """Finds a sample of the outermost dataset: its place in the leaves, laid end to end.
@@ -157,7 +159,7 @@ def read_tree(dataset: Any, read: Callable[[Any], T], length: Callable[[T], int]
         return LeafNode(starts[-2], length(leaves[-1]))
 
     root = node(dataset)
-    return Tree(tuple(leaves), tuple(starts[:-1]), root, dataset)
+    return Tree(tuple(leaves), tuple(starts[:-1]), root, dataset, starts[-1])
 
 
 def fetch(dataset: Any, indices: Any, *, batched: bool = True) -> list[Any]:

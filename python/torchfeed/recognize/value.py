@@ -16,20 +16,7 @@ from torchfeed.util.locks import Turns
 
 from .common import Unrecognized, describe
 
-__all__ = ["VALUES", "Ramp", "Table"]
-
-VALUES = {
-    "MaybePILToTensor",
-    "MaybeToTensor",
-    "ToTensor",
-    "PILToTensor",
-    "ConvertImageDtype",
-    "ToDtype",
-    "Normalize",
-    "ToImage",
-    "ToPureTensor",
-}
-
+__all__ = ["Ramp", "Table"]
 
 _turns = Turns()
 """Before Python 3.14 the filters of warnings are the process's: threads must give them back in turn."""

@@ -40,7 +40,7 @@ class _Geometry:
     def __call__(self, img: Image.Image) -> Image.Image:
         """Applies the transform, with parameters drawn from torch's global generator."""
         # Compiling needs this module's classes, so it cannot be imported above.
-        from .apply import apply_to_image  # noqa: PLC0415
+        from torchfeed.transforms.apply import apply_to_image  # noqa: PLC0415
 
         return apply_to_image(self, img)
 

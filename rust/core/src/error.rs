@@ -1,11 +1,11 @@
-//! One error type, told apart by who can mend it.
+//! One error type. Its variants differ in who can put the error right.
 
 use std::{fmt, io, path::PathBuf};
 
 /// The result of everything fallible in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, by cause.
+/// An error, by cause.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The disk: a file is missing, unreadable or not a regular file.
@@ -17,7 +17,7 @@ pub enum Error {
     /// The file: the fallback decoder refuses it, with an error of its own.
     #[error("{reason}")]
     Refused {
-        /// What is said of it.
+        /// The message.
         reason: String,
         /// The fallback's error.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -37,10 +37,10 @@ pub enum Error {
     /// This library: a worker panicked. The message is the panic's own.
     #[error("internal error, please report it: {0}")]
     Panic(String),
-    /// Nobody: this was given up, as [`crate::interrupt`] says.
+    /// Nobody: the caller stopped the work, see [`crate::interrupt`].
     #[error("interrupted")]
     Interrupted,
-    /// The caller's own code, called back: its error as it was.
+    /// The caller's own code, which was called back: its error, unchanged.
     #[error("{0}")]
     Callback(Box<dyn std::error::Error + Send + Sync>),
     /// Any of the above, with the sample that it happened to.
@@ -48,7 +48,7 @@ pub enum Error {
     Sample {
         /// The sample.
         place: Place,
-        /// What happened to it.
+        /// The error itself.
         source: Box<Error>,
     },
 }

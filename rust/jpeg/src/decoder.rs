@@ -104,9 +104,9 @@ impl Decoder {
     /// [`Error::Format`], [`Error::Truncated`], [`Error::Unsupported`] or [`Error::Limit`] by the file;
     /// [`Error::Interrupted`] where the caller wants it. The buffer is then unspecified.
     pub fn decode(&mut self, bytes: &[u8], header: &Header, options: &Options, output: Output<'_>) -> Result<Info> {
-        let plan = Plan::new(header, options)?;
-        output.check(plan.view.region, header.channels())?;
-        self.run(bytes, &plan, None, output)
+        let parameters = Parameters::new(header, options)?;
+        output.check(parameters.mcus.region, header.channels())?;
+        self.run(bytes, &parameters, None, output)
     }
 
     /// [`Decoder::decode`] with an index of this very file, which is used and extended.
@@ -123,9 +123,9 @@ impl Decoder {
         index: &mut RowIndex,
         output: Output<'_>,
     ) -> Result<Info> {
-        let plan = Plan::new(header, options)?;
-        output.check(plan.view.region, header.channels())?;
-        self.run(bytes, &plan, claimed(Some(index), bytes, header)?, output)
+        let parameters = Parameters::new(header, options)?;
+        output.check(parameters.mcus.region, header.channels())?;
+        self.run(bytes, &parameters, claimed(Some(index), bytes, header)?, output)
     }
 
     /// Decodes the file in `bytes`, whose header is `header`, and hands over strips of rows while they are in the cache.
@@ -144,11 +144,11 @@ impl Decoder {
         index: Option<&mut RowIndex>,
         receive: impl FnMut(usize, &[u8]),
     ) -> Result<Info> {
-        let plan = Plan::new(header, options)?;
+        let parameters = Parameters::new(header, options)?;
         let mut buffer = std::mem::take(&mut self.strip);
-        let row = plan.view.region.width * header.channels();
+        let row = parameters.mcus.region.width * header.channels();
         let strips = Strips { buffer: &mut buffer, row, receive };
-        let result = claimed(index, bytes, header).and_then(|index| self.run(bytes, &plan, index, strips));
+        let result = claimed(index, bytes, header).and_then(|index| self.run(bytes, &parameters, index, strips));
         self.strip = buffer;
         result
     }
@@ -156,11 +156,11 @@ impl Decoder {
     fn run(
         &mut self,
         bytes: &[u8],
-        plan: &Plan<'_>,
+        parameters: &Parameters<'_>,
         mut index: Option<&mut RowIndex>,
         sink: impl Sink,
     ) -> Result<Info> {
-        let Plan { header, options, layout, view } = plan;
+        let Parameters { header, options, layout, mcus } = parameters;
         let limits = &options.limits;
         Limits::check(Budget::Pixels, header.width as u64 * header.height as u64, limits.max_pixels)?;
         let mut walk = Walk::new(bytes)?;
@@ -183,7 +183,7 @@ impl Decoder {
         let memory = data + planes + coefficients;
         Limits::check(Budget::Memory, memory, limits.max_memory)?;
         check_mcu(header, &scan)?;
-        let mut pipeline = Pipeline::new(&self.kernels, layout, view, header.color, &mut self.pipeline, sink);
+        let mut pipeline = Pipeline::new(&self.kernels, layout, mcus, header.color, &mut self.pipeline, sink);
         let mut warnings = walk.warnings;
         if single {
             for part in scan.parts() {
@@ -193,7 +193,7 @@ impl Decoder {
             warnings += not_sequential(&scan);
             // With an index: the rows that are needed and known, or else the last known row above them.
             let known = index.as_ref().map_or(0, |index| index.len());
-            let known = view.rows.start.min(known.saturating_sub(1))..view.rows.end.min(known);
+            let known = mcus.rows.start.min(known.saturating_sub(1))..mcus.rows.end.min(known);
             self.segments.reset(0);
             let mut end = None;
             if let Some(index) = index.as_deref().filter(|_| !known.is_empty()) {
@@ -224,11 +224,11 @@ impl Decoder {
             warnings += sequential::decode(job, &mut self.sequential, &mut pipeline)?;
         } else {
             let state = (&self.kernels, &mut self.tables, &mut self.segments, &mut self.coefficients);
-            warnings = scans(state, walk, plan, scan, interval)?;
+            warnings = scans(state, walk, parameters, scan, interval)?;
             self.coefficients.check_complete(header)?;
             self.coefficients.output(&mut pipeline, Pace::new(options.interrupt, layout))?;
         }
-        Ok(Info { region: view.region, channels: header.channels(), warnings })
+        Ok(Info { region: mcus.region, channels: header.channels(), warnings })
     }
 }
 
@@ -240,19 +240,19 @@ fn claimed<'i>(index: Option<&'i mut RowIndex>, bytes: &[u8], header: &Header) -
 }
 
 /// The parameters of a decode, apart from the file's bytes.
-struct Plan<'a> {
+struct Parameters<'a> {
     header: &'a Header,
     options: &'a Options,
     layout: Layout,
-    view: McuRegion,
+    mcus: McuRegion,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> Parameters<'a> {
     fn new(header: &'a Header, options: &'a Options) -> Result<Self> {
         header.check()?;
         let layout = Layout::new(header, options.scale)?;
-        let view = McuRegion::new(&layout, options.region)?;
-        Ok(Self { header, options, layout, view })
+        let mcus = McuRegion::new(&layout, options.region)?;
+        Ok(Self { header, options, layout, mcus })
     }
 }
 
@@ -285,11 +285,11 @@ fn next_scan(tables: &mut Tables, walk: &mut Walk<'_>, header: &Header, interval
 fn scans(
     (kernels, tables, segments, coefficients): (&Kernels, &mut Tables, &mut Segments, &mut Coefficients),
     mut walk: Walk<'_>,
-    plan: &Plan<'_>,
+    parameters: &Parameters<'_>,
     mut scan: Scan,
     mut interval: usize,
 ) -> Result<u32> {
-    let Plan { header, options, layout, .. } = plan;
+    let Parameters { header, options, layout, .. } = parameters;
     coefficients.reset(layout)?;
     let mut count = 1;
     loop {

@@ -19,11 +19,11 @@ pub(crate) struct PipelineMemory {
     emitter: Emitter,
 }
 
-/// Turns coefficients of the MCUs in a view into rows of pixels.
+/// Turns coefficients of the MCUs of a region into rows of pixels.
 pub(crate) struct Pipeline<'a, S> {
     pub(crate) kernels: &'a Kernels,
     pub(crate) layout: &'a Layout,
-    pub(crate) view: &'a McuRegion,
+    pub(crate) mcus: &'a McuRegion,
     color: ColorSpace,
     memory: &'a mut PipelineMemory,
     sink: S,
@@ -35,14 +35,14 @@ impl<'a, S: Sink> Pipeline<'a, S> {
     pub(crate) fn new(
         kernels: &'a Kernels,
         layout: &'a Layout,
-        view: &'a McuRegion,
+        mcus: &'a McuRegion,
         color: ColorSpace,
         memory: &'a mut PipelineMemory,
         sink: S,
     ) -> Self {
-        memory.planes.reset(layout, &view.columns);
-        memory.emitter.reset((view.columns.len() + 2) * layout.mcu_w);
-        Self { kernels, layout, view, color, memory, sink, y: view.region.top }
+        memory.planes.reset(layout, &mcus.columns);
+        memory.emitter.reset((mcus.columns.len() + 2) * layout.mcu_w);
+        Self { kernels, layout, mcus, color, memory, sink, y: mcus.region.top }
     }
 
     /// Transforms a run of blocks of one component. The first is in column `x` and row `y` of its blocks.
@@ -64,7 +64,7 @@ impl<'a, S: Sink> Pipeline<'a, S> {
 
     /// All blocks of this row of MCUs are there: writes the pixels that can be written.
     pub(crate) fn row_done(&mut self, row: usize) {
-        let (layout, region) = (self.layout, self.view.region);
+        let (layout, region) = (self.layout, self.mcus.region);
         // The last row may depend on samples of the next MCUs.
         let wait = usize::from(layout.context && row + 1 < layout.mcus_y);
         let ready = ((row + 1) * layout.mcu_h - wait).min(region.top + region.height);

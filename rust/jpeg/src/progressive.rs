@@ -236,16 +236,16 @@ impl Coefficients {
 
     /// Transforms the blocks that the region needs.
     pub(crate) fn output<S: Sink>(&self, pipeline: &mut Pipeline<'_, S>, mut pace: Pace) -> Result<()> {
-        let (layout, view) = (pipeline.layout, pipeline.view);
+        let (layout, mcus) = (pipeline.layout, pipeline.mcus);
         let quant = self.quant.map(|table| table.unwrap_or([0; 64]).map(|factor| factor as i16));
-        for row in view.rows.clone() {
+        for row in mcus.rows.clone() {
             pace.row()?;
             for (index, (layer, grid)) in layout.layers().iter().zip(&self.grids).enumerate() {
                 for y in row * layer.v..(row + 1) * layer.v {
                     debug_assert!(y < grid.height);
-                    let x = view.columns.start * layer.h;
+                    let x = mcus.columns.start * layer.h;
                     let start = grid.start + y * grid.width + x;
-                    let range = start..start + view.columns.len() * layer.h;
+                    let range = start..start + mcus.columns.len() * layer.h;
                     pipeline.blocks(index, (x, y), &self.blocks[range.clone()], &self.last[range], &quant[index]);
                 }
             }

@@ -76,7 +76,7 @@ pub(crate) fn decode<S: Sink>(
     pipeline: &mut Pipeline<'_, S>,
 ) -> Result<u32> {
     let Job { bytes, header, scan, restart_interval, tables, segments, mut index, known, unended, mut pace } = job;
-    let (layout, view) = (pipeline.layout, pipeline.view);
+    let (layout, mcus) = (pipeline.layout, pipeline.mcus);
     // At most ten blocks make an MCU; see `check_mcu`.
     let Part { dc, ac, .. } = scan.parts()[0];
     let mut units = [Unit { part: 0, dc: tables.dc(dc)?, ac: tables.ac(ac)?, flat: false, base: 0, step: 0 }; 10];
@@ -108,10 +108,10 @@ pub(crate) fn decode<S: Sink>(
         }
     };
     if let Some(index) = index.as_deref_mut() {
-        if !known.contains(&view.rows.start) && !known.is_empty() {
+        if !known.contains(&mcus.rows.start) && !known.is_empty() {
             jump(&mut stream, index, known.start);
         }
-        for row in index.len()..view.rows.start {
+        for row in index.len()..mcus.rows.start {
             pace.row()?;
             kernels.with_bmi2(SkipTo(&mut stream, row * layout.mcus_x));
             stream.record(bytes, row, index);
@@ -119,12 +119,12 @@ pub(crate) fn decode<S: Sink>(
     }
     // Over many rows at once nobody could stop it. With restart markers there are no such long ways.
     if index.is_none() && restart_interval == 0 {
-        for row in 0..view.rows.start {
+        for row in 0..mcus.rows.start {
             pace.row()?;
             kernels.with_bmi2(SkipTo(&mut stream, row * layout.mcus_x));
         }
     }
-    for row in view.rows.clone() {
+    for row in mcus.rows.clone() {
         pace.row()?;
         let start = row * layout.mcus_x;
         if let Some(index) = index.as_deref_mut() {
@@ -135,10 +135,10 @@ pub(crate) fn decode<S: Sink>(
                 stream.record(bytes, row, index);
             }
         }
-        kernels.with_bmi2(SkipTo(&mut stream, start + view.columns.start));
-        let mut column = view.columns.start;
-        while column < view.columns.end {
-            let count = CHUNK.min(view.columns.end - column);
+        kernels.with_bmi2(SkipTo(&mut stream, start + mcus.columns.start));
+        let mut column = mcus.columns.start;
+        while column < mcus.columns.end {
+            let count = CHUNK.min(mcus.columns.end - column);
             kernels.with_bmi2(Decode(&mut stream, count));
             for &Run { part, y, base } in &runs[..run_count] {
                 let layer = scan.parts()[part].layer;
@@ -153,7 +153,7 @@ pub(crate) fn decode<S: Sink>(
     }
     let total = layout.mcus_x * layout.mcus_y;
     if unended {
-        // The verdict must not depend on the view. Like Pillow's libjpeg, which reads ahead, this wants a byte to spare:
+        // The verdict must not depend on the region. Like Pillow's libjpeg, which reads ahead, this wants a byte to spare:
         // with less it asks for more of the file, and Pillow has no more.
         stream.skip_to(total);
         if stream.exhausted || !stream.bits.left_over() {

@@ -27,14 +27,14 @@ const AC_CHROMINANCE_SYMBOLS: &[u8] = b"\
 \xb5\xb6\xb7\xb8\xb9\xba\xc2\xc3\xc4\xc5\xc6\xc7\xc8\xc9\xca\xd2\xd3\xd4\xd5\xd6\xd7\xd8\xd9\xda\
 \xe2\xe3\xe4\xe5\xe6\xe7\xe8\xe9\xea\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9\xfa";
 
-/// The standard table for DC of luminance (`slot` 0) or chrominance (1).
-pub(crate) fn dc(slot: usize) -> Spec {
-    spec(if slot == 0 { DC_LUMINANCE } else { DC_CHROMINANCE }, DC_SYMBOLS)
+/// The standard table for DC of luminance (`number` 0) or chrominance (1).
+pub(crate) fn dc(number: usize) -> Spec {
+    spec(if number == 0 { DC_LUMINANCE } else { DC_CHROMINANCE }, DC_SYMBOLS)
 }
 
-/// The standard table for AC of luminance (`slot` 0) or chrominance (1).
-pub(crate) fn ac(slot: usize) -> Spec {
-    match slot {
+/// The standard table for AC of luminance (`number` 0) or chrominance (1).
+pub(crate) fn ac(number: usize) -> Spec {
+    match number {
         0 => spec(AC_LUMINANCE, AC_LUMINANCE_SYMBOLS),
         _ => spec(AC_CHROMINANCE, AC_CHROMINANCE_SYMBOLS),
     }

@@ -12,7 +12,7 @@ pub(crate) type Quant = [u16; 64];
 
 /// A Huffman table, and the lookup tables that were built from it.
 #[derive(Debug)]
-struct Slot<T> {
+struct HuffmanTable<T> {
     spec: Spec,
     /// Whether the current file has it.
     defined: bool,
@@ -24,7 +24,7 @@ struct Slot<T> {
     pairs: bool,
 }
 
-impl<T> Default for Slot<T> {
+impl<T> Default for HuffmanTable<T> {
     fn default() -> Self {
         Self {
             spec: Spec { counts: [0; 16], symbols: [0; 256] },
@@ -36,7 +36,7 @@ impl<T> Default for Slot<T> {
     }
 }
 
-impl<T> Slot<T> {
+impl<T> HuffmanTable<T> {
     fn define(&mut self, spec: Spec) {
         self.defined = true;
         if self.spec != spec {
@@ -55,16 +55,16 @@ impl<T> Slot<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     quant: [Option<Quant>; 4],
-    dc: [Slot<Dc>; 4],
-    ac: [Slot<Ac>; 4],
+    dc: [HuffmanTable<Dc>; 4],
+    ac: [HuffmanTable<Ac>; 4],
 }
 
 impl Tables {
     /// Forgets the tables of the last file.
     pub(crate) fn reset(&mut self) {
         self.quant = [None; 4];
-        self.dc.iter_mut().for_each(|slot| slot.defined = false);
-        self.ac.iter_mut().for_each(|slot| slot.defined = false);
+        self.dc.iter_mut().for_each(|table| table.defined = false);
+        self.ac.iter_mut().for_each(|table| table.defined = false);
     }
 
     /// Reads a DQT segment. As in libjpeg, any precision but 0 means 16 bits.
@@ -128,35 +128,35 @@ impl Tables {
 
     /// Builds the table for DC with this number, unless that was done before.
     pub(crate) fn build_dc(&mut self, number: usize) -> Result<()> {
-        let slot = self.dc.get_mut(number).filter(|slot| slot.defined);
-        let slot = slot.ok_or_else(|| Error::Format(format!("Huffman table {number} for DC is missing")))?;
-        if !slot.current {
-            slot.built.get_or_insert_default().build(&slot.spec)?;
-            slot.current = true;
+        let table = self.dc.get_mut(number).filter(|table| table.defined);
+        let table = table.ok_or_else(|| Error::Format(format!("Huffman table {number} for DC is missing")))?;
+        if !table.current {
+            table.built.get_or_insert_default().build(&table.spec)?;
+            table.current = true;
         }
         Ok(())
     }
 
     /// Builds the table for AC with this number, unless that was done before.
     pub(crate) fn build_ac(&mut self, number: usize, pairs: bool) -> Result<()> {
-        let slot = self.ac.get_mut(number).filter(|slot| slot.defined);
-        let slot = slot.ok_or_else(|| Error::Format(format!("Huffman table {number} for AC is missing")))?;
-        if !slot.current || pairs && !slot.pairs {
-            slot.built.get_or_insert_default().build(&slot.spec, pairs)?;
-            (slot.current, slot.pairs) = (true, pairs);
+        let table = self.ac.get_mut(number).filter(|table| table.defined);
+        let table = table.ok_or_else(|| Error::Format(format!("Huffman table {number} for AC is missing")))?;
+        if !table.current || pairs && !table.pairs {
+            table.built.get_or_insert_default().build(&table.spec, pairs)?;
+            (table.current, table.pairs) = (true, pairs);
         }
         Ok(())
     }
 
     /// A table that [`Tables::build_dc`] has built.
     pub(crate) fn dc(&self, number: usize) -> Result<&Dc> {
-        let built = self.dc.get(number).and_then(Slot::table);
+        let built = self.dc.get(number).and_then(HuffmanTable::table);
         built.ok_or_else(|| Error::Format(format!("Huffman table {number} for DC is missing")))
     }
 
     /// A table that [`Tables::build_ac`] has built.
     pub(crate) fn ac(&self, number: usize) -> Result<&Ac> {
-        let built = self.ac.get(number).and_then(Slot::table);
+        let built = self.ac.get(number).and_then(HuffmanTable::table);
         built.ok_or_else(|| Error::Format(format!("Huffman table {number} for AC is missing")))
     }
 }

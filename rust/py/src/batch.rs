@@ -21,6 +21,7 @@ use crate::{
     dlpack::{Dtype, Lent, Tensor},
     error::Failure,
     kept::BatchMemory,
+    occurrences::Counts,
     pipeline::{Extent, Pipeline},
     signals,
     source::Source,
@@ -99,7 +100,7 @@ impl Epoch {
         py: Python<'_>,
         indices: Vec<usize>,
         out: Option<Vec<Lent>>,
-        occurrences: Option<Vec<u32>>,
+        occurrences: Option<Counts<'_>>,
         provided: Option<&Source>,
         tolerant: bool,
     ) -> PyResult<()> {
@@ -112,14 +113,10 @@ impl Epoch {
         });
         let memory = memory.collect::<PyResult<_>>()?;
         let provided = provided.map(|source| Arc::clone(&source.0));
+        let occurrences = occurrences.map(|counts| counts.of(&indices)).transpose()?;
         let occurrences = occurrences.as_deref();
         let request = Request { indices: &indices, occurrences, memory, provided, tolerant };
         self.with(py, |epoch| epoch.submit(request))
-    }
-
-    /// Counts a batch as seen without making it.
-    fn skip(&self, py: Python<'_>, indices: Vec<usize>) -> PyResult<()> {
-        self.with(py, |epoch| epoch.skip(&indices))
     }
 
     /// Waits until the oldest pending batch is done, or with `in_order` false any of them: its position among them.

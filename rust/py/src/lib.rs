@@ -10,6 +10,7 @@ mod error;
 mod formats;
 mod instruction_set;
 mod kept;
+mod occurrences;
 mod pipeline;
 mod signals;
 mod source;
@@ -36,6 +37,8 @@ mod _native {
     use super::instruction_set::instruction_sets;
     #[pymodule_export]
     use super::kept::{BatchMemory, RowIndexes};
+    #[pymodule_export]
+    use super::occurrences::Occurrences;
     #[pymodule_export]
     use super::pipeline::Pipeline;
     #[pymodule_export]

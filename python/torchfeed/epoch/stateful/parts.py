@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchfeed.bad_samples.policy import Windows
+from torchfeed.bad_samples.substitute_pool import SubstitutePool
 
 from .dataset import DatasetPart, check_processes, dataset_between_epochs, may_have_state
 from .protocol import Part, is_stateful, read_part, restore, write_part
@@ -55,14 +55,14 @@ class Parts:
         self._had_state = previous is not None and previous.sampler_has_state()
         self._batched = bool(loader._auto_collation)  # noqa: SLF001  (torch's own name)
 
-    def ask(self, draw: Callable[[], Any], windows: Windows | None) -> Any:
+    def ask(self, draw: Callable[[], Any], pool: SubstitutePool | None) -> Any:
         """Asks the sampler, and notes the states before."""
         self.dataset.before_asking()
         if self.sampler is not None:
             draw = self.sampler.noting(draw)
-        drawn = draw() if windows is None else windows.draw(draw)
+        drawn = draw() if pool is None else pool.draw(draw)
         if self.sampler is not None:
-            self.sampler.note_asked(drawn, windows)
+            self.sampler.note_asked(drawn, pool)
         return drawn
 
     def advance(self) -> None:
@@ -71,12 +71,12 @@ class Parts:
         if self.sampler is not None:
             self.sampler.advance()
 
-    def go_on(self, skip: Callable[[Any], object] | None, windows: Windows | None) -> bool:
+    def go_on(self, skip: Callable[[Any], object] | None, pool: SubstitutePool | None) -> bool:
         """Goes on with the sampler where its state is, if it has one; returns whether it does.
 
         Args:
             skip: is told of the indices that came before, if they are to be counted.
-            windows: what looks at what is drawn.
+            pool: what looks at what is drawn.
         """
         if self.sampler is None:
             return False
@@ -84,7 +84,7 @@ class Parts:
         if not self.sampler.restores or self._has_gone_on:
             return self.sampler.restores
         self._has_gone_on = True
-        had = self.sampler.go_on(windows)
+        had = self.sampler.go_on(pool)
         if skip is not None and had:
             for drawn in [had] if self._batched else had:
                 skip(drawn)

@@ -20,7 +20,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from torchfeed.bad_samples.policy import Windows
+from torchfeed.bad_samples.substitute_pool import SubstitutePool
 from torchfeed.util.random_state import own_random_state
 
 from .protocol import freeze, is_stateful, restore, state_of, thaw
@@ -201,10 +201,10 @@ class SamplerPart:
 
         return noted
 
-    def note_asked(self, drawn: Any, windows: Windows | None) -> None:
+    def note_asked(self, drawn: Any, pool: SubstitutePool | None) -> None:
         """Notes what an epoch gets next."""
         if self._has_state:
-            self._asked.append((drawn if self.counts else None, None if windows is None else windows.place()))
+            self._asked.append((drawn if self.counts else None, None if pool is None else pool.place()))
 
     def advance(self) -> None:
         """Counts a batch that is handed out."""
@@ -215,10 +215,10 @@ class SamplerPart:
             if drawn is not None:
                 self._had.append(drawn)
 
-    def go_on(self, windows: Windows | None) -> Any:
+    def go_on(self, pool: SubstitutePool | None) -> Any:
         """Returns the indices that a resumed epoch has had, where they were counted."""
-        if windows is not None and self._window is not None:
-            windows.go_on(self._window)
+        if pool is not None and self._window is not None:
+            pool.go_on(self._window)
         return self._had[0]
 
     def _now(self) -> tuple[Any, Any, bool]:

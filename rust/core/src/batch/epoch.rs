@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
-    block::Memory,
     engine::{Engine, Workers},
+    occurrences::Occurrences,
     pipeline::Pipeline,
+    pool::block::Memory,
     sample::Scratch,
     slow::SlowSamples,
     work::{Batch, Finished},
@@ -49,8 +50,7 @@ impl<'a, const N: usize> From<&'a [usize; N]> for Request<'a> {
 pub struct Epoch {
     pipeline: Arc<Pipeline>,
     seed: u64,
-    /// How often each index came up so far; grown on demand.
-    seen: Vec<u32>,
+    occurrences: Occurrences,
     /// `None` makes samples in the caller's thread.
     engine: Option<Engine>,
     pending: VecDeque<Arc<Batch>>,
@@ -76,9 +76,9 @@ impl Epoch {
         let workers = workers.into();
         let engine = (workers.threads > 0).then(|| Engine::new(workers)).transpose()?;
         Ok(Self {
+            occurrences: Occurrences::new(pipeline.len()),
             pipeline,
             seed,
-            seen: Vec::new(),
             engine,
             pending: VecDeque::new(),
             depth: 0,
@@ -89,23 +89,6 @@ impl Epoch {
         })
     }
 
-    /// Counts `indices` as seen, as if their batch had been made.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for an index out of range.
-    pub fn skip(&mut self, indices: &[usize]) -> Result<()> {
-        indices.iter().try_for_each(|&index| self.occurrence(index).map(|_| ()))
-    }
-
-    fn occurrence(&mut self, index: usize) -> Result<u32> {
-        self.pipeline.check_index(index)?;
-        if index >= self.seen.len() {
-            self.seen.resize(self.pipeline.len(), 0);
-        }
-        self.seen[index] += 1;
-        Ok(self.seen[index] - 1)
-    }
-
     /// Queues a batch.
     ///
     /// # Errors
@@ -113,7 +96,7 @@ impl Epoch {
     pub fn submit<'a>(&mut self, request: impl Into<Request<'a>>) -> Result<()> {
         let Request { indices, occurrences, memory, provided, tolerant } = request.into();
         let samples = match occurrences {
-            None => indices.iter().map(|&index| Ok((index, self.occurrence(index)?))).collect::<Result<_>>()?,
+            None => indices.iter().map(|&index| Ok((index, self.occurrences.count(index)?))).collect::<Result<_>>()?,
             Some(counts) if counts.len() == indices.len() => {
                 indices.iter().copied().zip(counts.iter().copied()).collect()
             }

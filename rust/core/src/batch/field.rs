@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{block::Memory, one_hot::Levels};
+use super::{one_hot::Levels, pool::block::Memory};
 use crate::{image::Size, transform::Form};
 
 /// What a sample's class index becomes.

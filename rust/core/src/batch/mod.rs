@@ -1,11 +1,11 @@
 //! The batch stage: many samples side by side, one strip of memory for each field of theirs.
 
-pub mod block;
 pub mod collate;
 mod dataset;
 pub mod engine;
 pub mod epoch;
 pub mod field;
+mod occurrences;
 pub mod one_hot;
 pub mod pipeline;
 pub mod pool;
@@ -16,13 +16,16 @@ mod slow;
 mod views;
 pub mod work;
 
-pub use block::{Block, Memory};
 pub use dataset::Dataset;
 pub use engine::{Engine, Workers};
 pub use epoch::{Epoch, Request};
 pub use field::{Field, Strip, TargetForm};
+pub use occurrences::Occurrences;
 pub use pipeline::Pipeline;
-pub use pool::{Pool, Usage};
+pub use pool::{
+    Pool, Usage,
+    block::{Block, Memory},
+};
 pub use sample::{Sample, Scratch};
 pub use slow::{Slow, SlowSamples};
 pub use work::{Batch, Finished};

@@ -12,7 +12,7 @@ use std::{ptr::NonNull, sync::PoisonError};
 
 use smallvec::SmallVec;
 
-use super::block::Memory;
+use super::pool::block::Memory;
 use crate::{
     Result,
     sync::{

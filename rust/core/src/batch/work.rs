@@ -10,9 +10,9 @@ use std::{
 use smallvec::SmallVec;
 
 use super::{
-    block::Memory,
     field::{Field, Strip},
     pipeline::Pipeline,
+    pool::block::Memory,
     sample::{Sample, Scratch},
     sizes::Sizes,
     slots::{PerField, Slot, Slots},

@@ -130,12 +130,12 @@ impl Decoder {
 
     /// Decodes the image in `bytes`, whose header is `header`, as `request` says.
     ///
-    /// A [`Sink::Window`] then has the size of the whole image at the request's fraction, and the channels of its mode.
-    /// Its rectangle contains the region; it may be larger where the offer has no regions, or where the fallback decodes. The
-    /// pixels do not depend on the region.
+    /// Afterwards a [`Sink::Window`] has the size of the whole image at the request's fraction, and the channels of its
+    /// mode. Its rectangle contains the region. It is larger where the offer has no regions, or where the fallback decodes.
+    /// The pixels do not depend on the region.
     ///
-    /// The fallback is asked about a file that is damaged, unless the request is for a fraction of the size or for strips,
-    /// which only native decoders make: then ask again for a window at full size, to get the verdict on the file.
+    /// The fallback decodes a damaged file, unless the request is for a fraction of the size, for strips, or for the numbers
+    /// of a palette: only native decoders make these. Request RGB at full size in a window to get its verdict on the file.
     ///
     /// # Errors
     /// [`Error::Parameter`] where the region is empty or not inside the image, or the request is beyond the offer;

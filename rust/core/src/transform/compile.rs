@@ -19,9 +19,12 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::{
-    ops::pad::{PadMode, Padding},
-    passes::{Gather, Pass, Point, Resample, filter::Filter, point::Function, resample::PassOrder},
+use super::passes::{
+    Gather, Pass, Point, Resample,
+    filter::Filter,
+    padding::{PadMode, Padding},
+    point::Function,
+    resample::PassOrder,
 };
 use crate::image::{Rect, Size};
 

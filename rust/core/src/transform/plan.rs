@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use super::{Call, Op, PassOrder, Tail, ops::compose};
-use crate::{
-    Error, Result,
-    image::Size,
-    rng::{Key, Stream},
+use super::{
+    Call, Op, PassOrder, Tail,
+    ops::{compose, drawing::Drawing},
 };
+use crate::{Error, Result, image::Size, rng::Key};
 
 /// The transforms of a dataset.
 #[derive(Debug, Clone)]
@@ -64,7 +63,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::draw`].
     pub fn draw_from(&self, first: usize, key: Key, input: Size, calls: &mut Vec<(usize, Call)>) -> Result<Size> {
-        let mut drawing = Drawing { key, size: input, calls };
+        let mut drawing = Drawing::new(key, input, calls);
         drawing.all(&self.ops, first)?;
         Ok(drawing.size)
     }
@@ -87,51 +86,4 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         compose::List(&self.ops).fmt(f)
     }
-}
-
-/// What is drawn so far for one sample.
-pub(super) struct Drawing<'a> {
-    key: Key,
-    /// The size of the image after `calls`.
-    pub(super) size: Size,
-    calls: &'a mut Vec<(usize, Call)>,
-}
-
-impl Drawing<'_> {
-    /// The random numbers of the op at `position`.
-    pub(super) fn stream(&self, position: usize) -> Stream {
-        Stream::new(self.key, position as u16)
-    }
-
-    /// Draws `ops`, the first of which is at `position`.
-    pub(super) fn all(&mut self, ops: &[Op], mut position: usize) -> Result<()> {
-        for op in ops {
-            op.draw(position, self)?;
-            if self.size.height == 0 || self.size.width == 0 {
-                return Err(Error::Parameter(format!("{op} leaves no pixels of the image")));
-            }
-            check_edges(self.size)?;
-            position += op.count();
-        }
-        Ok(())
-    }
-
-    /// Adds a call of the op at `position`.
-    pub(super) fn push(&mut self, position: usize, call: impl Into<Call>) {
-        let call = call.into();
-        self.size = call.output_size(self.size);
-        self.calls.push((position, call));
-    }
-}
-
-/// Refuses an edge that is longer than a map of it can say: random numbers and fills are counted in 32 bits.
-pub(super) fn check_edges(size: Size) -> Result<()> {
-    const MOST: usize = i32::MAX as usize;
-    if size.height > MOST || size.width > MOST {
-        return Err(Error::Limit(format!(
-            "a transform makes an image of {} x {} pixels (width x height): an edge has at most {MOST}",
-            size.width, size.height
-        )));
-    }
-    Ok(())
 }

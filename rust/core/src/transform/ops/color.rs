@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{compile::Compiler, passes::point::Function, plan::Drawing},
+    super::{compile::Compiler, passes::point::Function},
     Family, FamilyCall,
+    drawing::Drawing,
 };
 use crate::{Result, image::Size, rng::Stream};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{super::plan::Drawing, Family, Op};
+use super::{Family, Op, drawing::Drawing};
 use crate::{Error, Result, image::Size, rng::Stream};
 
 /// The ops that hold others.

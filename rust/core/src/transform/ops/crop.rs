@@ -5,11 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{
-        compile::Compiler,
-        plan::{Drawing, check_edges},
-    },
+    super::compile::Compiler,
     Family, FamilyCall,
+    drawing::{Drawing, check_edges},
     pad::{PadCall, PadMode, Padding},
     pair,
     resize::Resize,

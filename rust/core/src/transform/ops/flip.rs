@@ -4,10 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{compile::Compiler, plan::Drawing},
-    Family, FamilyCall,
-};
+use super::{super::compile::Compiler, Family, FamilyCall, drawing::Drawing};
 use crate::{Result, image::Size, rng::Stream};
 
 /// The ops that mirror an image.

@@ -12,17 +12,19 @@ mod by_name;
 pub(super) mod color;
 pub(super) mod compose;
 pub(super) mod crop;
+pub(super) mod drawing;
 pub(super) mod flip;
 pub(super) mod pad;
 pub(super) mod resize;
 
 use std::fmt;
 
-use super::{compile::Compiler, plan::Drawing};
+use super::compile::Compiler;
 use crate::{Result, image::Size, rng::Stream};
 use color::{ColorCall, ColorOp};
 use compose::ComposeOp;
 use crop::{CropCall, CropOp};
+use drawing::Drawing;
 use flip::{FlipCall, FlipOp};
 use pad::{PadCall, PadOp};
 use resize::{ResizeCall, ResizeOp};

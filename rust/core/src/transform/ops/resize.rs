@@ -5,8 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{compile::Compiler, passes::filter::Filter, plan::Drawing},
-    Family, FamilyCall, pair,
+    super::{compile::Compiler, passes::filter::Filter},
+    Family, FamilyCall,
+    drawing::Drawing,
+    pair,
 };
 use crate::{Error, Result, image::Size, rng::Stream};
 

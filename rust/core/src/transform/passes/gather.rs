@@ -4,12 +4,14 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::index_map::{IndexMap, Run, nearest};
+use super::{
+    index_map::{IndexMap, Run, nearest},
+    padding::Padding,
+};
 use crate::{
     Result,
     image::{Rect, Size, View, Window},
     interrupt::Pace,
-    transform::Padding,
 };
 
 /// Any sequence of crops, flips, paddings and nearest-neighbour resizes, as one index map for each axis.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::transform::PadMode;
+use super::padding::PadMode;
 
 /// For each position of an output axis: the input position that it shows, or a fill.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,6 +29,7 @@ use crate::{
 pub(crate) mod filter;
 pub(crate) mod gather;
 pub(crate) mod index_map;
+pub(crate) mod padding;
 pub(crate) mod point;
 pub(crate) mod resample;
 

@@ -15,7 +15,7 @@ use std::{
     sync::Weak,
 };
 
-use super::pool::Pool;
+use super::Pool;
 
 /// Blocks start at a cache line, which is also what torch's own CPU allocator guarantees.
 pub(super) const ALIGNMENT: usize = 64;

@@ -1,8 +1,9 @@
-//! Memory that is used again: see [`super::block`] for why.
+//! Memory for batches that is used again. [`block`] says why.
+
+pub mod block;
 
 use std::sync::Arc;
 
-use super::block::{ALIGNMENT, Block};
 use crate::{
     Error, Result,
     sync::{
@@ -10,6 +11,7 @@ use crate::{
         atomic::{AtomicUsize, Ordering},
     },
 };
+use block::{ALIGNMENT, Block};
 
 /// Blocks that wait to be used again.
 ///

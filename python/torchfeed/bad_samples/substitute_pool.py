@@ -1,0 +1,111 @@
+"""The samples that may take the place of a bad one.
+
+A substitute follows from the epoch's seed and the sample's number in the epoch alone, so it is the same for any number
+of workers, and on every path.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from torchfeed import _native
+
+__all__ = ["SampledBatch", "SubstitutePool", "substitutes"]
+
+WINDOW = 256
+"""Among so many samples of the epoch, or those of the batch if they are more, a substitute is looked for."""
+
+TRIES = 16
+"""So many of them are tried: where a half of all samples is bad, one in 65,536 has no substitute."""
+
+
+class SampledBatch(NamedTuple):
+    """A batch that the sampler drew, and what may take the place of its samples."""
+
+    indices: list[Any]
+    start: int
+    """The number in the epoch of its first sample."""
+    window: list[Any]
+
+    @property
+    def end(self) -> int:
+        """The number in the epoch of the sample behind its last."""
+        return self.start + len(self.indices)
+
+
+class SubstitutePool:
+    """Looks at what a sampler draws, and remembers what substitutes are taken from.
+
+    These are the latest 256 samples up to the end of a batch. Where the epoch had fewer, they are its first 256: the
+    sampler is asked for them ahead of time.
+    """
+
+    latest: SampledBatch
+
+    def __init__(self, *, batched: bool, keeps: bool) -> None:
+        self._batched = batched
+        self._looks = self._keeps = keeps
+        self._ahead: deque[list[Any] | Exception] = deque()
+        self._start = 0
+        # The samples from number `_base` on.
+        self._known: list[Any] = []
+        self._base = 0
+
+    def draw(self, ask: Callable[[], Any]) -> Any:
+        """Gives what the sampler, which is `ask`, gives next; `latest` is about it then."""
+        while self._looks and len(self._known) < WINDOW:
+            self._pull(ask)
+        self._looks = False
+        if not self._ahead:
+            self._pull(ask)
+        indices = self._ahead.popleft()
+        if isinstance(indices, Exception):
+            try:
+                raise indices
+            finally:
+                del indices  # whose traceback leads to this frame, and so to the iterator
+        end = self._start + len(indices)
+        first = max(0, end - max(WINDOW, len(indices)))
+        window = self._known[first - self._base : max(end, WINDOW) - self._base]
+        self.latest = SampledBatch(indices, self._start, window)
+        self._start = end
+        behind = max(0, end - WINDOW - self._base)
+        del self._known[:behind]
+        self._base += behind
+        return indices if self._batched else indices[0]
+
+    def place(self) -> list[Any]:
+        """Where the samples of the latest draw end, and those before that substitutes may be taken from."""
+        return [self._start, self._known[: max(0, self._start - self._base)]]
+
+    def go_on(self, place: list[Any]) -> None:
+        """Goes on behind a draw that `place` was about."""
+        self._start, self._known = place[0], list(place[1])
+        self._base = self._start - len(self._known)
+
+    def _pull(self, ask: Callable[[], Any]) -> None:
+        try:
+            drawn = ask()
+            indices = list(drawn) if self._batched else [drawn]
+        except StopIteration:  # raised when its turn comes; a new one, since this one's traceback leads back to `ask`
+            self._ahead.append(StopIteration())
+            self._looks = False
+            return
+        except Exception as error:  # noqa: BLE001  (likewise)
+            self._ahead.append(error)
+            self._looks = False
+            return
+        self._ahead.append(indices)
+        if self._keeps:
+            self._known += indices
+
+
+def substitutes(batch: SampledBatch, number: int, seed: int) -> Iterator[Any]:
+    """The samples to try in the place of sample `number` of the epoch, each once, and never the bad one itself."""
+    tried = [batch.indices[number - batch.start]]
+    for at in _native.substitutes(seed, number, len(batch.window), 4 * TRIES):
+        if batch.window[at] not in tried and len(tried) <= TRIES:
+            tried.append(batch.window[at])
+            yield batch.window[at]

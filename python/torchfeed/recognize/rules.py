@@ -1,0 +1,112 @@
+"""The classes that are recognised: one row each, which says all that is known of the class.
+
+`docs/recognized.md`, what runs natively, what may lose an image's metadata, what moves in front of a tensor, and how
+draws are replayed: all of it follows from the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import arguments, on_tensor
+from .arguments import Op, fill_of, read_padding, size_of
+from .value import Ramp
+
+__all__ = ["RULES", "Pads", "Rule", "names_of"]
+
+
+@dataclass(frozen=True)
+class Pads:
+    """The padding that a step may do."""
+
+    fill: Any = 0
+    mode: str = "constant"
+    is_certain: bool = True
+    """Whether it pads every image. If not, it pads those that are smaller than its `size`."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is known of a class. Of an op, the core knows the rest: what it draws, and whether that is random."""
+
+    kind: str
+    """The kind of transform, as the documentation names it: structure, geometry, colours or values."""
+    of: str = "v1, v2, torchfeed"
+    """The libraries that have the class."""
+    read: Callable[[Any], Op] | None = None
+    """Reads the arguments of an op."""
+    compose: Callable[[Any, list[list[Op]]], Op] | None = None
+    """Reads a random composition, given the ops in each of its transforms."""
+    pads: Callable[[Any], Pads | None] = lambda _: None
+    """The padding that a step may do; `None` for none. A padding loses an image's metadata."""
+    on_tensor: Callable[[Any, Ramp], list[str]] = on_tensor.runs_in_python
+    """Checks that an op does to a tensor what it does to the pixels before; returns what differs."""
+    makes_tensor: bool = False
+    """Whether a value transform makes a tensor of an image."""
+
+
+def _fill(step: Any) -> Any:
+    fill = fill_of(step)
+    return 0 if fill is None else fill
+
+
+def _mode(step: Any) -> str:
+    return str(getattr(step.padding_mode, "value", step.padding_mode))
+
+
+def _random_crop_pads(step: Any) -> Pads | None:
+    if step.padding is None and not step.pad_if_needed:
+        return None
+    return Pads(_fill(step), _mode(step), is_certain=step.padding is not None)
+
+
+def _p(name: str) -> Callable[[Any], Op]:
+    """Reads an op whose only argument is its probability."""
+    return lambda step: {name: {"p": float(step.p)}}
+
+
+RULES: dict[str, Rule] = {
+    "Compose": Rule("structure"),
+    "Sequential": Rule("structure", "torch.nn"),
+    "Identity": Rule("structure", "v2, torch.nn"),
+    "RandomApply": Rule("structure", "v1, v2", compose=arguments.random_apply),
+    "RandomChoice": Rule("structure", "v1, v2", compose=arguments.random_choice),
+    "RandomOrder": Rule("structure", "v1, v2", compose=arguments.random_order),
+    "MultiViewTransform": Rule("views of one image", "torchfeed"),
+    "Resize": Rule("geometry", read=arguments.resize, on_tensor=on_tensor.resizes),
+    "CenterCrop": Rule(
+        "geometry",
+        read=lambda step: {"CenterCrop": {"size": size_of(step.size)}},
+        pads=lambda _: Pads(is_certain=False),
+        on_tensor=on_tensor.moves_pixels,
+    ),
+    "RandomCrop": Rule(
+        "geometry", read=arguments.random_crop, pads=_random_crop_pads, on_tensor=on_tensor.moves_pixels
+    ),
+    "RandomResizedCrop": Rule("geometry", read=arguments.random_resized_crop, on_tensor=on_tensor.resizes),
+    "RandomHorizontalFlip": Rule("geometry", read=_p("RandomHorizontalFlip"), on_tensor=on_tensor.moves_pixels),
+    "RandomVerticalFlip": Rule("geometry", read=_p("RandomVerticalFlip"), on_tensor=on_tensor.moves_pixels),
+    "Pad": Rule(
+        "geometry",
+        read=lambda step: {"Pad": read_padding(step.padding, fill_of(step), step.padding_mode)},
+        pads=lambda step: Pads(_fill(step), _mode(step)),
+        on_tensor=on_tensor.moves_pixels,
+    ),
+    "RandomResizedCropAndInterpolation": Rule("geometry", "timm", read=arguments.random_resized_crop_and_interpolation),
+    "ConvertImageDtype": Rule("values"),
+    "Normalize": Rule("values"),
+    "PILToTensor": Rule("values", makes_tensor=True),
+    "ToDtype": Rule("values"),
+    "ToImage": Rule("values", "v2", makes_tensor=True),
+    "ToPureTensor": Rule("values", "v2"),
+    "ToTensor": Rule("values", makes_tensor=True),
+    "MaybePILToTensor": Rule("values", "timm", makes_tensor=True),
+    "MaybeToTensor": Rule("values", "timm", makes_tensor=True),
+}
+
+
+def names_of(has: Callable[[Rule], Any]) -> frozenset[str]:
+    """Names the classes whose rule is like this."""
+    return frozenset(name for name, rule in RULES.items() if has(rule))

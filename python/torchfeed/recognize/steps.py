@@ -1,0 +1,109 @@
+"""The steps of a transform: how they are nested, and what each one is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import Image
+from torch import Tensor, nn
+
+from .arguments import Op
+from .common import Unrecognized
+from .known import class_name, why_in_python
+from .on_tensor import check_padding
+from .rules import RULES, Pads
+from .value import Ramp
+
+__all__ = ["check_on_tensor", "flatten", "has_plain_steps", "may_pad", "own_name", "padding_of", "read_step"]
+
+_IMAGES = (Tensor, Image.Image)
+
+
+def flatten(transform: Any) -> Iterator[Any]:
+    """Yields the steps of a transform, however it is nested; steps that do nothing are left out."""
+    if transform is None:
+        return
+    # Of other classes the code is looked at later.
+    name = class_name(transform) if type(transform).__name__ in {"Compose", "Identity", "Sequential"} else None
+    if name == "Sequential" or (name == "Compose" and has_plain_steps(transform)):
+        for step in transform if name == "Sequential" else transform.transforms:
+            yield from flatten(step)
+    elif name != "Identity":
+        yield transform
+
+
+def has_plain_steps(container: Any) -> bool:
+    """Whether the steps inside a transform are a list that is no more than that."""
+    steps = container.transforms
+    return type(steps) in {list, tuple} or (type(steps) is nn.ModuleList and class_name(steps) is not None)
+
+
+def own_name(transform: Any) -> str:
+    """Names the class of torchfeed's that a transform is of, or inherits from."""
+    own = (cls for cls in type(transform).__mro__ if cls.__module__.startswith("torchfeed.transforms."))
+    return next(cls.__name__ for cls in own if cls.__name__ in RULES)
+
+
+def read_step(step: Any) -> tuple[Op, list[str]]:
+    """Reads an op of PIL images, or a random composition; also the name of its class at each position, outermost first.
+
+    Raises:
+        Unrecognized: it is none, or has an argument that the native engine does not run.
+    """
+    name = class_name(step)
+    rule = RULES.get(name or "")
+    if name is not None and rule is not None:
+        if rule.compose is not None and has_plain_steps(step):
+            read = [[read_step(inner) for inner in flatten(transform)] for transform in step.transforms]
+            inside = [each for branch in read for _, names in branch for each in names]
+            return rule.compose(step, [[op for op, _ in branch] for branch in read]), [name, *inside]
+        # v2's pass over images of types that are not listed.
+        if rule.read is not None and set(_IMAGES) <= set(getattr(step, "_transformed_types", _IMAGES)):
+            op = rule.read(step)
+            return op, [name] * _positions(op)
+    raise Unrecognized(why_in_python(step))
+
+
+def _positions(op: Op) -> int:
+    """The number of positions that an op takes: one, and those of the ops in it."""
+    ((_, arguments),) = op.items()
+    inside = [*arguments.get("ops", ()), *(each for branch in arguments.get("branches", ()) for each in branch)]
+    return 1 + sum(map(_positions, inside))
+
+
+def _inside(step: Any) -> list[Any] | None:
+    """The steps inside a random composition; `None` where a step is none."""
+    rule = RULES.get(type(step).__name__)
+    if rule is None or rule.compose is None:
+        return None
+    return [inner for branch in step.transforms for inner in flatten(branch)]
+
+
+def padding_of(step: Any, name: str) -> Pads | None:
+    """The padding that a step of a class may do."""
+    rule = RULES.get(name)
+    return None if rule is None else rule.pads(step)
+
+
+def may_pad(step: Any) -> bool:
+    """Whether a step may enlarge an image by padding, and so lose its metadata."""
+    inside = _inside(step)
+    return padding_of(step, type(step).__name__) is not None if inside is None else any(map(may_pad, inside))
+
+
+def check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
+    """Checks that a step does to a tensor what it does to the pixels before; returns what differs.
+
+    Raises:
+        Unrecognized: it does not, or not if it moves in front of the value transforms.
+    """
+    inside = _inside(step)
+    if inside is not None:
+        return [note for inner in inside for note in check_on_tensor(inner, ramp)]
+    rule = RULES[type(step).__name__]
+    notes = rule.on_tensor(step, ramp)
+    pads = rule.pads(step)
+    if pads is not None:
+        check_padding(step, pads.fill, pads.mode, ramp)
+    return notes
