@@ -1,4 +1,4 @@
-"""torch's own iterators, in this process or with worker processes, for what is not wholly native."""
+"""torch's own iterators, for batches that Python makes or finishes: in this process or in worker processes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class NiceInit:
 
 
 class _Counted(MovesCursor):
-    """Makes torch's iterators move a cursor, and tells a split dataset what to draw from."""
+    """Makes torch's iterators move a cursor, and ask for samples by key where their first steps are native."""
 
     def __init__(self, view: View, restart: Restart) -> None:
         self.tree: Tree[Leaf] | None = view.tree
@@ -147,7 +147,7 @@ class _Counted(MovesCursor):
             self._take_turn()
 
     def _take_turn(self) -> None:
-        """Leaves the first batch to the worker whose turn it is where a state is."""
+        """Gives the first batch of a resumed epoch to the worker that would have made it."""
         cycle = getattr(self, "_worker_queue_idx_cycle", None)
         if cycle is not None and not self._has_turn:
             self._has_turn = True
