@@ -19,10 +19,10 @@ from known_transforms import EXAMPLES, KNOWN, MADE, argument, make
 from oracle import theirs, v2
 from replacements import REPLACEMENTS, function_in, replaced, wrapped
 from torchfeed.recognize import class_name
-from torchfeed.recognize.known import CLASSES
-from torchfeed.recognize.replaced import code_of
+from torchfeed.recognize.known_classes import CLASSES
+from torchfeed.recognize.replaced_code import code_of
 from torchfeed.recognize.rules import RULES
-from torchfeed.recognize.written import names_in
+from torchfeed.recognize.written_code import names_in
 
 
 def test_every_class_that_is_known_is_here() -> None:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from .apply import apply_to_image
+
 __all__ = [
     "CenterCrop",
     "Pad",
@@ -39,9 +41,6 @@ class _Geometry:
 
     def __call__(self, img: Image.Image) -> Image.Image:
         """Applies the transform, with parameters drawn from torch's global generator."""
-        # Compiling needs this module's classes, so it cannot be imported above.
-        from torchfeed.transforms.apply import apply_to_image  # noqa: PLC0415
-
         return apply_to_image(self, img)
 
     def __repr__(self) -> str:
