@@ -1,0 +1,5 @@
+"""Transforms of colours, on PIL images."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
