@@ -95,6 +95,7 @@ RULES: dict[str, Rule] = {
         on_tensor=on_tensor.moves_pixels,
     ),
     "RandomResizedCropAndInterpolation": Rule("geometry", "timm", read=arguments.random_resized_crop_and_interpolation),
+    "RandomInvert": Rule("colours", read=_p("RandomInvert")),
     "ConvertImageDtype": Rule("values"),
     "Normalize": Rule("values"),
     "PILToTensor": Rule("values", makes_tensor=True),

@@ -2,4 +2,13 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from .base import NativeTransform
+
+__all__ = ["RandomInvert"]
+
+
+class RandomInvert(NativeTransform):
+    """Inverts the colours of an image with probability `p`; `torchvision.transforms.RandomInvert`."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p

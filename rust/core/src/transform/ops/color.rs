@@ -14,11 +14,23 @@ use crate::{Result, image::Size, rng::Stream};
 /// The ops that change colours.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum ColorOp {}
+pub enum ColorOp {
+    /// `torchvision.transforms.RandomInvert`.
+    RandomInvert {
+        /// The probability.
+        p: f64,
+    },
+}
 
 impl Family for ColorOp {
-    fn draw(&self, _: usize, _: &mut Stream, _: &mut Drawing<'_>) -> Result<()> {
-        match *self {}
+    fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
+        let (p, call) = match *self {
+            ColorOp::RandomInvert { p } => (p, ColorCall::Invert {}),
+        };
+        if stream.unit() < p {
+            drawing.push(position, call);
+        }
+        Ok(())
     }
 
     fn output_size(&self, input: Option<Size>) -> Option<Size> {
@@ -31,8 +43,10 @@ impl Family for ColorOp {
 }
 
 impl fmt::Display for ColorOp {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ColorOp::RandomInvert { p } => write!(f, "RandomInvert(p={p})"),
+        }
     }
 }
 
