@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from torchfeed.recognize.dataset import conditional_datasets, recognized_datasets, refused_datasets
-from torchfeed.recognize.rules import names_of
+from torchfeed.recognize.rules import RULES
 
 PAGE = Path(__file__).parents[1] / "docs" / "recognized.md"
 
@@ -18,16 +18,19 @@ holds the two together. How it is used is in [drop-in.md](drop-in.md).
 """
 
 
-KINDS = {
-    "structure": "v1, v2, torch.nn",
-    "views of one image": "torchfeed",
-    "geometry": "v1, v2, torchfeed",
-    "values": "v1, v2, torchfeed",
-}
+LIBRARIES = ("v1", "v2", "torchfeed", "torch.nn", "timm")
 
 
-def _classes(kind: str) -> frozenset[str]:
-    return names_of(lambda rule: rule.kind == kind and rule.of != "timm")
+def kinds() -> list[tuple[str, list[str], str]]:
+    """Lists the kinds of transforms, with their classes and the libraries that have those; timm's are a kind."""
+    rows: dict[str, list[str]] = {}
+    for name, rule in RULES.items():
+        rows.setdefault("of timm" if rule.of == "timm" else rule.kind, []).append(name)
+    found = []
+    for kind, names in rows.items():
+        of = {library for name in names for library in RULES[name].of.split(", ")}
+        found.append((kind, sorted(names), ", ".join(library for library in LIBRARIES if library in of)))
+    return sorted(found, key=lambda row: row[0] == "of timm")
 
 
 def page() -> str:
@@ -46,8 +49,6 @@ def page() -> str:
         ("of torch", "TensorDataset (rows are gathered); Subset and ConcatDataset of all these, nested at will"),
         ("your own", "a dataset with a method `sample_source(index) -> (image, target)`"),
     ]
-    transforms = [(kind, sorted(_classes(kind)), of) for kind, of in KINDS.items()]
-    transforms.append(("of timm", sorted(names_of(lambda rule: rule.of == "timm")), "timm"))
     lines = [HEAD, "## Datasets", "", "| datasets | classes |", "| --- | --- |"]
     lines += [f"| {kind} | {classes} |" for kind, classes in datasets]
     lines += [
@@ -65,7 +66,7 @@ def page() -> str:
     ]
     lines += [f"| {name} | {why} |" for name, why in refused_datasets()]
     lines += ["", "## Transforms", "", "| kind | classes | of |", "| --- | --- | --- |"]
-    lines += [f"| {kind} | {', '.join(names)} | {package} |" for kind, names, package in transforms]
+    lines += [f"| {kind} | {', '.join(names)} | {package} |" for kind, names, package in kinds()]
     lines += [
         *("", "Geometry after a value transform is native too where that makes no difference: flips and crops always,"),
         "paddings with a constant that some pixel becomes there, bilinear and bicubic resizes of 8-bit tensors (see",

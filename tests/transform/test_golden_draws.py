@@ -5,6 +5,7 @@ A new op adds its rows to the table (see ``tools/golden_draws.py``); these tests
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from PIL import Image
 from golden_draws import LIBRARIES, Row, build, draws, label, libraries, ops, rows
 from oracle import functional, same
 from pictures import in_memory, pixels
+from torchfeed import _native
 from torchfeed import transforms as T
+from torchfeed.recognize.rules import RULES
 
 ROWS = rows()
 
@@ -55,8 +58,15 @@ def test_pixels_are_torchvision_s(row: Row, library: str) -> None:
 
 
 def test_every_op_has_rows() -> None:
-    """Of each class of ours that draws or computes on images, and of the compositions."""
     names = {row["class"] for row in ROWS}
-    geometry = {name for name in T.__all__ if getattr(T, name).__module__ == "torchfeed.transforms.geometry"}
-    assert geometry | {"Compose", "RandomApply", "RandomChoice", "RandomOrder"} <= names
+    assert {name for name, rule in RULES.items() if (rule.read or rule.compose) and rule.of != "timm"} <= names
+    assert set(_native.Op.names()) <= names
     assert {library for row in ROWS for library in libraries(row)} == LIBRARIES.keys()
+
+
+def test_every_op_of_torchvision_s_is_one_of_ours() -> None:
+    ops = {name for name, rule in RULES.items() if rule.read is not None and rule.of == "v1, v2, torchfeed"}
+    assert ops <= set(T.__all__)
+    for name in ops:
+        ours, theirs = (inspect.signature(getattr(LIBRARIES[key], name)).parameters for key in ("torchfeed", "v1"))
+        assert list(ours) == list(theirs)

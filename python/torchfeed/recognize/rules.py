@@ -12,6 +12,7 @@ from typing import Any
 
 from . import arguments, on_tensor
 from .arguments import Op, fill_of, read_padding, size_of
+from .common import Unrecognized
 from .value import Ramp
 
 __all__ = ["RULES", "Pads", "Rule", "names_of"]
@@ -67,6 +68,12 @@ def _p(name: str) -> Callable[[Any], Op]:
     return lambda step: {name: {"p": float(step.p)}}
 
 
+def _posterize(step: Any) -> Op:
+    if type(step.bits) is not int or not 1 <= step.bits <= 8:
+        raise Unrecognized(f"RandomPosterize with bits={step.bits!r} has no native kernel: keep 1 to 8 bits")
+    return {"RandomPosterize": {"bits": step.bits, "p": float(step.p)}}
+
+
 RULES: dict[str, Rule] = {
     "Compose": Rule("structure"),
     "Sequential": Rule("structure", "torch.nn"),
@@ -95,6 +102,8 @@ RULES: dict[str, Rule] = {
         on_tensor=on_tensor.moves_pixels,
     ),
     "RandomResizedCropAndInterpolation": Rule("geometry", "timm", read=arguments.random_resized_crop_and_interpolation),
+    "RandomInvert": Rule("colours", read=_p("RandomInvert")),
+    "RandomPosterize": Rule("colours", read=_posterize),
     "ConvertImageDtype": Rule("values"),
     "Normalize": Rule("values"),
     "PILToTensor": Rule("values", makes_tensor=True),

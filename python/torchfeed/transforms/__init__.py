@@ -5,36 +5,19 @@ pipeline is then compiled and runs without the GIL. Each is also a function of o
 the same result for the same parameters.
 """
 
-from .geometry import (
-    CenterCrop,
-    Pad,
-    RandomCrop,
-    RandomHorizontalFlip,
-    RandomResizedCrop,
-    RandomVerticalFlip,
-    Resize,
-)
-from .mix import CutMix, MixUp
-from .structure import Compose, MultiViewTransform
-from .target import OneHot
-from .value import ConvertImageDtype, Normalize, PILToTensor, ToDtype, ToTensor
+from . import color, geometry, mix, structure, target, value
+from .color import *  # noqa: F403  (each module lists what is public)
+from .geometry import *  # noqa: F403
+from .mix import *  # noqa: F403
+from .structure import *  # noqa: F403
+from .target import *  # noqa: F403
+from .value import *  # noqa: F403
 
-__all__ = [
-    "CenterCrop",
-    "Compose",
-    "ConvertImageDtype",
-    "CutMix",
-    "MixUp",
-    "MultiViewTransform",
-    "Normalize",
-    "OneHot",
-    "PILToTensor",
-    "Pad",
-    "RandomCrop",
-    "RandomHorizontalFlip",
-    "RandomResizedCrop",
-    "RandomVerticalFlip",
-    "Resize",
-    "ToDtype",
-    "ToTensor",
-]
+__all__: list[str] = []
+__all__ += color.__all__
+__all__ += geometry.__all__
+__all__ += mix.__all__
+__all__ += structure.__all__
+__all__ += target.__all__
+__all__ += value.__all__
+__all__.sort()

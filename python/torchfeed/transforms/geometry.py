@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from .apply import apply_to_image
+from .base import NativeTransform
 
 __all__ = [
     "CenterCrop",
@@ -36,19 +36,7 @@ def _pair(size: int | Sequence[int]) -> tuple[int, int]:
     return size[0], size[1]
 
 
-class _Geometry:
-    """A transform that the native engine runs, here on a single image."""
-
-    def __call__(self, img: Image.Image) -> Image.Image:
-        """Applies the transform, with parameters drawn from torch's global generator."""
-        return apply_to_image(self, img)
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({arguments})"
-
-
-class Resize(_Geometry):
+class Resize(NativeTransform):
     """Resizes an image, bit for bit as `torchvision.transforms.Resize` does on PIL images.
 
     Args:
@@ -85,7 +73,7 @@ class Resize(_Geometry):
         self.antialias = antialias
 
 
-class CenterCrop(_Geometry):
+class CenterCrop(NativeTransform):
     """Crops the centre of an image, padding it with black where it is smaller; `torchvision.transforms.CenterCrop`.
 
     Args:
@@ -107,7 +95,7 @@ def _check_padding(padding: Any, fill: Any, padding_mode: str) -> None:
         raise ValueError(f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(padding)} element tuple")
 
 
-class Pad(_Geometry):
+class Pad(NativeTransform):
     """Pads an image; `torchvision.transforms.Pad`.
 
     Args:
@@ -128,7 +116,7 @@ class Pad(_Geometry):
         self.padding_mode = padding_mode
 
 
-class RandomCrop(_Geometry):
+class RandomCrop(NativeTransform):
     """Crops an image at a random place; `torchvision.transforms.RandomCrop`.
 
     Args:
@@ -159,7 +147,7 @@ class RandomCrop(_Geometry):
         self.padding_mode = padding_mode
 
 
-class RandomResizedCrop(_Geometry):
+class RandomResizedCrop(NativeTransform):
     """Crops a random area and aspect ratio and resizes it; `torchvision.transforms.RandomResizedCrop`.
 
     Args:
@@ -195,14 +183,14 @@ class RandomResizedCrop(_Geometry):
         self.antialias = antialias
 
 
-class RandomHorizontalFlip(_Geometry):
+class RandomHorizontalFlip(NativeTransform):
     """Mirrors an image left to right with probability `p`; `torchvision.transforms.RandomHorizontalFlip`."""
 
     def __init__(self, p: float = 0.5) -> None:
         self.p = p
 
 
-class RandomVerticalFlip(_Geometry):
+class RandomVerticalFlip(NativeTransform):
     """Turns an image upside down with probability `p`; `torchvision.transforms.RandomVerticalFlip`."""
 
     def __init__(self, p: float = 0.5) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["CutMix", "Mix", "MixUp"]
+__all__ = ["CutMix", "MixUp"]
 
 
 class Mix(ABC):

@@ -33,6 +33,12 @@ impl Op {
         to_python(py, &self.0)
     }
 
+    /// The names of all ops.
+    #[staticmethod]
+    fn names() -> Vec<&'static str> {
+        transform::Op::names().to_vec()
+    }
+
     /// Whether what the op does may depend on random numbers.
     #[getter]
     fn is_random(&self) -> bool {

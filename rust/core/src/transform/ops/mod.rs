@@ -227,7 +227,7 @@ mod tests {
     fn errors_name_the_op_and_the_argument() {
         let read = |text| serde_json::from_str::<Op>(text).unwrap_err().to_string();
         let unknown = read(r#"{"RandomDiagonalFlip":{"p":0.25}}"#);
-        assert!(unknown.starts_with("unknown variant `RandomDiagonalFlip`, expected one of `CenterCrop`"), "{unknown}");
+        assert!(unknown.starts_with("unknown variant `RandomDiagonalFlip`, expected one of `"), "{unknown}");
         assert!(unknown.contains("`RandomVerticalFlip`"), "{unknown}");
         let missing = read(r#"{"RandomApply":{"p":1,"ops":[{"RandomVerticalFlip":{}}]}}"#);
         assert!(missing.starts_with("RandomApply: RandomVerticalFlip: missing field `p`"), "{missing}");

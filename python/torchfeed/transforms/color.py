@@ -1,0 +1,30 @@
+"""Transforms of colours, on PIL images."""
+
+from __future__ import annotations
+
+from .base import NativeTransform
+
+__all__ = ["RandomInvert", "RandomPosterize"]
+
+
+class RandomInvert(NativeTransform):
+    """Inverts the colours of an image with probability `p`; `torchvision.transforms.RandomInvert`."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+
+class RandomPosterize(NativeTransform):
+    """Keeps the highest bits of each value with probability `p`; `torchvision.transforms.RandomPosterize`.
+
+    Args:
+        bits: how many bits are kept, 1 to 8.
+        p: the probability.
+
+    Raises:
+        ValueError: when applied: another number of bits.
+    """
+
+    def __init__(self, bits: int, p: float = 0.5) -> None:
+        self.bits = bits
+        self.p = p
