@@ -74,6 +74,12 @@ def _posterize(step: Any) -> Op:
     return {"RandomPosterize": {"bits": step.bits, "p": float(step.p)}}
 
 
+def _solarize(step: Any) -> Op:
+    if not isinstance(step.threshold, (int, float)):
+        raise Unrecognized(f"RandomSolarize with threshold={step.threshold!r} has no native kernel: give it a number")
+    return {"RandomSolarize": {"threshold": float(step.threshold), "p": float(step.p)}}
+
+
 RULES: dict[str, Rule] = {
     "Compose": Rule("structure"),
     "Sequential": Rule("structure", "torch.nn"),
@@ -104,6 +110,7 @@ RULES: dict[str, Rule] = {
     "RandomResizedCropAndInterpolation": Rule("geometry", "timm", read=arguments.random_resized_crop_and_interpolation),
     "RandomInvert": Rule("colours", read=_p("RandomInvert")),
     "RandomPosterize": Rule("colours", read=_posterize),
+    "RandomSolarize": Rule("colours", read=_solarize),
     "ConvertImageDtype": Rule("values"),
     "Normalize": Rule("values"),
     "PILToTensor": Rule("values", makes_tensor=True),

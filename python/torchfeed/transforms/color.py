@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import NativeTransform
 
-__all__ = ["RandomInvert", "RandomPosterize"]
+__all__ = ["RandomInvert", "RandomPosterize", "RandomSolarize"]
 
 
 class RandomInvert(NativeTransform):
@@ -27,4 +27,17 @@ class RandomPosterize(NativeTransform):
 
     def __init__(self, bits: int, p: float = 0.5) -> None:
         self.bits = bits
+        self.p = p
+
+
+class RandomSolarize(NativeTransform):
+    """Inverts the values that are not below a threshold, with probability `p`; `torchvision.transforms.RandomSolarize`.
+
+    Args:
+        threshold: any number; a value that is equal is inverted.
+        p: the probability.
+    """
+
+    def __init__(self, threshold: float, p: float = 0.5) -> None:
+        self.threshold = threshold
         self.p = p

@@ -28,6 +28,13 @@ pub enum ColorOp {
         /// The probability.
         p: f64,
     },
+    /// `torchvision.transforms.RandomSolarize`.
+    RandomSolarize {
+        /// Bytes that are not below it are inverted; any number.
+        threshold: f64,
+        /// The probability.
+        p: f64,
+    },
 }
 
 /// Reads a number of bits.
@@ -43,6 +50,7 @@ impl Family for ColorOp {
         let (p, call) = match *self {
             ColorOp::RandomInvert { p } => (p, ColorCall::Invert {}),
             ColorOp::RandomPosterize { bits, p } => (p, ColorCall::Posterize { bits }),
+            ColorOp::RandomSolarize { threshold, p } => (p, ColorCall::Solarize { threshold }),
         };
         if stream.unit() < p {
             drawing.push(position, call);
@@ -64,6 +72,7 @@ impl fmt::Display for ColorOp {
         match self {
             ColorOp::RandomInvert { p } => write!(f, "RandomInvert(p={p})"),
             ColorOp::RandomPosterize { bits, p } => write!(f, "RandomPosterize(bits={bits}, p={p})"),
+            ColorOp::RandomSolarize { threshold, p } => write!(f, "RandomSolarize(threshold={threshold}, p={p})"),
         }
     }
 }
