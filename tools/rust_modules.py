@@ -3,7 +3,8 @@
     python tools/rust_modules.py
 
 Two children of a module, each with the modules inside of it, must not need each other, not even through a third. A
-module and its own children may. Paths that begin with ``crate``, ``self`` or ``super`` count; tests do not.
+module and its own children may. Paths that begin with ``crate``, ``self`` or ``super`` count, and lead to where an
+item stands that another module shows; tests do not count.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Names = tuple[str, ...]
 
 _COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|r(#+)".*?"\1|b?"(?:\\.|[^"\\])*"', re.DOTALL)
 _TESTS = re.compile(r"#\[cfg\((?:all\()?test\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([a-z]+\))? )?mod (\w+)\s*([;{])")
+_SHOWN = re.compile(r"\bpub(?:\([a-z]+\))? use ([^;]+);")
 _PATH = re.compile(r"(?<![\w:$])(crate|self|super)((?:::\w+)*)(::\{)?")
 
 
@@ -91,13 +93,28 @@ def _expand(start: Names, group: str) -> Iterator[Names]:
             part += letter
 
 
+def shown(sources: dict[Names, str]) -> dict[Names, Names]:
+    """Finds the names under which modules show what stands in others: ``pub use child::Item``."""
+    found = {}
+    for module, code in sources.items():
+        for match in _SHOWN.finditer(code):
+            for names in _expand((), match[1]):
+                start = module if (*module, names[0]) in sources else ()
+                found[(*module, names[-1])] = (*start, *(name for name in names if name not in {"crate", "self"}))
+    return found
+
+
 def arrows(crate: Path) -> dict[Names, set[Names]]:
     """Finds which modules each module of a crate needs, besides those that it is in and those inside of it."""
     sources = modules(crate)
+    elsewhere = shown(sources)
     found: dict[Names, set[Names]] = {module: set() for module in sources}
     for module, code in sources.items():
         for path in used(module, code):
             target = path
+            for end in range(1, len(path) + 1):
+                if path[:end] in elsewhere and path[:end] not in sources:
+                    target = elsewhere[path[:end]]
             while target not in sources:
                 target = target[:-1]
             common = min(len(module), len(target))

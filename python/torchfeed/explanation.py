@@ -1,4 +1,4 @@
-"""What runs where, and why."""
+"""`explain`: which stage of a loader runs where, and why."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch.utils.data import default_collate as torch_default_collate
 
+from ._native import native_formats
 from .batch import default_collate
 from .device import Delivery, DeviceLoader
 from .epoch.internals import Internals, internals
@@ -112,13 +113,11 @@ def _elsewhere(loader: DataLoader[Any], way: Way) -> str:
 
 
 def _rows(stage: str, texts: Sequence[str]) -> list[str]:
-    """Lays out what is said of a stage; what is true of all datasets, once."""
+    """Writes one line for each different text about a stage."""
     return [f"{stage:10} {text}" for text in dict.fromkeys(texts)]
 
 
 def _decode(own: Internals) -> str:
-    from ._native import native_formats  # noqa: PLC0415
-
     *others, last = native_formats()
     natively = f"{', '.join(others)} and {last} natively, other formats by Pillow"
     fast = "; fast: JPEGs at 1/2, 1/4 or 1/8 of their size, where a resize shrinks them as much"

@@ -77,7 +77,7 @@ class Limits:
     soft_seconds: float | None = 30.0
 
     def __post_init__(self) -> None:
-        """Refuses what is no limit."""
+        """Checks the value of a limit."""
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "soft_seconds":

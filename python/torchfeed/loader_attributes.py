@@ -1,4 +1,4 @@
-"""torchfeed's options and values as attributes of a loader, beside those that a subclass may have."""
+"""Options as attributes of a loader. A subclass may use the same names for itself."""
 
 from __future__ import annotations
 

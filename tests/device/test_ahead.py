@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lazy_device import LazyDevice, Memory
-from torchfeed.device.ahead import Ahead, Handed
+from torchfeed.device.handover import Ahead, Handed
 from torchfeed.device.host_batches import HostBatches
 from torchfeed.device.ring import Ring
 

@@ -67,6 +67,15 @@ def test_all_options_are_known() -> None:
         assert getattr(DataLoader(DATA), name) == signature.parameters[name].default
 
 
+def test_a_loader_has_nothing_else_than_torch_s_attributes_and_its_options() -> None:
+    ours, torchs = DataLoader(DATA, 2), torch.utils.data.DataLoader(DATA, 2)
+    list(ours)
+    private = {"_torchfeed"}
+    shown = {"drawn", "errors", "load_state_dict", "seed", "state_dict"}
+    assert {*vars(ours)} - {*vars(torchs)} - {"in_order"} == private | {*OPTIONS}
+    assert {*dir(ours)} - {*dir(torchs)} - {"in_order"} == private | {*OPTIONS} | shown
+
+
 @pytest.mark.parametrize("cls", [DataLoader, Passing])
 def test_a_loader_that_is_made_again_has_its_options(cls: Any) -> None:
     loader = cls(DATA, 2, **GIVEN)

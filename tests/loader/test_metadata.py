@@ -220,7 +220,7 @@ def test_images_in_memory_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_name_that_somebody_adds_to_pillow_s_class_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As fastai adds `shape`, which torchvision asks of tensors."""
-    from torchfeed.recognize.known import class_name  # noqa: PLC0415
+    from torchfeed.recognize.known_classes import class_name  # noqa: PLC0415
 
     step = theirs.Resize(8)
     assert class_name(step) == "Resize"

@@ -24,7 +24,7 @@ from torchfeed.datasets import NativeDataset
 from torchfeed.recognize import dataset as recognition
 from torchfeed.recognize.common import Unrecognized
 from torchfeed.recognize.dataset import read_samples, recognized_datasets
-from torchfeed.recognize.replaced import Code, Watch
+from torchfeed.recognize.replaced_code import Code, Watch
 from torchvision_datasets import installed, oxford_pets
 
 __all__ = ["installed", "oxford_pets"]

@@ -1,4 +1,4 @@
-"""What the user wants of samples that cannot be made: that they are raised, replaced or left out."""
+"""What happens to a sample that cannot be made: its error is raised, or it is replaced or left out."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["LEFT_OUT", "OnError", "check_arguments", "is_bad_sample", "settle"]
 OnError: TypeAlias = Literal["raise", "replace", "skip"] | Callable[[Exception], Any]
 
 _AS_SUBSTITUTE = 1 << 31
-"""The occurrence of a substitute is above all others, so that its augmentation is none that comes up otherwise."""
+"""Added to the occurrence of a substitute, so that no other sample has the same augmentation."""
 
 LEFT_OUT: Any = object()
 """What stands for a sample that is left out."""
 
 
 def check_arguments(on_error: Any, max_errors: Any) -> None:
-    """Refuses what `DataLoader` does not take.
+    """Checks the two arguments of `DataLoader`.
 
     Raises:
         ValueError: one of them is out of range.
@@ -40,7 +40,7 @@ def check_arguments(on_error: Any, max_errors: Any) -> None:
 
 
 def is_bad_sample(error: BaseException) -> bool:
-    """Whether an exception tells of a sample: not of the machine, the user's wish to stop, or this library."""
+    """Whether an exception is about a sample, and not about the machine, Ctrl-C or a bug of this library."""
     return isinstance(error, Exception) and not isinstance(error, (MemoryError, InternalError))
 
 
@@ -52,7 +52,7 @@ def settle(
     path: str | None,
     make: Callable[[Any, int], Any],
 ) -> tuple[Any, BadSample]:
-    """Decides about a sample that failed.
+    """Decides what becomes of a sample that cannot be made.
 
     Args:
         on_error: what the user wants.

@@ -1,4 +1,4 @@
-"""What is told of samples that could not be made."""
+"""The report of a loader's bad samples, and their count in one epoch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torchfeed.util.locks import Turns
 __all__ = ["BadSample", "ErrorReport", "Tally"]
 
 LISTED = 1000
-"""The samples that a report lists; further ones are counted."""
+"""The most samples that a report lists. Further ones are only counted."""
 
 LEAST = 100
-"""A share of errors is one of at least so many samples."""
+"""`max_errors` as a share refers to at least so many samples."""
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from torchfeed import _native
 __all__ = ["SampledBatch", "SubstitutePool", "substitutes"]
 
 WINDOW = 256
-"""Among so many samples of the epoch, or those of the batch if they are more, a substitute is looked for."""
+"""A substitute is one of so many samples of the epoch: of the latest, or of the whole batch if that is larger."""
 
 TRIES = 16
-"""So many of them are tried: where a half of all samples is bad, one in 65,536 has no substitute."""
+"""How many substitutes are tried. Where half of all samples are bad, one sample in 65,536 then has none."""
 
 
 class SampledBatch(NamedTuple):
-    """A batch that the sampler drew, and what may take the place of its samples."""
+    """A batch of indices that the sampler gave, and the samples that may take the place of a bad one."""
 
     indices: list[Any]
     start: int
@@ -36,10 +36,10 @@ class SampledBatch(NamedTuple):
 
 
 class SubstitutePool:
-    """Looks at what a sampler draws, and remembers what substitutes are taken from.
+    """Passes on what a sampler gives, and remembers the samples that substitutes are taken from.
 
-    These are the latest 256 samples up to the end of a batch. Where the epoch had fewer, they are its first 256: the
-    sampler is asked for them ahead of time.
+    These are the latest 256 samples up to the end of a batch. Near the beginning of the epoch they are its first 256:
+    the sampler is asked for these ahead of time.
     """
 
     latest: SampledBatch

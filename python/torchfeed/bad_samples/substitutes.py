@@ -1,4 +1,4 @@
-"""Batches of native threads in which samples failed: their places are filled, or closed up."""
+"""Puts substitutes into native batches in the places of bad samples, or closes the gaps."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def mend(
     settle: Callable[[int], Any],
     memory_format: torch.memory_format,
 ) -> tuple[list[Tensor], Any] | None:
-    """Puts into a batch what is settled for its failed samples.
+    """Fills or closes the places of a batch's bad samples.
 
     Args:
         views: the images, usually one tensor: shape (N, C, H, W); (N, C, 0, 0) where all samples failed and the size

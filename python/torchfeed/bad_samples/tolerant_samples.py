@@ -1,4 +1,4 @@
-"""Samples that Python makes or finishes, of which some may fail: what torch's fetchers see, in a worker or not."""
+"""Samples that Python makes or finishes and that may fail, in worker processes or in this one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What is told of a batch; of no type that torch would look into when it pins memory."""
+    """Tells which samples of a batch were bad.
+
+    It is a plain class, since torch looks into tuples, lists and dicts when it pins memory.
+    """
 
     samples: list[BadSample]
     end: int
@@ -37,14 +40,14 @@ class Found:
 
 
 class Tolerated(NamedTuple):
-    """The samples of a batch that are left."""
+    """The samples of a batch that are left, and which were bad."""
 
     samples: Sequence[Any]
     found: Found
 
 
 class Made(NamedTuple):
-    """A batch, collated."""
+    """A collated batch, and which of its samples were bad."""
 
     batch: Any
     found: Found
@@ -134,7 +137,7 @@ class TolerantSamples:
             try:
                 return list(self._inner.several(dataset, keys))
             except Exception as error:
-                # Which of them it was, each of them says.
+                # Asked one by one, the samples show which of them it was.
                 if not is_bad_sample(error):
                     raise
         return [self._outcome(dataset, key) for key in keys]

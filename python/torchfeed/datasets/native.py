@@ -21,7 +21,7 @@ from torchfeed.recognize import Unrecognized, recognize_geometry
 from torchfeed.recognize.fingerprint import Fingerprint
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.leaves import SelfDescribing
-from torchfeed.recognize.replaced import code_of_function, set_on
+from torchfeed.recognize.replaced_code import code_of_function, set_on
 from torchfeed.recognize.tree import read_tree
 from torchfeed.util.random_state import fresh_seed
 

@@ -1,4 +1,4 @@
-"""From a loader to its batches on a device."""
+"""`to_device`: brings the batches of any loader to a device."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torchfeed.plan.table import NO_TABLE
 from torchfeed.settings import Destination
 from torchfeed.util.locks import Turns
 
-from .ahead import Ahead, Handed
-from .finish import Finish
+from .handover import Ahead, Handed
 from .host_batches import HostBatches
+from .last_steps import Finish
 from .lookup import Lookup
 from .ring import Ring
 from .streams import Streams, open_streams

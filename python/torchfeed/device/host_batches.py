@@ -1,4 +1,4 @@
-"""What the device stage reads from: any loader, torchfeed's or another."""
+"""One pass over any loader, torchfeed's or another, as the device stage reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an epoch is, and how to get there again."""
+"""The cursor: the position in one epoch, its seed, its order, and how a resumed epoch gets there."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ _SEED_STEP = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: far apart, and no two ep
 class Cursor:
     """The place in one epoch of a loader, from its seed and order to the number of batches that were handed out.
 
-    An epoch follows from three things: its base seed, the state of the random generators when the sampler is asked for
-    an iterator, and their state when that iterator is asked for its first indices. A state holds all three, so it does
-    not matter what the training loop draws in between. Each iterator of a loader has a cursor of its own.
+    Three things determine an epoch: its base seed, the states of the random generators when the sampler is asked for an
+    iterator, and their states when that iterator is asked for its first indices. A saved state holds all three, so the
+    training loop may draw random numbers in between. Each iterator of a loader has a cursor of its own. Native epochs
+    and torch's iterators ask it for indices, count samples and batches with it, and report bad samples to it.
 
     Args:
         loader: the loader, whose sampler and generators count.
@@ -108,7 +109,7 @@ class Cursor:
     # Seeds
 
     def take_base_seed(self, drawn: int) -> int:
-        """Notes the base seed that torch's iterator drew; returns the one of this epoch.
+        """Keeps the base seed that torch's iterator drew, unless the epoch has one; returns the epoch's.
 
         With ``persistent_workers`` torch draws once for all epochs; later ones then count up from there, so that each
         has augmentations of its own.
@@ -150,7 +151,7 @@ class Cursor:
 
     @property
     def asks_at_once(self) -> bool:
-        """Whether the sampler must be asked while the epoch begins, since the generators are borrowed."""
+        """Whether the sampler must be asked while the epoch begins: only then are the generators set as it needs."""
         return self._resume is not None and not self._flows
 
     @property
@@ -198,13 +199,13 @@ class Cursor:
 
     @property
     def turn(self) -> int:
-        """The number of the worker process that makes the next batch, or that number and a multiple of theirs."""
+        """The worker process that makes the next batch: this number, modulo the number of processes."""
         known = None if self._parts is None else self._parts.dataset.turn
         return self.skip if known is None else known
 
     @property
     def follows_end(self) -> bool:
-        """Whether an epoch ended before, as far as it matters to what has a state of its own."""
+        """Whether an epoch of the loader ended before; matters to samplers and datasets with a state."""
         return self._parts is not None and self._parts.follows_end
 
     @contextmanager

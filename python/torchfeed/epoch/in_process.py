@@ -1,4 +1,4 @@
-"""One pass over a loader's dataset, without worker processes."""
+"""The base class of epochs that this process runs: no worker processes take part."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["NOTHING", "Epoch"]
 _torchs_next = _BaseDataLoaderIter.__next__
 
 NOTHING: Any = object()
-"""What stands for a batch of which no sample is left: it is passed over."""
+"""Stands for a batch of which no sample is left. It is passed over."""
 
 _profiler_enabled: Any = torch._C._autograd._profiler_enabled  # noqa: SLF001
 _RecordFunctionFast: Any = getattr(torch._C._profiler, "_RecordFunctionFast", record_function)  # noqa: SLF001
@@ -68,7 +68,7 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
                 processes; some samplers draw their order when they are asked.
         """
         self._tree = tree
-        # What is under way: submitted batches, and in their places those that cannot be made.
+        # Submitted batches in order; an exception stands in the place of one that cannot be made.
         self._pending: list[Any] = []
         self._cursor.run_here()
         if self.counts_samples:
@@ -150,7 +150,7 @@ class Epoch(MovesCursor, _BaseDataLoaderIter, Iterator[Any], ABC):  # type: igno
         if _BaseDataLoaderIter.__next__ is not _torchs_next:  # somebody put a function of theirs there
             with self._turns:
                 return super().__next__()
-        # Threads that share the iterator take turns: each gets whole batches, and nobody the same.
+        # Threads that share the iterator take turns: each batch goes to one of them, whole.
         with self._turns, _recorded(self._profile_name):
             batch = self._next_data()
             self._num_yielded += 1

@@ -1,4 +1,4 @@
-"""What a loader keeps for itself from epoch to epoch, out of the way of a subclass's attributes."""
+"""The state of a loader between epochs. It is one attribute, so that subclasses may use all other names."""
 
 from __future__ import annotations
 

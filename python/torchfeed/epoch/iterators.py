@@ -1,4 +1,4 @@
-"""From a loader to the iterator of its next epoch, whichever way makes its batches."""
+"""Opens the iterator of a loader's epoch, of one kind for each way, or restarts the last one."""
 
 from __future__ import annotations
 

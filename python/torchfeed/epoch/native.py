@@ -1,4 +1,4 @@
-"""Batches that native threads make."""
+"""Epochs whose batches native threads make from beginning to end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _close_all() -> None:
 
 
 def _hold_at_exit() -> None:
-    """Keeps from a daemon thread what went wrong because the interpreter ends."""
+    """Stops a daemon thread at exit, so that it does not see errors that only the end of the interpreter causes."""
     if _exiting.is_set() and threading.current_thread().daemon:
         threading.Event().wait()  # for ever, as Python itself holds daemon threads up at exit
 

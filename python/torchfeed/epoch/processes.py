@@ -1,4 +1,4 @@
-"""torch's own iterators, in this process or with worker processes, for what is not wholly native."""
+"""torch's own iterators, for batches that Python makes or finishes: in this process or in worker processes."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
     # Tensors that are made in this process may be on a device, and then cannot be pinned.
     pin = loader.pin_memory or (settings.pin_memory and settings.num_workers > 0)
     samples: Any = None
-    seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": loader.collate_fn, "pin_memory": pin}
+    seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": settings.collate_fn, "pin_memory": pin}
     if options.nice and hasattr(os, "nice"):  # Windows has no such thing
-        seen["worker_init_fn"] = NiceInit(options.nice, loader.worker_init_fn)
+        seen["worker_init_fn"] = NiceInit(options.nice, settings.worker_init_fn)
     if options.native != "off":
-        known = any(loader.collate_fn is each for each in (torch_default_collate, default_collate))
-        if known and is_own_collate(loader.collate_fn):
+        known = any(settings.collate_fn is each for each in (torch_default_collate, default_collate))
+        if known and is_own_collate(settings.collate_fn):
             seen["collate_fn"] = Collate()
         elif tree is not None and batched:
-            seen["collate_fn"] = SeededCollate(loader.collate_fn)
+            seen["collate_fn"] = SeededCollate(settings.collate_fn)
         if tree is not None:
             making = Options(decode=options.decode, limits=options.limits or get_limits())
             samples = SplitSamples(making, batched=batched)
@@ -86,7 +86,7 @@ class NiceInit:
 
 
 class _Counted(MovesCursor):
-    """Makes torch's iterators move a cursor, and tells a split dataset what to draw from."""
+    """Makes torch's iterators move a cursor, and ask for samples by key where their first steps are native."""
 
     def __init__(self, view: View, restart: Restart) -> None:
         self.tree: Tree[Leaf] | None = view.tree
@@ -147,7 +147,7 @@ class _Counted(MovesCursor):
             self._take_turn()
 
     def _take_turn(self) -> None:
-        """Leaves the first batch to the worker whose turn it is where a state is."""
+        """Gives the first batch of a resumed epoch to the worker that would have made it."""
         cycle = getattr(self, "_worker_queue_idx_cycle", None)
         if cycle is not None and not self._has_turn:
             self._has_turn = True

@@ -1,4 +1,4 @@
-"""Batches of rows that are gathered from tensors."""
+"""Epochs of a TensorDataset: batches are rows that are gathered from its tensors."""
 
 from __future__ import annotations
 

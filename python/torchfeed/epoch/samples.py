@@ -1,4 +1,4 @@
-"""Single samples: the native part of a dataset's transforms in this thread, then what is left to Python."""
+"""Samples made one by one in this thread: first the native steps, then the steps that are left to Python."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from torchfeed.util.random_state import own_random_state, random_state_turns, se
 __all__ = ["SampleMaker", "metadata_of"]
 
 _IDLE_BYTES = 40 << 20
-"""Of pixels, for which memory is kept where no thread uses it: those of one photo of 12 megapixels."""
+"""Memory for pixels that is kept while no thread uses it: enough for one photo of 12 megapixels."""
 
 
 class SampleMaker:
@@ -41,7 +41,7 @@ class SampleMaker:
         self.batched = batched
         self.options = options or Options()
         self._compiled: tuple[tuple[int, Limits, PillowLimits], Compiled] | None = None
-        # Those that no thread uses: as many as were in use at once, at most.
+        # Native epochs that no thread uses now. There are at most as many as were in use at the same time.
         self._epochs: list[tuple[int, _native.Pipeline, _native.Epoch]] = []
         self._told: int | None = None
 
@@ -128,7 +128,10 @@ class SampleMaker:
         return made
 
     def _report_slow_samples(self, epoch: _native.Epoch, told: int, limits: Limits) -> None:
-        """Warns of the first of an epoch: this process does not know where the epoch ends. `told` stands for it."""
+        """Warns of slow samples once for each value of `told`, which stands for the epoch.
+
+        A worker process does not know where the epoch ends, so it warns of the first slow sample.
+        """
         if self._told != told:
             count, slowest = epoch.slow()
             if count:

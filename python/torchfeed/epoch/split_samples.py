@@ -42,7 +42,7 @@ class SplitSamples:
         """Makes the samples of a batch, from the dataset as it is in this process."""
         if not all(isinstance(key, Key) for key in keys):
             return fetch(dataset, keys)
-        # A worker process has no use for its random state; in the user's own it is none of our business.
+        # A worker process needs its random state no more. In the user's own process it must not change.
         made = self._made_maker(dataset).make(keys, keeps_random_state=get_worker_info() is None)
         return _Samples(made, keys)
 
@@ -71,11 +71,11 @@ class SplitSamples:
 
 
 class _Samples(list[Any]):
-    """The samples of a batch, and the seed of what is random in collating them."""
+    """The samples of a batch, with the seed for everything random in collating them."""
 
     def __init__(self, samples: Sequence[Any], keys: Sequence[Key]) -> None:
         super().__init__(samples)
-        # One number more than a sample's seed is made of, so that it is none of theirs.
+        # A sample's seed is made of three numbers. A batch's is made of four, so that it differs from all of them.
         self.seed = 0
         if keys:
             first, seed, occurrence = keys[0]
@@ -85,7 +85,7 @@ class _Samples(list[Any]):
 
 
 class SeededCollate:
-    """A collate_fn of the user's, whose own randomness is that of the batch, whichever worker makes it."""
+    """Calls the user's collate_fn with random generators seeded for the batch: the worker makes no difference."""
 
     def __init__(self, collate_fn: Callable[[list[Any]], Any]) -> None:
         self.collate_fn = collate_fn

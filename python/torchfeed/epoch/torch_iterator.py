@@ -1,4 +1,4 @@
-"""What torch's iterators, ours among them, see of a loader and hold of an epoch."""
+"""Base classes and helpers for iterators that are, or look like, torch's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Restart: TypeAlias = Callable[[Any, Any], None]
 
 
 class View:
-    """A loader as an iterator of torch's is to see it: some of its attributes are others."""
+    """Shows a loader to one of torch's iterators, with other values for some of its attributes."""
 
     def __init__(self, loader: Any, **others: Any) -> None:
         self.__dict__.update(others, loader=loader)
@@ -24,7 +24,7 @@ class View:
 
 
 class MovesCursor:
-    """Gives one of torch's iterators a cursor, which keeps the base seed that torch's code draws, or has another."""
+    """Gives one of torch's iterators a cursor. torch's code sets `_base_seed`; the cursor may have another one."""
 
     _cursor: Cursor
     _restart_iterator: Restart

@@ -1,4 +1,4 @@
-"""What is drawn for a sample, and what everything random in it follows from."""
+"""The random parameters of a sample, and the key that determines them."""
 
 from __future__ import annotations
 

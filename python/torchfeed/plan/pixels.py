@@ -1,4 +1,4 @@
-"""Pixels in memory: arrays and PIL images, to native sources and back."""
+"""Conversions between arrays, PIL images and native sources of pixels in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of four ways makes the batches of a loader: native, native in part, rows of tensors, or torch alone."""
+"""Decides which of four ways makes a loader's batches: native, native in part, rows of tensors, or torch alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table at the end of the transforms, where it is left to the device that the batches go to."""
+"""Whether the table at the end of the transforms is left to the device that the batches go to."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from .call import Call
 from .common import Unrecognized, describe
-from .known import class_name
+from .known_classes import class_name
 from .target import OneHotLevels, recognize_target
 from .transform import Plan, recognize, recognize_geometry
 

@@ -11,7 +11,7 @@ from torch.utils.data._utils import collate as torch_collate
 
 from torchfeed.batch import default_collate
 
-from .replaced import code_of_function
+from .replaced_code import code_of_function
 
 __all__ = ["is_own_collate", "registered_for"]
 

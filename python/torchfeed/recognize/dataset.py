@@ -23,8 +23,8 @@ from torchfeed.util.dlpack import lend_array
 
 from .common import Unrecognized, describe
 from .memo import Memo
-from .replaced import code_of, code_of_function, set_on
-from .written import is_trusted
+from .replaced_code import code_of, code_of_function, set_on
+from .written_code import is_trusted
 
 __all__ = ["Samples", "conditional_datasets", "read_samples", "recognized_datasets", "refused_datasets", "same_labels"]
 

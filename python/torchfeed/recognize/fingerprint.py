@@ -13,8 +13,8 @@ from torch import Tensor
 
 from torchfeed.util.default_device import default_device
 
-from .known import is_named
-from .replaced import Slots, Watch, code_of
+from .known_classes import is_named
+from .replaced_code import Slots, Watch, code_of
 
 __all__ = ["Fingerprint"]
 

@@ -1,4 +1,4 @@
-"""From a dataset, or several that are nested, to recognised datasets that hold samples."""
+"""Reads a dataset, or nested ones, as recognised datasets that hold samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torchfeed import _native
 
 from .common import Unrecognized
 from .dataset import read_samples
-from .known import class_name
+from .known_classes import class_name
 from .leaf import Leaf
 from .tree import Tree, read_tree
 

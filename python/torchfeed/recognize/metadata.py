@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .known import class_name
+from .known_classes import class_name
 from .rules import RULES, names_of
 from .steps import flatten, has_plain_steps, own_name, padding_of
 

@@ -1,4 +1,4 @@
-"""Datasets that say for each sample, when it is due, where its image is: the `sample_source` protocol."""
+"""The `sample_source` protocol: a dataset gives image and target of one sample at a time, when they are needed."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .arguments import Op
 from .common import Unrecognized
-from .known import class_name, why_in_python
+from .known_classes import class_name, why_in_python
 from .on_tensor import check_padding
 from .rules import RULES, Pads
 from .value import Ramp

@@ -8,7 +8,7 @@ from typing import Any
 from torchfeed.batch.one_hot import one_hot_levels
 
 from .common import Unrecognized, describe
-from .known import changed, class_name
+from .known_classes import changed, class_name
 
 __all__ = ["OneHotLevels", "recognize_target"]
 

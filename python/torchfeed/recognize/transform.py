@@ -29,7 +29,7 @@ from torchfeed import _native
 from .arguments import Op
 from .call import Call
 from .common import Unrecognized
-from .known import class_name, why_in_python
+from .known_classes import class_name, why_in_python
 from .metadata import may_see_metadata
 from .rules import RULES, names_of
 from .steps import check_on_tensor, flatten, has_plain_steps, may_pad, own_name, read_step

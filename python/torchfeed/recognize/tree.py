@@ -15,7 +15,7 @@ from torch.utils.data import ConcatDataset, Subset
 from torchfeed import _native
 
 from .common import Unrecognized
-from .replaced import replaced
+from .replaced_code import replaced
 
 __all__ = ["Tree", "check", "fetch", "first_leaf", "plain_index", "read_tree"]
 

@@ -24,7 +24,7 @@ _turns = Turns()
 
 @dataclass(frozen=True)
 class Table:
-    """The pointwise tail: 256 output values per channel, as torch itself computed them."""
+    """The lookup at the end: 256 output values per channel, as torch itself computed them."""
 
     values: bytes
     dtype: torch.dtype

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PIL import Image
 
+from .apply import apply_to_image
+
 __all__ = ["NativeTransform"]
 
 
@@ -12,9 +14,6 @@ class NativeTransform:
 
     def __call__(self, img: Image.Image) -> Image.Image:
         """Applies the transform, with parameters drawn from torch's global generator."""
-        # It compiles transforms, so it cannot be imported above.
-        from torchfeed.transforms.apply import apply_to_image  # noqa: PLC0415
-
         return apply_to_image(self, img)
 
     def __repr__(self) -> str:

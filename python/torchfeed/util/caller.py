@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user's that iterates a loader, however deep below they arise."""
+"""Warnings that point at the user's line that iterates a loader, from however deep below."""
 
 from __future__ import annotations
 

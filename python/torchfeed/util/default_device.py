@@ -1,4 +1,4 @@
-"""Where torch puts what it makes anew: the default device, whatever has set it."""
+"""torch's default device: where new tensors are put, whatever has set it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]  # documented, but not in __all__
 
-from torchfeed import _native
+from torchfeed._native import Tensor as NativeTensor
 
 __all__ = ["dtype_code", "dtype_of", "lend_array", "lend_tensor", "to_tensors"]
 
@@ -41,7 +41,7 @@ def dtype_of(code: tuple[int, int]) -> torch.dtype:
     return next(dtype for dtype in _KINDS if dtype_code(dtype) == code)
 
 
-def to_tensors(fields: Sequence[_native.Tensor] | None) -> list[Tensor]:
+def to_tensors(fields: Sequence[NativeTensor] | None) -> list[Tensor]:
     """Takes over the memory of a finished batch: the views of its images, and its targets."""
     assert fields is not None, "without a timeout there is always a batch"
     # The capsules themselves: else torch first asks each for its device and its versions.

@@ -1,4 +1,4 @@
-"""Turns of several Python threads, with the GIL and without it."""
+"""Locks that survive a fork, and sets of objects to close at exit; both work with and without the GIL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 class Turns:
     """A lock that a thread may take again while it has it; in a forked child, and in a copy, nobody has it.
 
-    A child has one thread only: whatever another one of its parent's was doing, it will never let go of a lock.
+    A forked child has one thread only: a lock that another thread of the parent held would never be released there.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Turns:
 
 
 class Open(Generic[T]):
-    """What is open and has to be closed before the interpreter ends; whatever nobody else holds is not kept."""
+    """Objects to close before the interpreter ends. It keeps none alive."""
 
     def __init__(self) -> None:
         self._turns = Turns()

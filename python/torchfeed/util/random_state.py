@@ -14,7 +14,7 @@ from .locks import Turns
 __all__ = ["fresh_seed", "own_random_state", "random_state_turns", "sample_seed", "seed_everything"]
 
 random_state_turns = Turns()
-"""Of threads that seed the generators, of which the process has one of each."""
+"""Held by a thread while it uses seeded generators: the process has only one of each kind."""
 
 
 def fresh_seed() -> int:

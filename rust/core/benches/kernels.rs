@@ -8,7 +8,7 @@ use torchfeed_core::{
     batch::{collate::Strided, one_hot::Levels},
     image::{Rect, Size, View},
     rng::Key,
-    transform::{Filter, FlipOp, Layout, Op, PassOrder, Plan, Resize, ResizeOp, ResizeTo, Tail, execute},
+    transform::{Filter, FlipOp, Layout, Lookup, Op, Plan, Resize, ResizeOp, ResizeOrder, ResizeTo, execute},
 };
 
 const PHOTO: Size = Size::new(375, 500);
@@ -27,8 +27,8 @@ fn noise(len: usize) -> Vec<u8> {
 /// A plan that ends in float32, each value being that of the pixel.
 fn plan(ops: Vec<Op>, layout: Layout) -> Plan {
     let table = (0..3).flat_map(|_| (0..256u16).flat_map(|value| f32::from(value).to_ne_bytes())).collect();
-    let tail = Tail::new(table, 3, 4, layout).expect("a table of the right length");
-    Plan { ops, tail, pass_order: PassOrder::CheaperFirst }
+    let lookup = Lookup::new(table, 3, 4, layout).expect("a table of the right length");
+    Plan { ops, lookup, resize_order: ResizeOrder::CheaperFirst }
 }
 
 fn run(plan: &Plan, size: Size, pixels: &[u8], scratch: &mut execute::Scratch, out: &mut Vec<u8>) {

@@ -16,8 +16,8 @@ use torchfeed_core::{
     image::{Rect, Size, View},
     source::{Arrays, Blobs, Files, Source},
     transform::{
-        self, Call, ColorCall, CropCall, CropOp, Filter, FlipCall, FlipOp, Op, PadCall, PadMode, Padding, PassOrder,
-        Plan, RandomCrop, RandomResizedCrop, Resize, ResizeCall, Tail, execute::Executor,
+        self, Call, ColorCall, CropCall, CropOp, Filter, FlipCall, FlipOp, Lookup, Op, PadCall, PadMode, Padding, Plan,
+        RandomCrop, RandomResizedCrop, Resize, ResizeCall, ResizeOrder, execute::Executor,
     },
 };
 
@@ -73,8 +73,8 @@ const FLIP: Op = Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 });
 fn pipeline<const VIEWS: usize>(source: Source, views: [Vec<Op>; VIEWS], target: TargetForm) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
     let table = (0..channels * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
-    let tail = Tail::new(table, channels, 4, transform::Layout::ChannelsFirst).unwrap();
-    let plans = views.map(|ops| Plan { ops, tail: tail.clone(), pass_order: PassOrder::default() });
+    let lookup = Lookup::new(table, channels, 4, transform::Layout::ChannelsFirst).unwrap();
+    let plans = views.map(|ops| Plan { ops, lookup: lookup.clone(), resize_order: ResizeOrder::default() });
     let labels: Vec<i64> = (0..n as i64).map(|label| label % 10).collect();
     let dataset = Dataset::new(Arc::new(source), labels.into(), plans).unwrap();
     Arc::new(Pipeline::new(vec![dataset], Decoder::default(), target, Pool::new(4)).unwrap())
@@ -223,8 +223,8 @@ fn passes_take_none() {
     let solarize = ColorCall::Solarize { threshold: 99.5 }.into();
     let points = [ColorCall::Invert {}.into(), crop, posterize, PadCall::Pad(white).into(), solarize];
     let table = (0..3 * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
-    let tail = Tail::new(table, 3, 4, transform::Layout::ChannelsFirst).unwrap();
-    let plan = Plan { ops: Vec::new(), tail, pass_order: PassOrder::default() };
+    let lookup = Lookup::new(table, 3, 4, transform::Layout::ChannelsFirst).unwrap();
+    let plan = Plan { ops: Vec::new(), lookup, resize_order: ResizeOrder::default() };
     let pixels: Vec<u8> = (0..input.height * input.width * 3).map(|i| (i * 7) as u8).collect();
     let mut scratch = Default::default();
     for calls in [&twice[..], &points] {

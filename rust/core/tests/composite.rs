@@ -5,14 +5,14 @@ use torchfeed_core::{
     image::Size,
     rng::{Key, Stream},
     transform::{
-        Call, ComposeOp, CropOp, Filter, FlipOp, Layout, Op, PadOp, Padding, PassOrder, Plan, RandomChoice, RandomCrop,
-        ResizeOp, ResizeTo, Tail,
+        Call, ComposeOp, CropOp, Filter, FlipOp, Layout, Lookup, Op, PadOp, Padding, Plan, RandomChoice, RandomCrop,
+        ResizeOp, ResizeOrder, ResizeTo,
     },
 };
 
 fn plan(ops: Vec<Op>) -> Plan {
-    let tail = Tail::new(vec![0; 256], 1, 1, Layout::ChannelsFirst).expect("a table of the right size");
-    Plan { ops, tail, pass_order: PassOrder::default() }
+    let lookup = Lookup::new(vec![0; 256], 1, 1, Layout::ChannelsFirst).expect("a table of the right size");
+    Plan { ops, lookup, resize_order: ResizeOrder::default() }
 }
 
 /// An op that draws nothing and does nothing.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use torchfeed_core::{
     image::Size,
     rng::Key,
-    transform::{Call, Layout, Op, PassOrder, Plan, Tail},
+    transform::{Call, Layout, Lookup, Op, Plan, ResizeOrder},
 };
 
 /// A transform, and what is drawn for it.
@@ -41,8 +41,8 @@ fn rows() -> Vec<Row> {
 }
 
 fn plan(row: &Row) -> Plan {
-    let tail = Tail::new((0..=255).collect(), 1, 1, Layout::ChannelsLast).expect("a table of the right size");
-    Plan::new(row.ops.clone(), tail, PassOrder::default()).expect("few ops")
+    let lookup = Lookup::new((0..=255).collect(), 1, 1, Layout::ChannelsLast).expect("a table of the right size");
+    Plan::new(row.ops.clone(), lookup, ResizeOrder::default()).expect("few ops")
 }
 
 /// (position, function, parameters) of a drawn call.
@@ -105,8 +105,8 @@ fn ops_and_calls_are_the_same_after_a_way_through_text() {
 fn a_plan_has_no_more_ops_than_there_are_streams() {
     let plan = |count| {
         let ops: Vec<Op> = serde_json::from_value(json!([{"RandomHorizontalFlip": {"p": 0.5}}])).expect("an op");
-        let tail = Tail::new((0..=255).collect(), 1, 1, Layout::ChannelsLast).expect("a table of the right size");
-        Plan::new(vec![ops[0].clone(); count], tail, PassOrder::default())
+        let lookup = Lookup::new((0..=255).collect(), 1, 1, Layout::ChannelsLast).expect("a table of the right size");
+        Plan::new(vec![ops[0].clone(); count], lookup, ResizeOrder::default())
     };
     assert!(plan(65_534).is_ok());
     assert!(plan(65_535).unwrap_err().to_string().starts_with("65535 transforms"));

@@ -13,7 +13,7 @@ use torchfeed_core::{
     decode::Decoder,
     image::Size,
     source::{Arrays, Source},
-    transform::{Layout, PassOrder, Plan, Tail},
+    transform::{Layout, Lookup, Plan, ResizeOrder},
 };
 
 /// A wait is never cut short: shuttle's conditions do not time out, so a lost wake-up is a deadlock that it reports.
@@ -32,8 +32,8 @@ fn check(run: impl Fn() + Send + Sync + 'static) {
 fn pipeline(n: u8, target: TargetForm, pool: &Arc<Pool>) -> Arc<Pipeline> {
     let data: Vec<u8> = (0..n).collect();
     let source = Source::Arrays(Arrays::new(Box::new(data), n.into(), Size::new(1, 1), 1).unwrap());
-    let tail = Tail::new((0..=255).collect(), 1, 1, Layout::ChannelsFirst).unwrap();
-    let plan = Plan { ops: Vec::new(), tail, pass_order: PassOrder::default() };
+    let lookup = Lookup::new((0..=255).collect(), 1, 1, Layout::ChannelsFirst).unwrap();
+    let plan = Plan { ops: Vec::new(), lookup, resize_order: ResizeOrder::default() };
     let dataset = Dataset::new(Arc::new(source), (0..i64::from(n)).collect(), [plan]).unwrap();
     Arc::new(Pipeline::new(vec![dataset], Decoder::default(), target, Arc::clone(pool)).unwrap())
 }

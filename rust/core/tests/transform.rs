@@ -5,8 +5,8 @@ use torchfeed_core::{
     image::{Rect, Size, Window},
     rng::Key,
     transform::{
-        Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Op, PadMode, PadOp, Padding, PassOrder,
-        Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeTo, Tail,
+        Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Lookup, Op, PadMode, PadOp, Padding,
+        Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeOrder, ResizeTo,
         execute::{Executor, Scratch},
     },
 };
@@ -79,10 +79,10 @@ fn point() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// A tail that leaves bytes as they are, pixel by pixel.
-fn identity(channels: usize) -> Tail {
+/// A lookup that leaves bytes as they are, pixel by pixel.
+fn identity(channels: usize) -> Lookup {
     let table = (0..channels).flat_map(|_| 0..=255).collect();
-    Tail::new(table, channels, 1, Layout::ChannelsLast).expect("a table of the right size")
+    Lookup::new(table, channels, 1, Layout::ChannelsLast).expect("a table of the right size")
 }
 
 /// An image of noise.
@@ -109,13 +109,13 @@ fn part(image: &Window, region: Rect) -> Window {
 }
 
 fn plan(ops: Vec<Op>, gray: bool, cheaper: bool) -> Plan {
-    let pass_order = if cheaper { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
-    Plan { ops, tail: identity(if gray { 1 } else { 3 }), pass_order }
+    let resize_order = if cheaper { ResizeOrder::CheaperFirst } else { ResizeOrder::HorizontalFirst };
+    Plan { ops, lookup: identity(if gray { 1 } else { 3 }), resize_order }
 }
 
 /// Compares what an executor makes of noise, whole and in strips, with one call after the other.
 fn check(plan: &Plan, calls: &[(usize, Call)], input: Size, seed: u64) -> Result<(), TestCaseError> {
-    let channels = plan.tail.form().channels;
+    let channels = plan.lookup.form().channels;
     let image = noise(input, channels, seed);
     let executor = Executor::new(plan, calls, input);
     prop_assert!(Rect::all(input).contains(&executor.region()));
@@ -124,16 +124,16 @@ fn check(plan: &Plan, calls: &[(usize, Call)], input: Size, seed: u64) -> Result
 
     let mut expected = naive::Image { size: input, channels, data: image.data.clone() };
     for (_, call) in calls {
-        expected = naive::apply(expected, call, plan.pass_order);
+        expected = naive::apply(expected, call, plan.resize_order);
     }
     prop_assert_eq!(expected.size, executor.output_size());
     prop_assert_eq!(&out, &expected.data);
 
-    if executor.narrows() {
+    if executor.can_stream() {
         let region = part(&image, executor.region());
-        let narrowing = executor.narrow();
+        let streaming = executor.stream();
         let (mut scratch, mut narrow, mut narrowed) = (Scratch::default(), Window::default(), vec![0; out.len()]);
-        let mut rows = narrowing.start(input.height, channels, &mut scratch, &mut narrow).unwrap();
+        let mut rows = streaming.start(input.height, channels, &mut scratch, &mut narrow).unwrap();
         // Strips of 1, 2, 3, ... rows.
         let (mut first, mut count) = (0, 1);
         while first < region.rect.height {
@@ -141,7 +141,7 @@ fn check(plan: &Plan, calls: &[(usize, Call)], input: Size, seed: u64) -> Result
             rows.push(first, &region.data[first * region.stride()..last * region.stride()]);
             (first, count) = (last, count + 1);
         }
-        narrowing.rest().run(narrow.view(), &mut scratch, &mut narrowed).unwrap();
+        streaming.rest().run(narrow.view(), &mut scratch, &mut narrowed).unwrap();
         prop_assert_eq!(&narrowed, &expected.data);
     }
     Ok(())
@@ -212,7 +212,7 @@ proptest! {
             Op::Resize(ResizeOp::Resize { size: ResizeTo::Exact(size), interpolation: filter }),
             Op::Resize(ResizeOp::Resize { size: ResizeTo::Smaller { edge: height, max: None }, interpolation: filter }),
         ] {
-            let plan = Plan { ops: vec![op.clone(), op], tail: identity(3), pass_order: PassOrder::default() };
+            let plan = Plan { ops: vec![op.clone(), op], lookup: identity(3), resize_order: ResizeOrder::default() };
             let drawn = plan.draw(Key { seed, index: 0, occurrence: 0 }, input, &mut Vec::new());
             if let Ok(size) = drawn {
                 prop_assert!(size.height.max(size.width) <= i32::MAX as usize);
@@ -233,7 +233,7 @@ proptest! {
             scale: (scale.0.min(scale.1), scale.0.max(scale.1)),
             ratio: (ratio.0.min(ratio.1), ratio.0.max(ratio.1)),
         };
-        let plan = Plan { ops: vec![Op::Crop(CropOp::RandomResizedCrop(op))], tail: identity(3), pass_order: PassOrder::default() };
+        let plan = Plan { ops: vec![Op::Crop(CropOp::RandomResizedCrop(op))], lookup: identity(3), resize_order: ResizeOrder::default() };
         let mut calls = Vec::new();
         plan.draw(Key { seed, index: 1, occurrence: 2 }, input, &mut calls).unwrap();
         let Call::Crop(CropCall::ResizedCrop { top, left, crop, .. }) = calls[0].1 else { panic!("{calls:?}") };

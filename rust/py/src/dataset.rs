@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::{prelude::*, pybacked::PyBackedBytes};
 use torchfeed_core::{
     batch, source,
-    transform::{self, Form, PassOrder, Plan, Tail},
+    transform::{self, Form, Lookup, Plan, ResizeOrder},
 };
 
 use crate::{
@@ -50,10 +50,10 @@ impl Dataset {
 
 impl Dataset {
     /// The dataset of a pipeline whose views have these forms.
-    pub(crate) fn with(&self, forms: &[Form], pass_order: PassOrder) -> Result<batch::Dataset, Failure> {
+    pub(crate) fn with(&self, forms: &[Form], resize_order: ResizeOrder) -> Result<batch::Dataset, Failure> {
         let plan = |((ops, table), form): (&(Vec<transform::Op>, Vec<u8>), &Form)| {
-            let tail = Tail::new(table.clone(), form.channels, form.element, form.layout)?;
-            Ok(Plan::new(ops.clone(), tail, pass_order)?)
+            let lookup = Lookup::new(table.clone(), form.channels, form.element, form.layout)?;
+            Ok(Plan::new(ops.clone(), lookup, resize_order)?)
         };
         let plans = self.views.iter().zip(forms).map(plan).collect::<Result<Vec<_>, Failure>>()?;
         Ok(batch::Dataset::new(Arc::clone(&self.source), Arc::clone(&self.labels), plans)?)

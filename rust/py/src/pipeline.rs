@@ -7,7 +7,7 @@ use torchfeed_core::{
     batch::{self, Field, Pool, TargetForm, one_hot::Levels},
     decode::{Decoder, Fallback, FallbackLimits, Limits},
     image::Size,
-    transform::{Form, Layout, PassOrder},
+    transform::{Form, Layout, ResizeOrder},
 };
 
 use crate::{
@@ -110,8 +110,9 @@ impl Pipeline {
         let layout = if settings.channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let form = |dtype: &Dtype| Form { channels, element: usize::from(dtype.1 / 8), layout };
         let forms: Vec<_> = dtypes.iter().map(form).collect();
-        let pass_order = if settings.cheaper_first { PassOrder::CheaperFirst } else { PassOrder::HorizontalFirst };
-        let datasets = datasets.iter().map(|dataset| dataset.with(&forms, pass_order)).collect::<Result<_, _>>()?;
+        let resize_order =
+            if settings.cheaper_first { ResizeOrder::CheaperFirst } else { ResizeOrder::HorizontalFirst };
+        let datasets = datasets.iter().map(|dataset| dataset.with(&forms, resize_order)).collect::<Result<_, _>>()?;
         let fallback = settings.fallback.map(|object| Arc::new(PythonDecoder::new(object)));
         let shared = fallback.clone().map(|decoder| decoder as Arc<dyn Fallback>);
         let (pixels, text_chunk, text_memory) = settings.fallback_limits;

@@ -1,4 +1,4 @@
-"""Iterable datasets, of which it is known what they and their iterators have come to behind each batch."""
+"""Iterable datasets that make whole batches, so that their state after each batch is known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def as_is(batch: Any) -> Any:
 
 
 class PlacedDataset(IterableDataset[Any]):
-    """An IterableDataset that makes whole batches, so that it is known what it has come to behind each.
+    """An IterableDataset that makes whole batches, so that its state after each batch is known.
 
     Args:
         dataset: the dataset.

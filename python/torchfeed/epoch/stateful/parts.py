@@ -1,4 +1,4 @@
-"""What of a loader keeps a state of its own, and is asked for it: its sampler and its dataset."""
+"""The two parts of a loader that may have a state of their own: its sampler and its dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sampler import Again, SamplerPart, find_sampler, load_sampler, sampler_bet
 __all__ = ["KEYS", "Parts", "load_parts", "open_parts", "parts_between_epochs"]
 
 KEYS = "sampler", "dataset"
-"""Under which a loader's state holds them."""
+"""The keys under which a loader's state holds the states of its parts."""
 
 
 class Parts:

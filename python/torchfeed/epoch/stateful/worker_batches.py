@@ -1,4 +1,4 @@
-"""Batches of worker processes that carry with them what their worker has come to: states, and random generators."""
+"""Batches of worker processes that carry the state of their worker: of its dataset and its random generators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _NOWHERE = freeze(lambda: None)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a worker is behind a batch; of no type that torch would look into when it pins memory."""
+    """The state of a worker after a batch.
+
+    It is a plain class, since torch looks into tuples, lists and dicts when it pins memory.
+    """
 
     worker: int
     state: bytes | None

@@ -13,7 +13,7 @@ use torchfeed_core::{
     batch::{Dataset, Pipeline, Pool, Scratch, TargetForm},
     decode::{Decoder, Limits},
     source::{Blobs, Source},
-    transform::{Layout, PassOrder, Plan, Tail},
+    transform::{Layout, ResizeOrder, Plan, Lookup},
 };
 
 #[global_allocator]
@@ -75,8 +75,8 @@ impl<'a> Arbitrary<'a> for Input {
         }
         let (element, layout) = (*u.choose(&[1, 2, 4, 8])?, *u.choose(&[Layout::ChannelsFirst, Layout::ChannelsLast])?);
         let table = (0..3 * 256 * element).map(|at| at as u8).collect();
-        let pass_order = *u.choose(&[PassOrder::HorizontalFirst, PassOrder::CheaperFirst])?;
-        let tail = Tail::new(table, 3, element, layout).expect("a table of the right size");
+        let resize_order = *u.choose(&[ResizeOrder::HorizontalFirst, ResizeOrder::CheaperFirst])?;
+        let lookup = Lookup::new(table, 3, element, layout).expect("a table of the right size");
         let (seed, occurrence) = (u.arbitrary()?, u.arbitrary()?);
         let bytes = match u.int_in_range(0..=3)? {
             // An image with a few bytes changed.
@@ -93,13 +93,13 @@ impl<'a> Arbitrary<'a> for Input {
                 u.bytes(rest)?.to_vec()
             }
         };
-        Ok(Self { plan: Plan::new(made, tail, pass_order).expect("few ops"), seed, occurrence, bytes })
+        Ok(Self { plan: Plan::new(made, lookup, resize_order).expect("few ops"), seed, occurrence, bytes })
     }
 }
 
 fuzz_target!(|input: Input| {
     let Input { plan, seed, occurrence, bytes } = input;
-    let form = plan.tail.form();
+    let form = plan.lookup.form();
     let end = bytes.len() as u64;
     let source = Arc::new(Source::Blobs(Blobs::new(Box::new(bytes), vec![end]).expect("one file")));
     let dataset = Dataset::new(source, vec![0].into(), [plan]).expect("one label");

@@ -33,7 +33,7 @@ impl Dataset {
             return Err(Error::Parameter("a dataset of no plans".into()));
         }
         let got = source.channels();
-        if let Some(wanted) = plans.iter().map(|plan| plan.tail.form().channels).find(|wanted| *wanted != got) {
+        if let Some(wanted) = plans.iter().map(|plan| plan.lookup.form().channels).find(|wanted| *wanted != got) {
             return Err(Error::Parameter(format!("a table for {wanted} channels, but images of {got}")));
         }
         let ops: usize = plans.iter().map(Plan::positions).sum();

@@ -47,8 +47,8 @@ impl Pipeline {
             return Err(Error::Parameter(format!("datasets of {views} and {other} views")));
         }
         let image = |view: usize| {
-            let form = first.plans()[view].tail.form();
-            let mut forms = datasets.iter().map(|dataset| dataset.plans()[view].tail.form());
+            let form = first.plans()[view].lookup.form();
+            let mut forms = datasets.iter().map(|dataset| dataset.plans()[view].lookup.form());
             if let Some(other) = forms.find(|other| *other != form) {
                 return Err(Error::Parameter(format!("datasets of different outputs: {form:?} and {other:?}")));
             }

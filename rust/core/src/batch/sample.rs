@@ -194,9 +194,9 @@ impl<'a> Sample<'a> {
         let region = executor.region();
         let request = DecodeRequest { denominator, rows: self.rows, ..DecodeRequest::new(region) };
         let streams =
-            offer.strips && denominator == 1 && region.height * region.width * 3 > LARGE && executor.narrows();
+            offer.strips && denominator == 1 && region.height * region.width * 3 > LARGE && executor.can_stream();
         let made = if streams {
-            let resize = executor.narrow();
+            let resize = executor.stream();
             let mut rows = resize.start(header.size.height, 3, execute, window)?;
             let mut receive = |first: usize, strip: &[u8]| rows.push(first, strip);
             let made = self.decoder.decode(bytes, header, &request, decode, Sink::Strips(&mut receive));

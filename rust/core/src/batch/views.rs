@@ -28,7 +28,10 @@ impl Draws {
         self.calls.clear();
         self.ends.clear();
         let mut position = 0;
-        for plan in plans {
+        for (number, plan) in plans.iter().enumerate() {
+            if number > 0 {
+                position += plans[number - 1].positions();
+            }
             let start = self.calls.len();
             plan.draw_from(position, key, size, &mut self.calls)?;
             let mut size = size;
@@ -37,7 +40,6 @@ impl Draws {
                 size = call.output_size(size);
             }
             self.ends.push(self.calls.len());
-            position += plan.positions();
         }
         Ok(())
     }

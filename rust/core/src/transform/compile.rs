@@ -24,7 +24,7 @@ use super::passes::{
     filter::Filter,
     padding::{PadMode, Padding},
     point::Function,
-    resample::PassOrder,
+    resample::ResizeOrder,
 };
 use crate::image::{Rect, Size};
 
@@ -47,15 +47,20 @@ pub(crate) struct Ending {
     pub(crate) point: Point,
 }
 
-/// A program that grows call by call.
+/// Adds calls to a program. What is added goes into the ending, which may still become passes.
 #[derive(Debug)]
-pub(crate) struct Compiler {
-    order: PassOrder,
-    passes: Passes,
-    /// The size of the image after `passes`.
+pub(crate) struct Compiler<'a> {
+    order: ResizeOrder,
+    program: &'a mut Program,
+    /// The size of the image after the passes.
     size: Size,
-    /// The gather and the point to which calls are added. They may still become passes.
-    ending: Ending,
+}
+
+impl Program {
+    /// Leaves an image of size `input` as it is.
+    pub(crate) fn new(input: Size) -> Self {
+        Self { passes: SmallVec::new(), ending: Ending::new(input) }
+    }
 }
 
 impl Ending {
@@ -64,41 +69,41 @@ impl Ending {
     }
 }
 
-impl Compiler {
-    /// Starts with an image of size `input`. `order` is that of all resizes.
-    pub(crate) fn new(input: Size, order: PassOrder) -> Self {
-        Self { order, passes: SmallVec::new(), size: input, ending: Ending::new(input) }
+impl<'a> Compiler<'a> {
+    /// Adds to `program`, which has no passes yet. `order` is that of all resizes.
+    pub(crate) fn new(program: &'a mut Program, order: ResizeOrder) -> Self {
+        Self { order, size: program.ending.gather.size(), program }
     }
 
     /// The gather to which a crop or a flip is added. A point that came before stays behind it.
     ///
     /// It is not for paddings, whose colours a point must not change: [`Compiler::pad`] is.
     pub(crate) fn gather(&mut self) -> &mut Gather {
-        &mut self.ending.gather
+        &mut self.program.ending.gather
     }
 
     /// Adds a padding.
     pub(crate) fn pad(&mut self, padding: &Padding) {
-        let padding = before_point(padding, &self.ending.point).unwrap_or_else(|| {
+        let padding = before_point(padding, &self.program.ending.point).unwrap_or_else(|| {
             self.settle();
             *padding
         });
-        self.ending.gather.pad(&padding);
+        self.program.ending.gather.pad(&padding);
     }
 
     /// Adds a resize to `size`, where that is not the size already.
     pub(crate) fn resize(&mut self, size: Size, filter: Filter) {
-        if size == self.ending.gather.size() {
+        if size == self.program.ending.gather.size() {
             return;
         }
         if filter == Filter::Nearest {
-            let black = self.ending.point.preimage([0; 3]).unwrap_or_else(|| {
+            let black = self.program.ending.point.preimage([0; 3]).unwrap_or_else(|| {
                 self.settle();
                 [0; 3]
             });
-            return self.ending.gather.nearest(size, black);
+            return self.program.ending.gather.nearest(size, black);
         }
-        let Ending { gather, point } = std::mem::replace(&mut self.ending, Ending::new(size));
+        let Ending { gather, point } = std::mem::replace(&mut self.program.ending, Ending::new(size));
         let window = gather.window().unwrap_or_else(|| {
             self.push(Pass::Gather(gather));
             Rect::all(self.size)
@@ -111,18 +116,13 @@ impl Compiler {
 
     /// Adds a function of bytes.
     pub(crate) fn point(&mut self, function: Function) {
-        self.ending.point.push(function);
-    }
-
-    /// The finished program.
-    pub(crate) fn finish(self) -> Program {
-        Program { passes: self.passes, ending: self.ending }
+        self.program.ending.point.push(function);
     }
 
     /// Makes passes of the ending, for a call that must come after its point.
     fn settle(&mut self) {
-        let size = self.ending.gather.size();
-        let Ending { gather, point } = std::mem::replace(&mut self.ending, Ending::new(size));
+        let size = self.program.ending.gather.size();
+        let Ending { gather, point } = std::mem::replace(&mut self.program.ending, Ending::new(size));
         if gather.window() != Some(Rect::all(self.size)) {
             self.push(Pass::Gather(gather));
         }
@@ -131,7 +131,7 @@ impl Compiler {
 
     fn push(&mut self, pass: Pass) {
         self.size = pass.output_size(self.size);
-        self.passes.push(pass);
+        self.program.passes.push(pass);
     }
 }
 
@@ -179,9 +179,10 @@ mod tests {
 
     /// The program that `calls` compile to for an image of 10 x 20 pixels.
     fn compile(calls: &[Call]) -> Program {
-        let mut compiler = Compiler::new(Size::new(10, 20), PassOrder::default());
+        let mut program = Program::new(Size::new(10, 20));
+        let mut compiler = Compiler::new(&mut program, ResizeOrder::default());
         calls.iter().for_each(|call| call.lower(&mut compiler));
-        compiler.finish()
+        program
     }
 
     fn check(calls: &[Call], expected: &[&str]) {

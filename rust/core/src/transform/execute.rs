@@ -46,7 +46,9 @@ impl<'p> Executor<'p> {
     /// Compiles the `calls` that `plan` drew for an image of size `input`.
     #[must_use]
     pub fn new(plan: &'p Plan, calls: &[(usize, Call)], input: Size) -> Self {
-        Self::of(plan, compile(plan, calls, input))
+        let mut program = Program::new(input);
+        compile(plan, calls, &mut program);
+        Self::of(plan, program)
     }
 
     /// The same for an image that can be decoded at one over each of `denominators` of its size, which rise. Returns the
@@ -57,7 +59,8 @@ impl<'p> Executor<'p> {
     /// rounded up.
     #[must_use]
     pub fn scaled(plan: &'p Plan, calls: &[(usize, Call)], input: Size, denominators: &[usize]) -> (Self, usize) {
-        let mut program = compile(plan, calls, input);
+        let mut program = Program::new(input);
+        compile(plan, calls, &mut program);
         let denominator = scaled_decode::scale_down(&mut program, denominators).unwrap_or(1);
         (Self::of(plan, program), denominator)
     }
@@ -90,7 +93,7 @@ impl<'p> Executor<'p> {
     /// Bytes of the output.
     #[must_use]
     pub const fn output_bytes(&self) -> usize {
-        let (size, form) = (self.output_size(), self.plan.tail.form());
+        let (size, form) = (self.output_size(), self.plan.lookup.form());
         size.height * size.width * form.channels * form.element
     }
 
@@ -105,11 +108,11 @@ impl<'p> Executor<'p> {
     pub fn run(&self, image: View<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
         let Self { plan, program: Program { passes, ending }, .. } = self;
         assert_eq!(out.len(), self.output_bytes(), "output of the wrong length");
-        assert_eq!(image.channels, plan.tail.form().channels, "image with the wrong number of channels");
+        assert_eq!(image.channels, plan.lookup.form().channels, "image with the wrong number of channels");
         assert!(image.rect.contains(&self.region), "image lacks pixels of the region");
         self.reserve_rows(&mut scratch.lookup.row)?;
         let Scratch { pass: memory, lookup, packed, images: [from, to] } = scratch;
-        let must_pack = !image.is_packed() && (!passes.is_empty() || plan.tail.needs_packed(&ending.gather, image));
+        let must_pack = !image.is_packed() && (!passes.is_empty() || plan.lookup.needs_packed(&ending.gather, image));
         let mut image = image;
         if must_pack {
             image.pack(self.region, packed)?;
@@ -126,7 +129,7 @@ impl<'p> Executor<'p> {
         }
         let last = if passes.is_empty() { image } else { from.view() };
         if !interrupt::stopped() {
-            plan.tail.write(ending, last, lookup, out);
+            plan.lookup.write(ending, last, lookup, out);
         }
         Ok(())
     }
@@ -136,7 +139,7 @@ impl<'p> Executor<'p> {
     fn reserve_rows(&self, row: &mut Vec<u8>) -> Result<()> {
         let width = self.output_size().width;
         if width >= LONG {
-            let bytes = width.saturating_mul(3 * (1 + self.plan.tail.form().element));
+            let bytes = width.saturating_mul(3 * (1 + self.plan.lookup.form().element));
             let more = bytes.saturating_sub(row.len());
             row.try_reserve(more).map_err(|_| Error::Memory(bytes))?;
         }
@@ -155,9 +158,8 @@ impl fmt::Display for Executor<'_> {
 /// Pixels of a row that is counted as long.
 const LONG: usize = 1 << 20;
 
-/// Lowers all calls.
-fn compile(plan: &Plan, calls: &[(usize, Call)], input: Size) -> Program {
-    let mut compiler = Compiler::new(input, plan.pass_order);
+/// Adds all calls to `program`.
+fn compile(plan: &Plan, calls: &[(usize, Call)], program: &mut Program) {
+    let mut compiler = Compiler::new(program, plan.resize_order);
     calls.iter().for_each(|(_, call)| call.lower(&mut compiler));
-    compiler.finish()
 }

@@ -84,12 +84,12 @@ pub(super) struct Scratch {
 
 /// A table of output values, and how to lay them out.
 #[derive(Debug, Clone)]
-pub struct Tail {
+pub struct Lookup {
     tables: Tables,
     form: Form,
 }
 
-impl Tail {
+impl Lookup {
     /// A lookup for images of `channels` channels (1 or 3). `table` holds, for each channel, the output value of each
     /// of the 256 pixel values, as `element` bytes (1, 2, 4 or 8) in the machine's order.
     ///
@@ -115,7 +115,7 @@ impl Tail {
         self.form
     }
 
-    /// Whether [`Tail::write`] takes the pixels of `gather` from a packed image only.
+    /// Whether [`Lookup::write`] takes the pixels of `gather` from a packed image only.
     pub(super) fn needs_packed(&self, gather: &Gather, image: View<'_>) -> bool {
         let [_, pixel, channel] = image.strides;
         let (planar, pixels) = (pixel == 1, (pixel, channel) == (self.form.channels, 1));

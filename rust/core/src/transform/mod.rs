@@ -1,7 +1,7 @@
 //! The transform stage: declare, draw, execute.
 //!
 //! - *Declare*: a [`Plan`] is a list of [`Op`]s, some of which hold others, with torchvision's names, arguments and
-//!   distributions, and a [`Tail`] that turns the last 8-bit pixel into an output value.
+//!   distributions, and a [`Lookup`] that turns the last 8-bit pixel into an output value.
 //! - *Draw*: [`Plan::draw`] fixes every random parameter of one sample, from its [key](crate::rng::Key) and its image's size alone.
 //!   The result is a list of [`Call`]s, each of which is one function of `torchvision.transforms.functional`.
 //! - *Compile*: the calls become [`passes`], which rewrite rules make few.
@@ -16,7 +16,7 @@ mod plan;
 mod scaled_decode;
 pub mod streaming_resize;
 
-pub use lookup::{Form, Layout, Tail};
+pub use lookup::{Form, Layout, Lookup};
 pub use ops::{
     Call, Op,
     color::{ColorCall, ColorOp},
@@ -26,6 +26,6 @@ pub use ops::{
     pad::{PadCall, PadMode, PadOp, Padding},
     resize::{Resize, ResizeCall, ResizeOp, ResizeTo},
 };
-pub use passes::{filter::Filter, resample::PassOrder};
+pub use passes::{filter::Filter, resample::ResizeOrder};
 pub(crate) use plan::MOST_OPS;
 pub use plan::Plan;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Call, Op, PassOrder, Tail,
+    Call, Lookup, Op, ResizeOrder,
     ops::{compose, drawing::Drawing},
 };
 use crate::{Error, Result, image::Size, rng::Key};
@@ -14,9 +14,9 @@ pub struct Plan {
     /// The geometric transforms, in order.
     pub ops: Vec<Op>,
     /// How pixels become output values.
-    pub tail: Tail,
+    pub lookup: Lookup,
     /// Which Pillow's resize is reproduced.
-    pub pass_order: PassOrder,
+    pub resize_order: ResizeOrder,
 }
 
 /// The most ops in a plan, those inside others included: streams beyond these numbers are drawn from for other things
@@ -28,12 +28,12 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Parameter`] where there are too many: each op has a stream of random numbers of its own.
-    pub fn new(ops: Vec<Op>, tail: Tail, pass_order: PassOrder) -> Result<Self> {
+    pub fn new(ops: Vec<Op>, lookup: Lookup, resize_order: ResizeOrder) -> Result<Self> {
         let count = compose::count(&ops);
         if count > MOST_OPS {
             return Err(Error::Parameter(format!("{count} transforms: a pipeline has at most {MOST_OPS}")));
         }
-        Ok(Self { ops, tail, pass_order })
+        Ok(Self { ops, lookup, resize_order })
     }
 
     /// Whether what is done to a sample may depend on random numbers.

@@ -94,14 +94,15 @@ mod tests {
     use crate::{
         image::Size,
         transform::{
-            Call, CropCall, Filter, FlipCall, PadCall, Padding, PassOrder, Resize, ResizeCall, compile::Compiler,
+            Call, CropCall, Filter, FlipCall, PadCall, Padding, Resize, ResizeCall, ResizeOrder, compile::Compiler,
         },
     };
 
     fn compile(calls: &[Call], input: Size) -> Program {
-        let mut compiler = Compiler::new(input, PassOrder::default());
+        let mut program = Program::new(input);
+        let mut compiler = Compiler::new(&mut program, ResizeOrder::default());
         calls.iter().for_each(|call| call.lower(&mut compiler));
-        compiler.finish()
+        program
     }
 
     fn resized(crop: Size, output: Size) -> Call {

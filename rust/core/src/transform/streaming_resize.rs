@@ -42,16 +42,16 @@ impl<'p> Executor<'p> {
 
     /// Whether the first step is to make each row narrower by itself.
     #[must_use]
-    pub fn narrows(&self) -> bool {
+    pub fn can_stream(&self) -> bool {
         self.first_rows_resize().is_some()
     }
 
     /// Takes that step out. It is for rows of [`Executor::region`] as it is now.
     ///
     /// # Panics
-    /// If the executor does not [`narrow`](Self::narrows).
+    /// If [`Executor::can_stream`] is false.
     #[must_use]
-    pub fn narrow(mut self) -> StreamingResize<'p> {
+    pub fn stream(mut self) -> StreamingResize<'p> {
         let whole = *self.first_rows_resize().expect("the first pass resizes rows first");
         let (made, region, width) = (self.made[0], self.region, whole.size.width);
         let window = Rect { left: 0, width, ..whole.window };

@@ -23,8 +23,8 @@ use torchfeed_core::{
     image::{Size, Window},
     source::{Arrays, Blobs, Source},
     transform::{
-        CropOp, Filter, FlipOp, Layout, Op, PadMode, PadOp, Padding, PassOrder, Plan, RandomCrop, ResizeOp, ResizeTo,
-        Tail,
+        CropOp, Filter, FlipOp, Layout, Lookup, Op, PadMode, PadOp, Padding, Plan, RandomCrop, ResizeOp, ResizeOrder,
+        ResizeTo,
     },
 };
 
@@ -36,8 +36,8 @@ const CROP: Op = Op::Crop(CropOp::RandomCrop(RandomCrop {
 
 fn plan(ops: Vec<Op>, channels: usize) -> Plan {
     let table = (0..channels).flat_map(|_| 0..=255).collect();
-    let tail = Tail::new(table, channels, 1, Layout::ChannelsFirst).unwrap();
-    Plan { ops, tail, pass_order: PassOrder::default() }
+    let lookup = Lookup::new(table, channels, 1, Layout::ChannelsFirst).unwrap();
+    Plan { ops, lookup, resize_order: ResizeOrder::default() }
 }
 
 /// `n` gray images of 6 x 6 pixels, each pixel different from its neighbours.

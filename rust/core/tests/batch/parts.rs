@@ -10,7 +10,7 @@ use torchfeed_core::{
     rng::Key,
     source::{Arrays, Blobs, Files, Provided, Source},
     transform::{
-        CropOp, FlipOp, Layout, Op, Plan, Tail,
+        CropOp, FlipOp, Layout, Lookup, Op, Plan,
         execute::{Executor, Scratch},
     },
 };
@@ -28,8 +28,8 @@ fn joined(parts: Vec<Dataset>) -> Result<Arc<Pipeline>> {
 
 /// A plan that turns every value into 255 - value.
 fn inverted(ops: Vec<Op>) -> Plan {
-    let tail = Tail::new((0..=255).rev().collect(), 1, 1, Layout::ChannelsFirst).unwrap();
-    Plan { tail, ..plan(ops, 1) }
+    let lookup = Lookup::new((0..=255).rev().collect(), 1, 1, Layout::ChannelsFirst).unwrap();
+    Plan { lookup, ..plan(ops, 1) }
 }
 
 /// A batch made in this thread: its images and labels.
@@ -83,8 +83,8 @@ fn a_size_is_known_where_all_parts_agree() {
 #[test]
 fn parts_that_do_not_fit_are_refused() {
     assert!(matches!(joined(vec![]), Err(Error::Parameter(_))));
-    let tail = Tail::new(vec![0; 1024], 1, 4, Layout::ChannelsFirst).unwrap();
-    let floats = part(arrays(3), Plan { tail, ..plan(vec![], 1) }, 0);
+    let lookup = Lookup::new(vec![0; 1024], 1, 4, Layout::ChannelsFirst).unwrap();
+    let floats = part(arrays(3), Plan { lookup, ..plan(vec![], 1) }, 0);
     assert!(matches!(joined(vec![part(arrays(3), plan(vec![], 1), 0), floats]), Err(Error::Parameter(_))));
     let labels: Arc<[i64]> = Arc::new([0; 2]);
     assert!(matches!(Dataset::new(Arc::new(arrays(3)), labels, [plan(vec![], 1)]), Err(Error::Parameter(_))));

@@ -14,7 +14,7 @@ use torchfeed_core::{
     rng::Key,
     source::{Arrays, Blobs, Source},
     transform::{
-        CropOp, Filter, FlipOp, Layout, Op, PassOrder, Plan, RandomCrop, RandomResizedCrop, Resize, Tail,
+        CropOp, Filter, FlipOp, Layout, Lookup, Op, Plan, RandomCrop, RandomResizedCrop, Resize, ResizeOrder,
         execute::{Executor, Scratch},
     },
 };
@@ -31,8 +31,8 @@ fn crop(edge: usize) -> Op {
 /// Values of four bytes, which no other plan here has.
 fn floats(ops: Vec<Op>, channels: usize) -> Plan {
     let table = (0..channels * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
-    let tail = Tail::new(table, channels, 4, Layout::ChannelsLast).unwrap();
-    Plan { ops, tail, pass_order: PassOrder::default() }
+    let lookup = Lookup::new(table, channels, 4, Layout::ChannelsLast).unwrap();
+    Plan { ops, lookup, resize_order: ResizeOrder::default() }
 }
 
 fn pipeline(source: Source, plans: Vec<Plan>, decoder: Decoder, target: TargetForm) -> Pipeline {

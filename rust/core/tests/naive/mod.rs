@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use torchfeed_core::{
     image::Size,
     transform::{
-        Call, ColorCall, CropCall, Filter, FlipCall, PadCall, PadMode, Padding, PassOrder, Resize, ResizeCall,
+        Call, ColorCall, CropCall, Filter, FlipCall, PadCall, PadMode, Padding, Resize, ResizeCall, ResizeOrder,
     },
 };
 
@@ -31,7 +31,7 @@ impl Image {
     }
 }
 
-pub(crate) fn apply(image: Image, call: &Call, order: PassOrder) -> Image {
+pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
     match *call {
         Call::Resize(ResizeCall::Resize(to)) => resize(image, to, order),
         Call::Crop(CropCall::ResizedCrop { top, left, crop: size, resize: to }) => {
@@ -98,7 +98,7 @@ fn source(mut at: isize, len: usize, mode: PadMode) -> Option<usize> {
     Some(at as usize)
 }
 
-fn resize(image: Image, Resize { size, filter }: Resize, order: PassOrder) -> Image {
+fn resize(image: Image, Resize { size, filter }: Resize, order: ResizeOrder) -> Image {
     if size == image.size {
         return image;
     }
@@ -109,7 +109,7 @@ fn resize(image: Image, Resize { size, filter }: Resize, order: PassOrder) -> Im
         });
     }
     let shrinks = |input: usize, output: usize| input.saturating_sub(output);
-    let vertical_first = order == PassOrder::CheaperFirst
+    let vertical_first = order == ResizeOrder::CheaperFirst
         && image.size.height as isize - size.height as isize > 2 * shrinks(image.size.width, size.width) as isize;
     if vertical_first {
         let image = vertical(image, size.height, filter);

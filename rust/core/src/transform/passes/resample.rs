@@ -14,7 +14,7 @@ use crate::{
 
 /// Which direction of a resize comes first. The pixels between the two are rounded to 8 bits, so the order shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum PassOrder {
+pub enum ResizeOrder {
     /// Pillow 12 and older.
     HorizontalFirst,
     /// Pillow 13 and newer: vertical first where that saves more work.
@@ -22,12 +22,12 @@ pub enum PassOrder {
     CheaperFirst,
 }
 
-impl PassOrder {
+impl ResizeOrder {
     /// Whether a resize from `input` to `output` goes down the columns first.
     const fn vertical_first(self, input: Size, output: Size) -> bool {
         match self {
-            PassOrder::HorizontalFirst => false,
-            PassOrder::CheaperFirst => input.height > output.height + 2 * input.width.saturating_sub(output.width),
+            ResizeOrder::HorizontalFirst => false,
+            ResizeOrder::CheaperFirst => input.height > output.height + 2 * input.width.saturating_sub(output.width),
         }
     }
 }
@@ -44,7 +44,7 @@ pub(crate) struct Resample {
     /// The size of the output.
     pub(crate) size: Size,
     pub(crate) filter: Filter,
-    pub(crate) order: PassOrder,
+    pub(crate) order: ResizeOrder,
 }
 
 /// Rows that go through both directions together, while they are in the cache.
@@ -52,7 +52,7 @@ const ROWS_PER_STRIP: usize = 8;
 
 impl Resample {
     /// Resizes `window` to `size`.
-    pub(crate) const fn new(window: Rect, size: Size, filter: Filter, order: PassOrder) -> Self {
+    pub(crate) const fn new(window: Rect, size: Size, filter: Filter, order: ResizeOrder) -> Self {
         let (rows, columns) = (Interval::all(window.height), Interval::all(window.width));
         Self { window, rows, columns, size, filter, order }
     }

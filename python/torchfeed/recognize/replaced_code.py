@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torchfeed.util.locks import Turns
 
 from .common import describe
-from .written import function_of, home_of, is_defined, is_followed, is_trusted, is_watched, is_written, names_in
+from .written_code import function_of, home_of, is_defined, is_followed, is_trusted, is_watched, is_written, names_in
 
 __all__ = ["Code", "Slots", "Watch", "code_of", "code_of_function", "replaced", "set_on"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from .common import describe
-from .replaced import replaced
+from .replaced_code import replaced
 from .rules import names_of
 
 __all__ = ["CLASSES", "changed", "class_name", "is_named", "why_in_python"]

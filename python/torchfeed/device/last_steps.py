@@ -1,4 +1,4 @@
-"""What is done to a batch on the device, before it is handed over."""
+"""The last steps of a batch, on the device: the table, then the transform of the whole batch."""
 
 from __future__ import annotations
 

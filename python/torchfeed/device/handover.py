@@ -1,4 +1,4 @@
-"""The order of things: what is copied when, handed over when, and let go of when."""
+"""Copies a loader's batches to a device ahead of time: when each is copied, handed over and released."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _open: Open[Ahead] = Open()
 def _close_all() -> None:
     """Ends all copies while there is still a device to copy to."""
     for iterator in _open.all():
-        with suppress(RuntimeError):  # of a device that no longer works: the loop had that, or would have had
+        with suppress(RuntimeError):  # a device that no longer works has failed in the loop already, or would have
             iterator.close()
 
 
@@ -45,13 +45,13 @@ class Handed:
 
 
 class _Entry(NamedTuple):
-    """A batch on its way, or in its place what kept it from being made."""
+    """A batch on its way to the device, or the error that stands in its place."""
 
     batch: Any
     mark: Any
     place: Callable[[], dict[str, Any]] | None
     number: int = -1
-    """Of those that were put into the ring."""
+    """The batch's number among those that were put into the ring."""
     error: Exception | None = None
 
 
@@ -176,7 +176,7 @@ class Ahead(_BaseDataLoaderIter, Iterator[Any]):
         return batch, mark
 
     def _let_go(self) -> None:
-        """Drops the batches in host memory whose copies are done: memory of any kind stays until then."""
+        """Drops the batches in host memory whose copies are done; until then the copies read them."""
         while self._sending and self._streams.is_past(self._sending[0][0]):
             self._sending.popleft()
 
