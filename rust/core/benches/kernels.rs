@@ -31,7 +31,7 @@ fn plan(ops: Vec<Op>, layout: Layout) -> Plan {
     Plan { ops, lookup, resize_order: ResizeOrder::CheaperFirst }
 }
 
-fn run(plan: &Plan, size: Size, pixels: &[u8], scratch: &mut execute::Scratch, out: &mut Vec<u8>) {
+fn run(plan: &Plan, size: Size, pixels: &[u8], scratch: &mut execute::ExecutorScratch, out: &mut Vec<u8>) {
     let mut calls = Vec::new();
     plan.draw(Key { seed: 0, index: 0, occurrence: 0 }, size, &mut calls).expect("a plan for any size");
     let executor = execute::Executor::new(plan, &calls, size);
@@ -41,7 +41,7 @@ fn run(plan: &Plan, size: Size, pixels: &[u8], scratch: &mut execute::Scratch, o
 
 /// Benchmarks a plan on noise, after a look at what it makes of an image of one colour.
 fn bench_plan(c: &mut Criterion, group: &str, name: &str, plan: &Plan, size: Size) {
-    let mut scratch = execute::Scratch::default();
+    let mut scratch = execute::ExecutorScratch::default();
     let mut out = Vec::new();
     let flat = vec![7; size.height * size.width * 3];
     run(plan, size, &flat, &mut scratch, &mut out);

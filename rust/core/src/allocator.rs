@@ -3,7 +3,7 @@
 //! glibc learns from the first large block that is freed to keep such blocks, up to 32 MiB, in the arena of the thread that
 //! asked. There they stay when the thread has ended: sixteen threads that decoded photos leave hundreds of megabytes to a
 //! process that has no use for them. The system's own pages belong to no arena. To take and to touch them costs
-//! time, so whatever is needed for each sample is kept from sample to sample (see [`crate::batch::Scratch`]).
+//! time, so whatever is needed for each sample is kept from sample to sample (see [`crate::batch::SampleScratch`]).
 //!
 //! A program chooses it with `#[global_allocator]`, as the Python extension does. Other systems' allocators give large
 //! blocks back by themselves, and are used as they are.

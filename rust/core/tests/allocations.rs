@@ -11,7 +11,7 @@ use std::{
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use torchfeed_core::{
-    batch::{Batch, Dataset, Pipeline, Pool, Scratch, TargetForm, one_hot::Levels},
+    batch::{Batch, Dataset, Pipeline, Pool, SampleScratch, TargetForm, one_hot::Levels},
     decode::{Decoder, RowIndexMemory},
     image::{Rect, Size, View},
     source::{Arrays, Blobs, Files, Source},
@@ -82,7 +82,7 @@ fn pipeline<const VIEWS: usize>(source: Source, views: [Vec<Op>; VIEWS], target:
 
 /// Allocations in [`Batch::work`] of a second run over epochs that were made before, and those of a batch apart from it.
 fn steady_state(pipeline: &Arc<Pipeline>) -> (usize, usize) {
-    let mut scratch = Scratch::default();
+    let mut scratch = SampleScratch::default();
     let mut epochs = || {
         let (mut work, mut rest) = (0, 0);
         for seed in 0..20 {

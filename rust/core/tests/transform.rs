@@ -7,7 +7,7 @@ use torchfeed_core::{
     transform::{
         Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Lookup, Op, PadMode, PadOp, Padding,
         Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeOrder, ResizeTo,
-        execute::{Executor, Scratch},
+        execute::{Executor, ExecutorScratch},
     },
 };
 
@@ -120,7 +120,7 @@ fn check(plan: &Plan, calls: &[(usize, Call)], input: Size, seed: u64) -> Result
     let executor = Executor::new(plan, calls, input);
     prop_assert!(Rect::all(input).contains(&executor.region()));
     let mut out = vec![0; executor.output_bytes()];
-    executor.run(part(&image, executor.region()).view(), &mut Scratch::default(), &mut out).unwrap();
+    executor.run(part(&image, executor.region()).view(), &mut ExecutorScratch::default(), &mut out).unwrap();
 
     let mut expected = naive::Image { size: input, channels, data: image.data.clone() };
     for (_, call) in calls {
@@ -132,7 +132,8 @@ fn check(plan: &Plan, calls: &[(usize, Call)], input: Size, seed: u64) -> Result
     if executor.can_stream() {
         let region = part(&image, executor.region());
         let streaming = executor.stream();
-        let (mut scratch, mut narrow, mut narrowed) = (Scratch::default(), Window::default(), vec![0; out.len()]);
+        let (mut scratch, mut narrow, mut narrowed) =
+            (ExecutorScratch::default(), Window::default(), vec![0; out.len()]);
         let mut rows = streaming.start(input.height, channels, &mut scratch, &mut narrow).unwrap();
         // Strips of 1, 2, 3, ... rows.
         let (mut first, mut count) = (0, 1);

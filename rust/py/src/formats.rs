@@ -2,7 +2,7 @@
 
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
 use torchfeed_core::{
-    decode::{DecodeRequest, Decoder, Format, Mode, Scratch, Sink},
+    decode::{DecodeRequest, Decoder, Format, Mode, DecodeScratch, Sink},
     image::{Rect, Window},
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn decode_image<'py>(py: Python<'py>, data: &[u8], mode: &str) -> PyR
         let (decoder, mut window) = (Decoder::default(), Window::default());
         let header = decoder.header(data)?;
         let request = DecodeRequest { mode, ..DecodeRequest::new(Rect::all(header.size)) };
-        decoder.decode(data, &header, &request, &mut Scratch::default(), Sink::Window(&mut window))?;
+        decoder.decode(data, &header, &request, &mut DecodeScratch::default(), Sink::Window(&mut window))?;
         Ok(window)
     };
     let window = py.detach(decode)?;

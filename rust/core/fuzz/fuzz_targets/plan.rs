@@ -10,7 +10,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use torchfeed_core::{
     Error,
-    batch::{Dataset, Pipeline, Pool, Scratch, TargetForm},
+    batch::{Dataset, Pipeline, Pool, SampleScratch, TargetForm},
     decode::{Decoder, Limits},
     source::{Blobs, Source},
     transform::{Layout, ResizeOrder, Plan, Lookup},
@@ -107,7 +107,7 @@ fuzz_target!(|input: Input| {
     let decoder = Decoder { limits, ..Decoder::default() };
     let pipeline = Pipeline::new(vec![dataset], decoder, TargetForm::Class, Pool::new(0)).expect("one dataset");
     let sample = pipeline.sample(0, None).expect("sample 0");
-    let mut scratch = Scratch::default();
+    let mut scratch = SampleScratch::default();
     let (made, most) = memory::peak(|| {
         let mut made = None;
         let done = sample.make(seed, occurrence, &mut scratch, |_, executor, image, scratch| {

@@ -6,7 +6,7 @@ mod memory;
 use libfuzzer_sys::fuzz_target;
 use torchfeed_core::{
     Error,
-    decode::{DecodeRequest, Decoder, Format, Limits, Scratch, Sink},
+    decode::{DecodeRequest, Decoder, Format, Limits, DecodeScratch, Sink},
     image::{Rect, Window},
 };
 
@@ -35,7 +35,7 @@ fuzz_target!(|input: (bool, [u8; 4], &[u8])| {
         return;
     }
     let size = header.size;
-    let (mut scratch, mut whole, mut part) = (Scratch::default(), Window::default(), Window::default());
+    let (mut scratch, mut whole, mut part) = (DecodeScratch::default(), Window::default(), Window::default());
     let all = Rect::all(size);
     let (result, most) = memory::peak(|| {
         decoder.decode(bytes, &header, &DecodeRequest::new(all), &mut scratch, Sink::Window(&mut whole))

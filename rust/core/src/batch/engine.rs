@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{sample::Scratch, work::Batch};
+use super::{sample::SampleScratch, work::Batch};
 use crate::{
     interrupt,
     sync::{
@@ -99,7 +99,7 @@ impl Shared {
     }
 
     fn run(&self) {
-        let mut scratch = Scratch::default();
+        let mut scratch = SampleScratch::default();
         while let Some(batch) = self.next() {
             let finished = batch.work(&mut scratch, || !self.closing.load(Ordering::Relaxed));
             self.leave(batch, finished);

@@ -12,7 +12,7 @@ use super::{
     occurrences::Occurrences,
     pipeline::Pipeline,
     pool::block::Memory,
-    sample::Scratch,
+    sample::SampleScratch,
     slow::SlowSamples,
     work::{Batch, Finished},
 };
@@ -59,7 +59,7 @@ pub struct Epoch {
     batch_bytes: usize,
     /// What the pool was told of these.
     limit: usize,
-    scratch: Scratch,
+    scratch: SampleScratch,
     slow: SlowSamples,
 }
 
@@ -84,7 +84,7 @@ impl Epoch {
             depth: 0,
             batch_bytes: 0,
             limit: 0,
-            scratch: Scratch::default(),
+            scratch: SampleScratch::default(),
             slow: SlowSamples::default(),
         })
     }

@@ -26,6 +26,6 @@ pub use pool::{
     Pool, Usage,
     block::{Block, Memory},
 };
-pub use sample::{Sample, Scratch};
+pub use sample::{Sample, SampleScratch};
 pub use slow::{Slow, SlowSamples};
 pub use work::{Batch, Finished};

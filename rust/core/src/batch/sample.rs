@@ -32,19 +32,19 @@ const HUGE: usize = 8 << 20;
 ///
 /// It is as large as the largest image needs. One that is four times as large as any of a while is forgotten.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub struct SampleScratch {
     /// Bytes of the pixels of the largest image that this memory was used for.
     largest: usize,
     /// The same, of the last samples, and their number.
     latest: (usize, u32),
     bytes: Buffer,
-    decode: decode::Scratch,
+    decode: decode::DecodeScratch,
     window: Window,
     draws: Draws,
-    execute: execute::Scratch,
+    execute: execute::ExecutorScratch,
 }
 
-impl Scratch {
+impl SampleScratch {
     /// Bytes of the pixels of the largest image that this memory was used for.
     #[must_use]
     pub const fn largest(&self) -> usize {
@@ -148,10 +148,10 @@ impl<'a> Sample<'a> {
         &self,
         seed: u64,
         occurrence: u32,
-        scratch: &mut Scratch,
-        mut write: impl FnMut(usize, &Executor<'_>, View<'_>, &mut execute::Scratch) -> Result<()>,
+        scratch: &mut SampleScratch,
+        mut write: impl FnMut(usize, &Executor<'_>, View<'_>, &mut execute::ExecutorScratch) -> Result<()>,
     ) -> Result<()> {
-        let Scratch { bytes, decode, window, draws, execute, .. } = scratch;
+        let SampleScratch { bytes, decode, window, draws, execute, .. } = scratch;
         let mut pixels = 0;
         let (plans, key) = (self.dataset.plans(), self.key(seed, occurrence));
         let mut make = || match self.read(bytes)? {
@@ -185,7 +185,7 @@ impl<'a> Sample<'a> {
         bytes: &[u8],
         header: &Header,
         calls: &[(usize, Call)],
-        (decode, execute): (&mut decode::Scratch, &mut execute::Scratch),
+        (decode, execute): (&mut decode::DecodeScratch, &mut execute::ExecutorScratch),
         window: &mut Window,
     ) -> Result<Executor<'a>> {
         let plan = &self.dataset.plans()[0];
@@ -228,7 +228,7 @@ impl<'a> Sample<'a> {
                 Item::Encoded(bytes) => {
                     let header = self.decoder.header(bytes)?;
                     let all = DecodeRequest::new(Rect::all(header.size));
-                    let mut scratch = decode::Scratch::default();
+                    let mut scratch = decode::DecodeScratch::default();
                     self.decoder.decode(bytes, &header, &all, &mut scratch, Sink::Window(&mut out))?;
                 }
                 Item::Pixels(view) => view.pack(view.rect, &mut out)?,
@@ -262,9 +262,9 @@ mod tests {
 
     #[test]
     fn the_memory_of_one_huge_image_is_forgotten_and_that_of_many_is_not() {
-        let bytes = |scratch: &Scratch| scratch.window.data.capacity();
-        let mut scratch = Scratch::default();
-        let use_for = |scratch: &mut Scratch, pixels: usize| {
+        let bytes = |scratch: &SampleScratch| scratch.window.data.capacity();
+        let mut scratch = SampleScratch::default();
+        let use_for = |scratch: &mut SampleScratch, pixels: usize| {
             if bytes(scratch) < pixels {
                 scratch.window.data = vec![0; pixels];
             }
@@ -279,7 +279,7 @@ mod tests {
             use_for(&mut scratch, if number % (PATIENCE / 2) == 0 { 4 * HUGE } else { 1000 });
             assert_eq!(bytes(&scratch), 4 * HUGE, "such images come often");
         }
-        let mut scratch = Scratch::default();
+        let mut scratch = SampleScratch::default();
         use_for(&mut scratch, HUGE - 1);
         for _ in 0..2 * PATIENCE {
             use_for(&mut scratch, 1);

@@ -28,7 +28,7 @@ pub(super) type PerField<T> = SmallVec<[T; 2]>;
 #[derive(Debug)]
 pub(super) struct Slots {
     /// A strip is unset until there is memory for its field.
-    strips: PerField<OnceLock<Strip>>,
+    strips: PerField<OnceLock<StripAddress>>,
     len: usize,
     /// The first position that is not claimed: no claim holds a position from here on.
     next: AtomicUsize,
@@ -40,17 +40,17 @@ pub(super) struct Slots {
 
 /// Where the first slot of a field begins, and the bytes of each slot.
 #[derive(Debug, Clone, Copy)]
-struct Strip {
+struct StripAddress {
     start: NonNull<u8>,
     bytes: usize,
 }
 
 // SAFETY: an address and a number; a claim decides who may touch the bytes.
-unsafe impl Send for Strip {}
+unsafe impl Send for StripAddress {}
 // SAFETY: as above.
-unsafe impl Sync for Strip {}
+unsafe impl Sync for StripAddress {}
 
-impl Strip {
+impl StripAddress {
     fn new(memory: &Memory, len: usize) -> Self {
         assert!(memory.len().is_multiple_of(len), "slots of unequal size");
         Self { start: memory.start(), bytes: memory.len() / len }
@@ -65,7 +65,7 @@ impl Slots {
     pub(super) fn new(memory: PerField<Option<Memory>>, len: usize) -> Self {
         assert!(len > 0, "no slots");
         let strip = |memory: &Option<Memory>| match memory {
-            Some(memory) => OnceLock::from(Strip::new(memory, len)),
+            Some(memory) => OnceLock::from(StripAddress::new(memory, len)),
             None => OnceLock::new(),
         };
         Self {
@@ -192,7 +192,7 @@ impl Slot<'_> {
             let mut memory = self.slots.lock();
             if strips[field].get().is_none() {
                 let made = make()?;
-                let strip = Strip::new(&made, *len);
+                let strip = StripAddress::new(&made, *len);
                 memory[field] = Some(made);
                 strips[field].get_or_init(|| strip);
             }

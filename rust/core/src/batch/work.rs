@@ -13,7 +13,7 @@ use super::{
     field::{Field, Strip},
     pipeline::Pipeline,
     pool::block::Memory,
-    sample::{Sample, Scratch},
+    sample::{Sample, SampleScratch},
     sizes::Sizes,
     slots::{PerField, Slot, Slots},
     slow::{Slow, SlowSamples},
@@ -131,7 +131,7 @@ impl Batch {
     ///
     /// A sample that is given up, as [`interrupt`] says, is made again by whoever works on the batch next. That holds for
     /// one thread at work; several threads give up only batches that nobody waits for.
-    pub fn work(&self, scratch: &mut Scratch, mut go_on: impl FnMut() -> bool) -> bool {
+    pub fn work(&self, scratch: &mut SampleScratch, mut go_on: impl FnMut() -> bool) -> bool {
         let most = self.pipeline.samples_at_once();
         let mut last = false;
         while go_on() {
@@ -151,7 +151,7 @@ impl Batch {
     ///
     /// No panic leaves this function: a thread that ended with samples that are claimed and not made would let the batch
     /// pass for made.
-    fn fill(&self, mut slot: Slot<'_>, scratch: &mut Scratch) -> bool {
+    fn fill(&self, mut slot: Slot<'_>, scratch: &mut SampleScratch) -> bool {
         let position = slot.position();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&mut slot, scratch)));
         if interrupt::stopped() {
@@ -164,7 +164,7 @@ impl Batch {
         true
     }
 
-    fn make(&self, slot: &mut Slot<'_>, scratch: &mut Scratch) -> Result<()> {
+    fn make(&self, slot: &mut Slot<'_>, scratch: &mut SampleScratch) -> Result<()> {
         let position = slot.position();
         if let Some(&(next, _)) = self.samples.get(position + 1) {
             self.pipeline.prefetch(next);
@@ -189,7 +189,7 @@ impl Batch {
     }
 
     /// Writes every field of a sample to its slot.
-    fn write(&self, sample: &Sample<'_>, slot: &mut Slot<'_>, scratch: &mut Scratch) -> Result<()> {
+    fn write(&self, sample: &Sample<'_>, slot: &mut Slot<'_>, scratch: &mut SampleScratch) -> Result<()> {
         let position = slot.position();
         sample.write_target(slot.bytes(self.pipeline.views()))?;
         sample.make(self.seed, self.samples[position].1, scratch, |view, executor, image, scratch| {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    DecodeRequest, Fallback, FallbackLimits, Format, Limits, Mode, NativeHeader, Offer, Scratch, Sink,
+    DecodeRequest, DecodeScratch, Fallback, FallbackLimits, Format, Limits, Mode, NativeHeader, Offer, Sink,
     format::{Found, Unclean},
     limits::pixels,
     luma::luma_row,
@@ -32,7 +32,7 @@ impl Header {
     }
 }
 
-/// Decodes images. Cheap to clone and shared by threads; each thread brings its own [`Scratch`].
+/// Decodes images. Cheap to clone and shared by threads; each thread brings its own [`DecodeScratch`].
 #[derive(Clone, Default)]
 pub struct Decoder {
     /// Budgets, checked in [`Decoder::header`].
@@ -147,7 +147,7 @@ impl Decoder {
         bytes: &[u8],
         header: &Header,
         request: &DecodeRequest<'_>,
-        scratch: &mut Scratch,
+        scratch: &mut DecodeScratch,
         sink: Sink<'_>,
     ) -> Result<()> {
         self.check_request(header, request, &sink)?;

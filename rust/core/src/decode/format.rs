@@ -86,7 +86,7 @@ impl From<String> for Unclean {
     }
 }
 
-/// Makes `Format`, `NativeHeader` and `Scratch` of the table of formats. The module of a format has a type of the
+/// Makes `Format`, `NativeHeader` and `DecodeScratch` of the table of formats. The module of a format has a type of the
 /// format's name that is a [`NativeFormat`].
 macro_rules! formats {
     ($($(#[$doc:meta])* $format:ident in $module:ident),* $(,)?) => {
@@ -157,7 +157,7 @@ macro_rules! formats {
                 &self,
                 bytes: &[u8],
                 request: &DecodeRequest<'_>,
-                scratch: &mut Scratch,
+                scratch: &mut DecodeScratch,
                 sink: Sink<'_>,
             ) -> crate::Result<()> {
                 match self {
@@ -170,7 +170,7 @@ macro_rules! formats {
 
         /// Memory that one thread reuses from image to image. No result depends on it.
         #[derive(Debug, Default)]
-        pub struct Scratch {
+        pub struct DecodeScratch {
             $($module: <$module::$format as format::NativeFormat>::Scratch,)*
         }
     };

@@ -31,9 +31,9 @@ use super::{
 
 /// Proof that the CPU has AVX2, BMI1, BMI2 and LZCNT, as the AVX2 code of `torchfeed-jpeg` needs them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Token(());
+pub(super) struct Avx2Token(());
 
-impl Token {
+impl Avx2Token {
     pub(super) fn detect() -> Option<Self> {
         let can = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
@@ -44,7 +44,7 @@ impl Token {
 }
 
 /// The build for AVX2. The token is the reason that its functions may be called: the pointers exist nowhere else.
-pub(super) fn kernels(_: Token) -> Kernels {
+pub(super) fn kernels(_: Avx2Token) -> Kernels {
     Kernels {
         // SAFETY: in all of these the CPU has AVX2, see above.
         resample_rows_rgb: |rows, stride, table, out, out_stride| unsafe {

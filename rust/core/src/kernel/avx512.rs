@@ -38,16 +38,16 @@ use super::{
 
 /// Proof that the CPU has AVX-512 F, BW, VBMI and VNNI, and AVX2.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Token(avx2::Token);
+pub(super) struct Avx512Token(avx2::Avx2Token);
 
-impl Token {
+impl Avx512Token {
     pub(super) fn detect() -> Option<Self> {
         let can = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vbmi")
             // Cannon Lake has VBMI and no VNNI.
             && is_x86_feature_detected!("avx512vnni");
-        avx2::Token::detect().filter(|_| can).map(Self)
+        avx2::Avx2Token::detect().filter(|_| can).map(Self)
     }
 
     /// The values of `bytes`; `planes[n]` has byte `n` of all 256 values. `N` is 1, 2 or 4.
@@ -66,7 +66,7 @@ impl Token {
 }
 
 /// The build for AVX-512. Kernels that are not in this file are those of AVX2.
-pub(super) fn kernels(token: Token) -> Kernels {
+pub(super) fn kernels(token: Avx512Token) -> Kernels {
     Kernels {
         // SAFETY: the token proves that the CPU has what the kernel is compiled for; the pointer exists nowhere else.
         resample_rows_rgb: |rows, stride, table, out, out_stride| unsafe {

@@ -15,9 +15,9 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_rows;
+pub(crate) mod byte_tables;
 mod coefficients;
 mod instruction_set;
-pub(crate) mod lookup;
 mod prefetch;
 mod rows;
 mod scalar;
@@ -47,7 +47,7 @@ pub(crate) struct Kernels {
     split_rows: fn(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]),
     /// For kernels that are generic, and so cannot be pointers.
     #[cfg(target_arch = "x86_64")]
-    avx512: Option<avx512::Token>,
+    avx512: Option<avx512::Avx512Token>,
 }
 
 impl Kernels {
@@ -69,9 +69,9 @@ impl Kernels {
         match set {
             InstructionSet::Portable => Some(Self::portable()),
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => avx2::Token::detect().map(avx2::kernels),
+            InstructionSet::Avx2 => avx2::Avx2Token::detect().map(avx2::kernels),
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => avx512::Token::detect().map(avx512::kernels),
+            InstructionSet::Avx512 => avx512::Avx512Token::detect().map(avx512::kernels),
             #[cfg(not(target_arch = "x86_64"))]
             InstructionSet::Avx2 | InstructionSet::Avx512 => None,
         }

@@ -28,9 +28,9 @@ pub struct Executor<'p> {
 
 /// A thread's memory for executors, used again for every sample.
 #[derive(Debug, Default)]
-pub struct Scratch {
-    pub(super) pass: passes::Scratch,
-    lookup: lookup::Scratch,
+pub struct ExecutorScratch {
+    pub(super) pass: passes::PassScratch,
+    lookup: lookup::LookupScratch,
     packed: Window,
     /// The input and the output of a pass, in turns.
     images: [Window; 2],
@@ -105,13 +105,13 @@ impl<'p> Executor<'p> {
     ///
     /// # Panics
     /// If `out` is not [`Executor::output_bytes`] long, or `image` lacks pixels or has other channels than the plan.
-    pub fn run(&self, image: View<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
+    pub fn run(&self, image: View<'_>, scratch: &mut ExecutorScratch, out: &mut [u8]) -> Result<()> {
         let Self { plan, program: Program { passes, ending }, .. } = self;
         assert_eq!(out.len(), self.output_bytes(), "output of the wrong length");
         assert_eq!(image.channels, plan.lookup.form().channels, "image with the wrong number of channels");
         assert!(image.rect.contains(&self.region), "image lacks pixels of the region");
         self.reserve_rows(&mut scratch.lookup.row)?;
-        let Scratch { pass: memory, lookup, packed, images: [from, to] } = scratch;
+        let ExecutorScratch { pass: memory, lookup, packed, images: [from, to] } = scratch;
         let must_pack = !image.is_packed() && (!passes.is_empty() || plan.lookup.needs_packed(&ending.gather, image));
         let mut image = image;
         if must_pack {

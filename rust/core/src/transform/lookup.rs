@@ -16,7 +16,7 @@ use crate::{
     interrupt::Pace,
     kernel::{
         self, Columns, Rows,
-        lookup::{self, Table},
+        byte_tables::{self, Table},
     },
 };
 
@@ -40,8 +40,8 @@ pub struct Form {
     pub layout: Layout,
 }
 
-/// The output value of each byte of each channel, in the two forms that [`lookup::Table`] takes.
-#[derive(Debug, Clone, Default)]
+/// The output value of each byte of each channel, in the two forms that [`byte_tables::Table`] takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Tables {
     values: Vec<u8>,
     planes: Vec<u8>,
@@ -56,9 +56,9 @@ impl Tables {
         let (values, planes) = (self.values.as_chunks_mut::<N>().0, self.planes.chunks_exact_mut(256 * N));
         for (c, (values, planes)) in values.chunks_exact_mut(256).zip(planes).enumerate() {
             let old = tables.channel::<N>(c);
-            lookup::values(&bytes, old, values);
+            byte_tables::values(&bytes, old, values);
             for (plane, old) in planes.chunks_exact_mut(256).zip(old.planes) {
-                lookup::values(&bytes, Table::of_bytes(old), plane.as_chunks_mut().0);
+                byte_tables::values(&bytes, Table::of_bytes(old), plane.as_chunks_mut().0);
             }
         }
     }
@@ -75,7 +75,7 @@ impl Tables {
 
 /// Memory for a sample's values on their way, used again for every sample.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct LookupScratch {
     /// Pixels of one row or of a few.
     pub(super) row: Vec<u8>,
     /// The tables of a sample whose calls end with a point.
@@ -83,7 +83,7 @@ pub(super) struct Scratch {
 }
 
 /// A table of output values, and how to lay them out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
     tables: Tables,
     form: Form,
@@ -123,7 +123,7 @@ impl Lookup {
     }
 
     /// Writes the sample that `ending` makes of `image` to `out`.
-    pub(super) fn write(&self, ending: &Ending, image: View<'_>, scratch: &mut Scratch, out: &mut [u8]) {
+    pub(super) fn write(&self, ending: &Ending, image: View<'_>, scratch: &mut LookupScratch, out: &mut [u8]) {
         match (self.form.element, self.form.channels) {
             (1, 1) => self.write_as::<1, 1>(ending, image, scratch, out),
             (1, 3) => self.write_as::<1, 3>(ending, image, scratch, out),
@@ -140,10 +140,10 @@ impl Lookup {
         &self,
         ending: &Ending,
         image: View<'_>,
-        scratch: &mut Scratch,
+        scratch: &mut LookupScratch,
         out: &mut [u8],
     ) {
-        let (Ending { gather, point }, Scratch { row, tables: folded }) = (ending, scratch);
+        let (Ending { gather, point }, LookupScratch { row, tables: folded }) = (ending, scratch);
         let tables = if point.is_identity() {
             &self.tables
         } else {
@@ -166,7 +166,7 @@ impl Lookup {
                     let pixels = gather.row(y, 0, size.width, image, row);
                     for (c, table) in tables.iter().enumerate() {
                         let line = &mut out[(c * size.height + y) * size.width..][..size.width];
-                        lookup::plane::<N, C>(pixels, c, table.values, line);
+                        byte_tables::plane::<N, C>(pixels, c, table.values, line);
                     }
                 }
             }
@@ -174,7 +174,7 @@ impl Lookup {
                 let size = gather.size();
                 let tables = tables.map(|table| table.values);
                 for (y, line) in out.chunks_exact_mut(size.width * C).enumerate() {
-                    lookup::interleaved::<N, C>(gather.row(y, 0, size.width, image, row), &tables, line);
+                    byte_tables::interleaved::<N, C>(gather.row(y, 0, size.width, image, row), &tables, line);
                 }
             }
         }
@@ -211,7 +211,7 @@ impl Moved<'_> {
             }
             let planes = self.read::<C>(top, strip, bytes);
             for (c, (table, plane)) in tables.iter().zip(planes).enumerate() {
-                lookup::values(plane, *table, &mut out[(c * height + top) * width..][..plane.len()]);
+                byte_tables::values(plane, *table, &mut out[(c * height + top) * width..][..plane.len()]);
             }
         }
     }
@@ -228,7 +228,7 @@ impl Moved<'_> {
             if pace.after(out.len() * N) {
                 return;
             }
-            lookup::interleaved_planes(self.read(top, strip, bytes), tables, values, out);
+            byte_tables::interleaved_planes(self.read(top, strip, bytes), tables, values, out);
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{Error, Result, image::Size, rng::Key};
 
 /// The transforms of a dataset.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The geometric transforms, in order.
     pub ops: Vec<Op>,

@@ -6,7 +6,7 @@
 //! [`Executor`] for an image whose columns are resized already.
 
 use super::{
-    execute::{Executor, Scratch},
+    execute::{Executor, ExecutorScratch},
     passes::{
         Pass, Resample,
         filter::{Interval, Stretch},
@@ -72,7 +72,7 @@ impl<'p> StreamingResize<'p> {
         &self,
         height: usize,
         channels: usize,
-        scratch: &'a mut Scratch,
+        scratch: &'a mut ExecutorScratch,
         out: &'a mut Window,
     ) -> Result<RowResizer<'a>> {
         let (region, table) = (self.rest.region, &mut scratch.pass.horizontal);

@@ -11,7 +11,7 @@ use torchfeed_core::{
     source::{Arrays, Blobs, Files, Provided, Source},
     transform::{
         CropOp, FlipOp, Layout, Lookup, Op, Plan,
-        execute::{Executor, Scratch},
+        execute::{Executor, ExecutorScratch},
     },
 };
 
@@ -68,7 +68,7 @@ fn each_part_has_its_own_ops_table_and_labels() {
         let data: Vec<u8> = (at * 36..(at + 1) * 36).map(|i| (i * 7 % 251) as u8).collect();
         let mut expected = vec![0; 25];
         let view = View::packed(size, Rect::all(size), 1, &data);
-        Executor::new(plan, &calls, size).run(view, &mut Scratch::default(), &mut expected).unwrap();
+        Executor::new(plan, &calls, size).run(view, &mut ExecutorScratch::default(), &mut expected).unwrap();
         assert_eq!(image, expected, "sample {index}");
     }
 }

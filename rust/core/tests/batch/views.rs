@@ -15,7 +15,7 @@ use torchfeed_core::{
     source::{Arrays, Blobs, Source},
     transform::{
         CropOp, Filter, FlipOp, Layout, Lookup, Op, Plan, RandomCrop, RandomResizedCrop, Resize, ResizeOrder,
-        execute::{Executor, Scratch},
+        execute::{Executor, ExecutorScratch},
     },
 };
 
@@ -92,7 +92,7 @@ fn each_view_is_what_its_plan_makes_of_the_whole_image() {
                         first += 2;
                         let executor = Executor::new(plan, &own, size);
                         let mut expected = vec![0; executor.output_bytes()];
-                        executor.run(whole[index].view(), &mut Scratch::default(), &mut expected).unwrap();
+                        executor.run(whole[index].view(), &mut ExecutorScratch::default(), &mut expected).unwrap();
                         let image = &made[view][position * expected.len()..][..expected.len()];
                         assert!(image == expected, "sample {index}, view {view}, {workers} threads");
                     }

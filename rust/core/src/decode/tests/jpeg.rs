@@ -114,7 +114,7 @@ fn bytes_after_the_end_are_no_error() {
 fn an_error_does_not_spoil_the_next_image() {
     let good = jpeg(Size::new(30, 40), SamplingFactor::F_2_2);
     let expected = decode(&good, None).unwrap();
-    let (decoder, mut scratch, mut out) = (Decoder::default(), Scratch::default(), Window::default());
+    let (decoder, mut scratch, mut out) = (Decoder::default(), DecodeScratch::default(), Window::default());
     let failures = (2..good.len()).filter(|&at| {
         let mut bad = good.clone();
         bad[at] = bad[at].wrapping_add(100);
@@ -131,7 +131,7 @@ fn warnings_go_to_the_fallback() {
     let size = Size::new(2, 3);
     let good = jpeg(size, SamplingFactor::F_1_1);
     let (decoder, fallback) = with_fallback(3);
-    let (mut scratch, mut out) = (Scratch::default(), Window::default());
+    let (mut scratch, mut out) = (DecodeScratch::default(), Window::default());
     decode_with(&decoder, &mut scratch, &good, None, &mut out).unwrap();
     assert_eq!(fallback.calls.load(Ordering::Relaxed), 0);
     // All of the entropy-coded data is missing: libjpeg warns and makes up the pixels.
@@ -167,7 +167,7 @@ fn scaled(bytes: &[u8], denominator: usize, region: Option<Rect>, rows: Option<R
     let size = size_at(header.size, denominator);
     let request = DecodeRequest { denominator, rows, ..DecodeRequest::new(region.unwrap_or(Rect::all(size))) };
     let mut out = Window::default();
-    decoder.decode(bytes, &header, &request, &mut Scratch::default(), Sink::Window(&mut out))?;
+    decoder.decode(bytes, &header, &request, &mut DecodeScratch::default(), Sink::Window(&mut out))?;
     assert_eq!((out.size, out.rect, out.channels), (size, request.region, 3));
     Ok(out)
 }
@@ -215,7 +215,7 @@ proptest! {
                 all.extend_from_slice(strip);
             };
             let sink = Sink::Strips(&mut receive);
-            decoder.decode(&bytes, &header, &request, &mut Scratch::default(), sink).unwrap();
+            decoder.decode(&bytes, &header, &request, &mut DecodeScratch::default(), sink).unwrap();
             prop_assert_eq!(&all, &window.data);
         }
     }
@@ -237,13 +237,13 @@ fn only_what_is_offered_is_done() {
     assert_eq!(exact.offer(&header).denominators, [0; 0]);
     let request = DecodeRequest { denominator: 2, ..DecodeRequest::new(Rect::all(Size::new(20, 20))) };
     let mut out = Window::default();
-    let done = exact.decode(&good, &header, &request, &mut Scratch::default(), Sink::Window(&mut out));
+    let done = exact.decode(&good, &header, &request, &mut DecodeScratch::default(), Sink::Window(&mut out));
     assert!(refused(done.map(|()| out)));
     // A PNG in strips.
     let bytes = super::png::gray(size);
     let (header, request) = (exact.header(&bytes).unwrap(), DecodeRequest::new(Rect::all(size)));
     let strips = Sink::Strips(&mut |_, _| panic!("no strips are offered"));
-    let done = exact.decode(&bytes, &header, &request, &mut Scratch::default(), strips);
+    let done = exact.decode(&bytes, &header, &request, &mut DecodeScratch::default(), strips);
     assert!(refused(done.map(|()| Window::default())));
 }
 
@@ -256,7 +256,7 @@ fn the_fallback_is_asked_about_a_damaged_file_only_at_full_size_and_whole() {
     let decoder = Decoder { fast: true, ..decoder };
     let header = decoder.header(damaged).unwrap();
     let decode = |request: DecodeRequest<'_>, sink: Sink<'_>| {
-        let done = decoder.decode(damaged, &header, &request, &mut Scratch::default(), sink);
+        let done = decoder.decode(damaged, &header, &request, &mut DecodeScratch::default(), sink);
         (done.map_err(|error| matches!(error, Error::Format(_))), fallback.calls.load(Ordering::Relaxed))
     };
     let (all, mut out) = (DecodeRequest::new(Rect::all(size)), Window::default());

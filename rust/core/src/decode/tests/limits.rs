@@ -33,7 +33,7 @@ fn bytes_are_held_against_the_limit_before_they_are_taken() {
     for (name, bytes, needed) in cases {
         let decode = |most| {
             let mut out = Window::default();
-            let result = decode_with(&limited(most), &mut Scratch::default(), &bytes, None, &mut out);
+            let result = decode_with(&limited(most), &mut DecodeScratch::default(), &bytes, None, &mut out);
             result.map_err(|error| (error, out.data.capacity()))
         };
         // A JPEG's decoder needs a little more, for itself and for a copy of the file.
@@ -48,7 +48,7 @@ fn bytes_are_held_against_the_limit_before_they_are_taken() {
         // Whatever part is asked for.
         let corner = Rect { top: 0, left: 0, height: 1, width: 1 };
         let decoder = limited(needed - 1);
-        let part = decode_with(&decoder, &mut Scratch::default(), &bytes, Some(corner), &mut Window::default());
+        let part = decode_with(&decoder, &mut DecodeScratch::default(), &bytes, Some(corner), &mut Window::default());
         assert!(matches!(part, Err(Error::Limit(_))), "{name}");
     }
 }
@@ -58,7 +58,7 @@ fn bytes_of_the_fallback_are_seven_for_each_pixel() {
     for (most, fits) in [(7 * 6, true), (7 * 6 - 1, false)] {
         let (mut decoder, fallback) = with_fallback(3);
         decoder.limits.max_decoded_bytes = most;
-        let done = decode_with(&decoder, &mut Scratch::default(), b"GIF89a", None, &mut Window::default());
+        let done = decode_with(&decoder, &mut DecodeScratch::default(), b"GIF89a", None, &mut Window::default());
         assert_eq!((done.is_ok(), fallback.calls.load(Ordering::Relaxed)), (fits, usize::from(fits)));
     }
 }
@@ -81,10 +81,10 @@ fn scans_are_counted_before_the_fallback_is_asked() {
         let (mut decoder, fallback) = with_fallback(3);
         decoder.limits.max_scans = scans - 1;
         let mut out = Window::default();
-        let error = decode_with(&decoder, &mut Scratch::default(), &bytes, None, &mut out).unwrap_err();
+        let error = decode_with(&decoder, &mut DecodeScratch::default(), &bytes, None, &mut out).unwrap_err();
         assert!(matches!(&error, Error::Limit(message) if message.contains("max_scans")), "{error:?}");
         assert_eq!(fallback.calls.load(Ordering::Relaxed), 0);
         decoder.limits.max_scans = scans;
-        decode_with(&decoder, &mut Scratch::default(), &bytes, None, &mut out).unwrap();
+        decode_with(&decoder, &mut DecodeScratch::default(), &bytes, None, &mut out).unwrap();
     }
 }

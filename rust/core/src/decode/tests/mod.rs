@@ -13,8 +13,8 @@ use jpeg_encoder::{ColorType, SamplingFactor};
 use proptest::prelude::*;
 
 use super::{
-    DecodeRequest, Decoder, Fallback, FallbackLimits, Format, Header, Limits, Mode, RowIndexEntry, RowIndexes, Scratch,
-    Sink, sniff,
+    DecodeRequest, DecodeScratch, Decoder, Fallback, FallbackLimits, Format, Header, Limits, Mode, RowIndexEntry,
+    RowIndexes, Sink, sniff,
 };
 use crate::{
     Error, Result,
@@ -31,13 +31,13 @@ fn picture(size: Size, channels: usize) -> Vec<u8> {
 
 fn decode(bytes: &[u8], region: Option<Rect>) -> Result<Window> {
     let mut out = Window::default();
-    decode_with(&Decoder::default(), &mut Scratch::default(), bytes, region, &mut out)?;
+    decode_with(&Decoder::default(), &mut DecodeScratch::default(), bytes, region, &mut out)?;
     Ok(out)
 }
 
 fn decode_with(
     decoder: &Decoder,
-    scratch: &mut Scratch,
+    scratch: &mut DecodeScratch,
     bytes: &[u8],
     region: Option<Rect>,
     out: &mut Window,
@@ -110,7 +110,7 @@ fn other_formats_need_a_fallback() {
     assert!(matches!(&error, Error::Format(message) if message.starts_with("neither a JPEG nor a ")), "{error}");
     assert!(matches!(decode(b"", None), Err(Error::Format(_))));
     let (decoder, fallback) = with_fallback(3);
-    let (mut scratch, mut out) = (Scratch::default(), Window::default());
+    let (mut scratch, mut out) = (DecodeScratch::default(), Window::default());
     decode_with(&decoder, &mut scratch, b"GIF89a", None, &mut out).unwrap();
     assert_eq!((out.data.as_slice(), fallback.calls.load(Ordering::Relaxed)), (&[7; 18][..], 1));
 }
@@ -118,7 +118,8 @@ fn other_formats_need_a_fallback() {
 #[test]
 fn fallback_must_keep_to_its_own_size() {
     let (decoder, _) = with_fallback(1);
-    let error = decode_with(&decoder, &mut Scratch::default(), b"GIF89a", None, &mut Window::default()).unwrap_err();
+    let error =
+        decode_with(&decoder, &mut DecodeScratch::default(), b"GIF89a", None, &mut Window::default()).unwrap_err();
     assert!(matches!(error, Error::Shape(_)), "{error}");
 }
 
@@ -146,7 +147,7 @@ fn in_mode(decoder: &Decoder, bytes: &[u8], mode: Mode, region: Option<Rect>) ->
     let header = decoder.header(bytes)?;
     let request = DecodeRequest { mode, ..DecodeRequest::new(region.unwrap_or(Rect::all(header.size))) };
     let mut out = Window::default();
-    decoder.decode(bytes, &header, &request, &mut Scratch::default(), Sink::Window(&mut out))?;
+    decoder.decode(bytes, &header, &request, &mut DecodeScratch::default(), Sink::Window(&mut out))?;
     Ok(out)
 }
 
@@ -200,7 +201,7 @@ fn asked(
     let times = fallback.times.load(Ordering::Relaxed);
     let decode = |header: &Header| {
         let (all, mut out) = (DecodeRequest::new(Rect::all(header.size)), Window::default());
-        decoder.decode(bytes, header, &all, &mut Scratch::default(), Sink::Window(&mut out))
+        decoder.decode(bytes, header, &all, &mut DecodeScratch::default(), Sink::Window(&mut out))
     };
     let native = header.as_ref().is_ok_and(|header| decode(header).is_ok());
     (header, times, native)

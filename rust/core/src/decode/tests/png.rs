@@ -131,7 +131,7 @@ proptest! {
     ) {
         let (size, bits) = (Size::new(height, width), 1 << log_bits);
         let samples: Vec<u8> = picture(size, 1).iter().map(|sample| sample >> (8 - bits)).collect();
-        let (decoder, mut scratch) = (Decoder::default(), Scratch::default());
+        let (decoder, mut scratch) = (Decoder::default(), DecodeScratch::default());
         let mut window = |region, interlaced| {
             let bytes = png(size, bits, 0, interlaced, b"", &packed(size, bits, &samples, interlaced));
             let mut out = Window::default();

@@ -13,7 +13,7 @@ use serde::{
 
 /// The names of the variants of an enum.
 pub(super) fn names<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
-    T::deserialize(Names).err().map_or(&[], |Found(names)| names)
+    T::deserialize(Names).err().map_or(&[], |VariantNames(names)| names)
 }
 
 /// Reads the variant `name` of an enum. An error says the name: ops may stand in each other.
@@ -57,27 +57,27 @@ pub(super) fn deserialize<'de, T: ByName, D: Deserializer<'de>>(deserializer: D)
 struct Names;
 
 #[derive(Debug)]
-struct Found(&'static [&'static str]);
+struct VariantNames(&'static [&'static str]);
 
-impl fmt::Display for Found {
+impl fmt::Display for VariantNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "one of {:?}", self.0)
     }
 }
 
-impl std::error::Error for Found {}
+impl std::error::Error for VariantNames {}
 
-impl serde::de::Error for Found {
+impl serde::de::Error for VariantNames {
     fn custom<T: fmt::Display>(_: T) -> Self {
-        Found(&[])
+        VariantNames(&[])
     }
 }
 
 impl<'de> Deserializer<'de> for Names {
-    type Error = Found;
+    type Error = VariantNames;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Found> {
-        Err(Found(&[]))
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, VariantNames> {
+        Err(VariantNames(&[]))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -85,8 +85,8 @@ impl<'de> Deserializer<'de> for Names {
         _: &'static str,
         variants: &'static [&'static str],
         _: V,
-    ) -> Result<V::Value, Found> {
-        Err(Found(variants))
+    ) -> Result<V::Value, VariantNames> {
+        Err(VariantNames(variants))
     }
 
     forward_to_deserialize_any! {

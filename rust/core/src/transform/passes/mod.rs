@@ -50,7 +50,7 @@ pub(crate) enum Pass {
 
 /// Memory for the inside of a pass, used again for every sample.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
+pub(crate) struct PassScratch {
     /// Weights for columns.
     pub(crate) horizontal: Coefficients,
     /// Weights for rows.
@@ -84,7 +84,7 @@ impl Pass {
     ///
     /// # Errors
     /// [`crate::Error::Memory`] where memory for the output runs out.
-    pub(crate) fn run(&self, image: View<'_>, rect: Rect, scratch: &mut Scratch, out: &mut Window) -> Result<()> {
+    pub(crate) fn run(&self, image: View<'_>, rect: Rect, scratch: &mut PassScratch, out: &mut Window) -> Result<()> {
         match self {
             Pass::Gather(gather) => gather.run(image, rect, out),
             Pass::Resample(resample) => resample.run(image, rect, scratch, out),

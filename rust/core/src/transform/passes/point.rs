@@ -8,7 +8,7 @@ use crate::{
     Result,
     image::{Rect, View, Window},
     interrupt::Pace,
-    kernel::lookup,
+    kernel::byte_tables,
 };
 
 /// A function of one byte.
@@ -91,14 +91,16 @@ impl Point {
         out.try_reset(image.size, rect, image.channels)?;
         let table = self.table();
         let (values, _) = table.as_chunks::<1>();
-        let table =
-            lookup::Table { values: values.first_chunk().expect("256 values"), planes: std::array::from_ref(&table) };
+        let table = byte_tables::Table {
+            values: values.first_chunk().expect("256 values"),
+            planes: std::array::from_ref(&table),
+        };
         let mut pace = Pace::new();
         for (row, line) in (rect.top..).zip(out.data.chunks_exact_mut(rect.width * image.channels)) {
             if pace.after(line.len()) {
                 break;
             }
-            lookup::values(image.row(row, rect.left, rect.width), table, line.as_chunks_mut().0);
+            byte_tables::values(image.row(row, rect.left, rect.width), table, line.as_chunks_mut().0);
         }
         Ok(())
     }

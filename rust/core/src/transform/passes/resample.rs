@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Scratch,
+    PassScratch,
     filter::{Filter, Interval, Stretch},
 };
 use crate::{
@@ -101,8 +101,8 @@ impl Resample {
     }
 
     /// Writes `rect` of the output to `out`. `image` is packed.
-    pub(crate) fn run(&self, image: View<'_>, rect: Rect, scratch: &mut Scratch, out: &mut Window) -> Result<()> {
-        let Scratch { horizontal, vertical, between, .. } = scratch;
+    pub(crate) fn run(&self, image: View<'_>, rect: Rect, scratch: &mut PassScratch, out: &mut Window) -> Result<()> {
+        let PassScratch { horizontal, vertical, between, .. } = scratch;
         let (reads, channels) = (self.reads(rect), image.channels);
         self.vertical().fill(vertical, rect.top, rect.height, reads.top)?;
         self.horizontal().fill(horizontal, rect.left, rect.width, reads.left)?;
