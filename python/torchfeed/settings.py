@@ -1,7 +1,7 @@
 """What a loader is told, and what one epoch needs to know: frozen records that are handed down.
 
-`Options` are those of a loader that are not torch's. `Settings` are all that the code below the loader is told of it:
-they are made once for each epoch, so that nothing below reads the loader's attributes.
+`Options` are those of a loader that are not torch's. `Settings` are made when an epoch begins and handed down. The code below
+the loader reads options from them alone; torch's own iterators get the loader too, whose attributes of torch's they read.
 """
 
 from __future__ import annotations
