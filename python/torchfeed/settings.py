@@ -1,7 +1,7 @@
 """What a loader is told, and what one epoch needs to know: frozen records that are handed down.
 
-`Options` are those of a loader that are not torch's. `Settings` are made when an epoch begins and handed down. The code below
-the loader reads options from them alone; torch's own iterators get the loader too, whose attributes of torch's they read.
+`Options` are those of a loader that are not torch's. `Settings` are made when an epoch begins and handed down. The code
+below the loader reads options from them alone. torch's own iterators get the loader too, for its attributes of torch's.
 """
 
 from __future__ import annotations
