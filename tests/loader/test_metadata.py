@@ -196,7 +196,7 @@ BLIND = {
     "automatic": [theirs.Resize((20, 20)), theirs.TrivialAugmentWide(), theirs.ToTensor(), theirs.RandomErasing()],
     "v2": [v2.RandomApply([v2.GaussianBlur(3)]), v2.RandomGrayscale(), v2.ToImage(), v2.Lambda(lambda image: image)],
     "noise last": [theirs.RandomRotation(9), theirs.PILToTensor(), lambda image: image + 1],
-    "padded": [theirs.Pad(2), theirs.RandomInvert(), theirs.ToTensor()],
+    "padded": [theirs.Pad(2), theirs.AugMix(), theirs.ToTensor()],
 }
 
 
