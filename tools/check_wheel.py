@@ -151,7 +151,7 @@ def load_with_native(photos: Path, expected: Expected) -> None:
     source, labels, _ = native.scan(str(photos), [("class0", 0), ("class1", 1)], (".jpg", ".png"))
     settings = SimpleNamespace(
         channels=3,
-        dtype=(1, 8),
+        dtypes=[(1, 8)],
         one_hot=None,
         channels_last=False,
         cheaper_first=True,
@@ -162,7 +162,8 @@ def load_with_native(photos: Path, expected: Expected) -> None:
         row_indexes=None,
         memory=None,
     )
-    pipeline = native.Pipeline([native.Part(source, native.Labels(labels), [], bytes(range(256)) * 3)], settings)
+    dataset = native.Dataset(source, native.Labels(labels), [([], bytes(range(256)) * 3)])
+    pipeline = native.Pipeline([dataset], settings)
     assert [pipeline.image(index) for index in range(len(source))] == [(size, pixels) for _, size, pixels in expected]
     print(f"Python {sys.version.split()[0]}, without torch: torchfeed._native decodes the folder")
 
