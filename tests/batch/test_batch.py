@@ -245,6 +245,26 @@ def test_one_hot_is_torch_s(shape: tuple[int, ...], labels_dtype: torch.dtype) -
         same(one_hot(labels.to(labels_dtype)), F.one_hot(labels))
 
 
+ODD_STRIDES = {
+    "one of a column": torch.tensor([[2, 9, 9, 9, 9]])[:, 0],
+    "one row": torch.tensor([[0, 1, 2]]),
+    "a row of a table": torch.tensor([[5, 0, 1], [1, 2, 0]])[1:],
+    "one column": torch.tensor([[5, 0], [5, 2]])[:, 1:],
+    "none of every other": torch.arange(4)[::2][:0],
+    "no columns": torch.zeros(3, 0, dtype=torch.int64),
+    "expanded": torch.tensor([2]).expand(4),
+    "transposed": torch.tensor([[0, 1, 2], [2, 0, 1]]).T,
+}
+
+
+@pytest.mark.parametrize("labels", ODD_STRIDES.values(), ids=ODD_STRIDES)
+def test_strides_that_no_step_takes_mean_nothing(labels: torch.Tensor) -> None:
+    same(one_hot(labels, 3), F.one_hot(labels, 3))
+    images = torch.rand(3, 1, 5, 1)
+    column = images.as_strided((3, 1, 5, 1), (5, 77, 1, 1234))
+    same(default_collate([column, column]), torch.stack([images, images]))
+
+
 @pytest.mark.parametrize("kind", ["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", ">i4", ">u2"])
 def test_one_hot_of_arrays(kind: str) -> None:
     labels = np.array([[3, 0, 1], [2, 2, 0]], dtype=kind)

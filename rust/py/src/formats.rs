@@ -2,7 +2,7 @@
 
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
 use torchfeed_core::{
-    decode::{DecodeRequest, Decoder, Format, Mode, DecodeScratch, Sink},
+    decode::{DecodeRequest, DecodeScratch, Decoder, Format, Mode, Sink},
     image::{Rect, Window},
 };
 

@@ -158,10 +158,21 @@ impl Lent {
     }
 
     /// Elements from one position to the next along each dimension.
+    ///
+    /// A stride means nothing where no step is taken: along a dimension of one position, and in a tensor without elements.
+    /// There it is that of a contiguous tensor.
     pub(crate) fn strides(&self) -> Vec<i64> {
-        let strides = self.numbers(self.view().strides);
+        let (shape, own) = (self.shape(), self.numbers(self.view().strides));
+        let mut strides = contiguous(shape);
         // Without strides, the last dimension is the fastest, without gaps.
-        if strides.len() == self.shape().len() { strides.to_vec() } else { contiguous(self.shape()) }
+        if own.len() == shape.len() && !shape.contains(&0) {
+            for ((stride, &own), &positions) in strides.iter_mut().zip(own).zip(shape) {
+                if positions > 1 {
+                    *stride = own;
+                }
+            }
+        }
+        strides
     }
 
     /// The type of its values.
