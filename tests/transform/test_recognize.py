@@ -87,6 +87,8 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "values too early": (theirs.Compose([theirs.Normalize([0.5], [0.5]), theirs.ToTensor()]), "Normalize raises"),
     "fill": (theirs.Compose([theirs.Pad(2, fill=(1, 2, 3, 4)), theirs.ToTensor()]), "fill"),
     "dict of fills": (v2.Compose([v2.Pad(2, fill={Image.Image: 3}), v2.PILToTensor()]), "fill"),
+    "no float": (theirs.Compose([theirs.RandomSolarize(10**400), theirs.ToTensor()]), "threshold=1000"),
+    "no bits": (theirs.Compose([theirs.RandomPosterize(0), theirs.ToTensor()]), "bits=0"),
     "erasing": (theirs.Compose([theirs.ToTensor(), theirs.RandomErasing()]), "RandomErasing runs in Python"),
     "choice": (theirs.Compose([theirs.RandomChoice([JITTER]), theirs.ToTensor()]), "ColorJitter runs in Python"),
 }

@@ -75,9 +75,12 @@ def _posterize(step: Any) -> Op:
 
 
 def _solarize(step: Any) -> Op:
-    if not isinstance(step.threshold, (int, float)):
-        raise Unrecognized(f"RandomSolarize with threshold={step.threshold!r} has no native kernel: give it a number")
-    return {"RandomSolarize": {"threshold": float(step.threshold), "p": float(step.p)}}
+    threshold = step.threshold
+    is_int = isinstance(threshold, int)
+    # Beyond that, not every int is a float.
+    if not (is_int or isinstance(threshold, float)) or (is_int and abs(threshold) > 2**53):
+        raise Unrecognized(f"RandomSolarize with threshold={threshold!r:.40} has no native kernel: give it a number")
+    return {"RandomSolarize": {"threshold": float(threshold), "p": float(step.p)}}
 
 
 RULES: dict[str, Rule] = {
