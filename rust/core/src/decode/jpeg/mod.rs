@@ -56,7 +56,39 @@ impl NativeFormat for Jpeg {
         scratch: &mut JpegScratch,
         sink: Sink<'_>,
     ) -> Result<()> {
-        decode(bytes, header, request, scratch, sink)
+        let JpegScratch { decoder, pixels, converted, rows } = scratch;
+        let &DecodeRequest { region, denominator, mode, rows: entry } = request;
+        let frame = &header.frame;
+        let options = options(header, scale(denominator), region);
+        let conversion = Conversion::new(frame.channels(), mode);
+        match sink {
+            Sink::Window(out) => {
+                let (height, width) = frame.size_at(options.scale);
+                out.try_reset(Size::new(height, width), region, mode.channels())?;
+                let channels = frame.channels();
+                let buffer = if conversion.is_some() { &mut *pixels } else { &mut out.data };
+                resize(buffer, region.height * region.width * channels)?;
+                let output = Output { pixels: buffer, stride: region.width * channels };
+                clean(bytes, header, &options, entry, rows, |index| match index {
+                    None => decoder.decode(bytes, frame, &options, output),
+                    Some(index) => decoder.decode_indexed(bytes, frame, &options, index, output),
+                })?;
+                if let Some(conversion) = conversion {
+                    conversion.apply(pixels, &mut out.data);
+                }
+                Ok(())
+            }
+            Sink::Strips(receive) => clean(bytes, header, &options, entry, rows, |index| {
+                decoder.decode_strips(bytes, frame, &options, index, |first, pixels| match conversion {
+                    None => receive(first, pixels),
+                    Some(conversion) => {
+                        converted.resize(pixels.len() / frame.channels() * mode.channels(), 0);
+                        conversion.apply(pixels, converted);
+                        receive(first, converted);
+                    }
+                })
+            }),
+        }
     }
 
     /// libjpeg, which the fallback uses, has no limit of scans.
@@ -79,48 +111,6 @@ impl Default for JpegScratch {
         let set = InstructionSet::in_use().unwrap_or_else(|error| panic!("{error}"));
         let decoder = Decoder::with(set.of_jpeg()).expect("a set that is in use is available");
         Self { decoder, pixels: Vec::new(), converted: Vec::new(), rows: RowIndex::default() }
-    }
-}
-
-fn decode(
-    bytes: &[u8],
-    header: &JpegHeader,
-    request: &DecodeRequest<'_>,
-    scratch: &mut JpegScratch,
-    sink: Sink<'_>,
-) -> Result<()> {
-    let JpegScratch { decoder, pixels, converted, rows } = scratch;
-    let &DecodeRequest { region, denominator, mode, rows: entry } = request;
-    let frame = &header.frame;
-    let options = options(header, scale(denominator), region);
-    let conversion = Conversion::new(frame.channels(), mode);
-    match sink {
-        Sink::Window(out) => {
-            let (height, width) = frame.size_at(options.scale);
-            out.try_reset(Size::new(height, width), region, mode.channels())?;
-            let channels = frame.channels();
-            let buffer = if conversion.is_some() { &mut *pixels } else { &mut out.data };
-            resize(buffer, region.height * region.width * channels)?;
-            let output = Output { pixels: buffer, stride: region.width * channels };
-            clean(bytes, header, &options, entry, rows, |index| match index {
-                None => decoder.decode(bytes, frame, &options, output),
-                Some(index) => decoder.decode_indexed(bytes, frame, &options, index, output),
-            })?;
-            if let Some(conversion) = conversion {
-                conversion.apply(pixels, &mut out.data);
-            }
-            Ok(())
-        }
-        Sink::Strips(receive) => clean(bytes, header, &options, entry, rows, |index| {
-            decoder.decode_strips(bytes, frame, &options, index, |first, pixels| match conversion {
-                None => receive(first, pixels),
-                Some(conversion) => {
-                    converted.resize(pixels.len() / frame.channels() * mode.channels(), 0);
-                    conversion.apply(pixels, converted);
-                    receive(first, converted);
-                }
-            })
-        }),
     }
 }
 
