@@ -8,6 +8,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor, nn
 
+from torchfeed import _native
+
 from .arguments import Op
 from .common import Unrecognized
 from .known_classes import class_name, why_in_python
@@ -61,15 +63,8 @@ def read_step(step: Any) -> tuple[Op, list[str]]:
         # v2's pass over images of types that are not listed.
         if rule.read is not None and set(_IMAGES) <= set(getattr(step, "_transformed_types", _IMAGES)):
             op = rule.read(step)
-            return op, [name] * _positions(op)
+            return op, [name] * _native.Op(op).positions
     raise Unrecognized(why_in_python(step))
-
-
-def _positions(op: Op) -> int:
-    """The number of positions that an op takes: one, and those of the ops in it."""
-    ((_, arguments),) = op.items()
-    inside = [*arguments.get("ops", ()), *(each for branch in arguments.get("branches", ()) for each in branch)]
-    return 1 + sum(map(_positions, inside))
 
 
 def _inside(step: Any) -> list[Any] | None:

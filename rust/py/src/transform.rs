@@ -39,6 +39,12 @@ impl Op {
         transform::Op::names().to_vec()
     }
 
+    /// The number of positions that the op takes: one, and those of the ops in it.
+    #[getter]
+    fn positions(&self) -> usize {
+        self.0.positions()
+    }
+
     /// Whether what the op does may depend on random numbers.
     #[getter]
     fn is_random(&self) -> bool {

@@ -23,9 +23,13 @@ pub use ops::{
     compose::{ComposeOp, RandomChoice},
     crop::{CropCall, CropOp, RandomCrop, RandomResizedCrop},
     flip::{FlipCall, FlipOp},
-    pad::{PadCall, PadMode, PadOp, Padding},
+    pad::{PadCall, PadOp},
     resize::{Resize, ResizeCall, ResizeOp, ResizeTo},
 };
-pub use passes::{filter::Filter, resample::ResizeOrder};
+pub use passes::{
+    filter::Filter,
+    padding::{PadMode, Padding},
+    resample::ResizeOrder,
+};
 pub(crate) use plan::MOST_OPS;
 pub use plan::Plan;

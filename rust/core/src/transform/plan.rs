@@ -29,7 +29,7 @@ impl Plan {
     /// # Errors
     /// [`Error::Parameter`] where there are too many: each op has a stream of random numbers of its own.
     pub fn new(ops: Vec<Op>, lookup: Lookup, resize_order: ResizeOrder) -> Result<Self> {
-        let count = compose::count(&ops);
+        let count = compose::positions(&ops);
         if count > MOST_OPS {
             return Err(Error::Parameter(format!("{count} transforms: a pipeline has at most {MOST_OPS}")));
         }
@@ -71,7 +71,7 @@ impl Plan {
     /// The number of positions that the plan's ops take.
     #[must_use]
     pub fn positions(&self) -> usize {
-        compose::count(&self.ops)
+        compose::positions(&self.ops)
     }
 
     /// The size of every output, where it does not depend on the input; `input` is the size of all inputs, if known.

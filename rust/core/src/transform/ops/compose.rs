@@ -55,11 +55,11 @@ impl Family for ComposeOp {
         true
     }
 
-    fn count(&self) -> usize {
+    fn positions(&self) -> usize {
         1 + match self {
-            ComposeOp::RandomApply { ops, .. } => count(ops),
-            ComposeOp::RandomChoice(choice) => count(choice.branches().iter().flatten()),
-            ComposeOp::RandomOrder { branches } => count(branches.iter().flatten()),
+            ComposeOp::RandomApply { ops, .. } => positions(ops),
+            ComposeOp::RandomChoice(choice) => positions(choice.branches().iter().flatten()),
+            ComposeOp::RandomOrder { branches } => positions(branches.iter().flatten()),
         }
     }
 }
@@ -165,7 +165,7 @@ impl RandomChoice {
         // product may be rounded up to the total where that is subnormal; then it is the first that ends there.
         let drawn = ends(&self.weights).position(|end| end > at || end == self.total);
         let drawn = drawn.expect("the last branch ends at the total");
-        (count(self.branches[..drawn].iter().flatten()), &self.branches[drawn])
+        (positions(self.branches[..drawn].iter().flatten()), &self.branches[drawn])
     }
 
     /// The size after any of the branches that may be drawn, where it is one.
@@ -196,12 +196,12 @@ fn in_random_order(
     for last in (1..order.len()).rev() {
         order.swap(last, stream.below(last + 1));
     }
-    order.into_iter().try_for_each(|i| run(count(branches[..i].iter().flatten()), &branches[i]))
+    order.into_iter().try_for_each(|i| run(positions(branches[..i].iter().flatten()), &branches[i]))
 }
 
 /// The number of ops in a tree, with the composite ones.
-pub(in super::super) fn count<'a>(ops: impl IntoIterator<Item = &'a Op>) -> usize {
-    ops.into_iter().map(Op::count).sum()
+pub(in super::super) fn positions<'a>(ops: impl IntoIterator<Item = &'a Op>) -> usize {
+    ops.into_iter().map(Op::positions).sum()
 }
 
 /// The size after `ops`, where it is the same for every input of size `input` (`None`: for every input at all).

@@ -5,10 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::compile::Compiler,
+    super::{
+        compile::Compiler,
+        passes::padding::{PadMode, Padding},
+    },
     Family, FamilyCall,
     drawing::{Drawing, check_edges},
-    pad::{PadCall, PadMode, Padding},
+    pad::PadCall,
     pair,
     resize::Resize,
 };

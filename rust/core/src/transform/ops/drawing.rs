@@ -34,7 +34,7 @@ impl<'a> Drawing<'a> {
                 return Err(Error::Parameter(format!("{op} leaves no pixels of the image")));
             }
             check_edges(self.size)?;
-            position += op.count();
+            position += op.positions();
         }
         Ok(())
     }

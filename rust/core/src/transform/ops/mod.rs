@@ -42,7 +42,7 @@ pub(super) trait Family: fmt::Display {
     fn is_random(&self) -> bool;
 
     /// The number of positions that the op takes: one, and those of the ops in it.
-    fn count(&self) -> usize {
+    fn positions(&self) -> usize {
         1
     }
 }
@@ -159,8 +159,9 @@ impl Op {
     }
 
     /// The number of positions that this op takes: one, and those of the ops in it.
-    pub(super) fn count(&self) -> usize {
-        self.family().count()
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.family().positions()
     }
 
     /// The output size, where it is the same for every input of size `input` (`None`: for every input at all).

@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{super::compile::Compiler, Family, FamilyCall, drawing::Drawing};
+use super::{
+    super::{compile::Compiler, passes::padding::Padding},
+    Family, FamilyCall,
+    drawing::Drawing,
+};
 use crate::{Error, Result, image::Size, rng::Stream};
-
-pub use super::super::passes::padding::{PadMode, Padding};
 
 /// The op that pads.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
