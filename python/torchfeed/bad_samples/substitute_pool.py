@@ -6,11 +6,11 @@ of workers, and on every path.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from torchfeed import _native
+from torchfeed.util.asked_ahead import AskedAhead
 
 __all__ = ["SampledBatch", "SubstitutePool", "substitutes"]
 
@@ -47,7 +47,7 @@ class SubstitutePool:
     def __init__(self, *, batched: bool, keeps: bool) -> None:
         self._batched = batched
         self._looks = self._keeps = keeps
-        self._ahead: deque[list[Any] | Exception] = deque()
+        self._ahead = AskedAhead()
         self._start = 0
         # The samples from number `_base` on.
         self._known: list[Any] = []
@@ -60,12 +60,7 @@ class SubstitutePool:
         self._looks = False
         if not self._ahead:
             self._pull(ask)
-        indices = self._ahead.popleft()
-        if isinstance(indices, Exception):
-            try:
-                raise indices
-            finally:
-                del indices  # whose traceback leads to this frame, and so to the iterator
+        indices = self._ahead.take()
         end = self._start + len(indices)
         first = max(0, end - max(WINDOW, len(indices)))
         window = self._known[first - self._base : max(end, WINDOW) - self._base]
@@ -86,20 +81,15 @@ class SubstitutePool:
         self._base = self._start - len(self._known)
 
     def _pull(self, ask: Callable[[], Any]) -> None:
-        try:
+        def pull() -> list[Any]:
             drawn = ask()
             indices = list(drawn) if self._batched else [drawn]
-        except StopIteration:  # raised when its turn comes; a new one, since this one's traceback leads back to `ask`
-            self._ahead.append(StopIteration())
+            if self._keeps:
+                self._known += indices
+            return indices
+
+        if not self._ahead.ask(pull):
             self._looks = False
-            return
-        except Exception as error:  # noqa: BLE001  (likewise)
-            self._ahead.append(error)
-            self._looks = False
-            return
-        self._ahead.append(indices)
-        if self._keeps:
-            self._known += indices
 
 
 def substitutes(batch: SampledBatch, number: int, seed: int) -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +15,7 @@ from torchfeed import _native
 from torchfeed.bad_samples.report import ErrorReport, Tally
 from torchfeed.bad_samples.substitute_pool import SampledBatch, SubstitutePool
 from torchfeed.settings import Options
+from torchfeed.util.asked_ahead import AskedAhead
 
 from .state import (
     NO_BASE,
@@ -86,7 +86,7 @@ class Cursor:
             ]
         self._has_order = False
         self._flows = False  # whether the generators stand where the resumed epoch goes on without being set
-        self._asked_ahead: deque[Any] = deque()
+        self._asked_ahead = AskedAhead()
         self.occurrences: _native.Occurrences | None = None
         """Counts the samples, where what is random in them depends on how often they came up before."""
         self._pool: SubstitutePool | None = None
@@ -253,13 +253,7 @@ class Cursor:
             StopIteration: there is no more.
         """
         if self._asked_ahead:
-            drawn = self._asked_ahead.popleft()
-            if isinstance(drawn, Exception):
-                try:
-                    raise drawn
-                finally:
-                    del drawn  # whose traceback leads to this frame, and so to the iterator
-            return drawn
+            return self._asked_ahead.take()
         if not self._has_order:
             self._note_order()
         if self._parts is not None:
@@ -270,13 +264,7 @@ class Cursor:
         """Asks the sampler now, while the generators are where the state has them, for what `ask` gives later."""
         if self._has_order or not self.asks_at_once:
             return
-        try:
-            drawn = self.ask(draw)
-        except StopIteration:  # a new one, as the traceback of this one leads back to the iterator
-            drawn = StopIteration()
-        except Exception as error:  # noqa: BLE001  (raised when its turn comes)
-            drawn = error
-        self._asked_ahead.append(drawn)
+        self._asked_ahead.ask(partial(self.ask, draw))
 
     def _note_order(self) -> None:
         self._has_order = True
