@@ -129,14 +129,19 @@ def _dataset(source: _native.Source, labels: _native.Labels, views: Sequence[Pla
     return _native.Dataset(source, labels, [(view.ops, view.table.values) for view in views])
 
 
+def _code(dtype: torch.dtype) -> tuple[int, int]:
+    code = dtype_code(dtype)
+    assert code is not None, "no table has another dtype"
+    return code
+
+
 def _settings(
     tables: Sequence[Table], one_hot: OneHotLevels | None, options: Options, memory: Memory
 ) -> PipelineSettings:
-    codes = [dtype_code(table.dtype) for table in tables]
     limits, fallback_limits = limits_in_force(options.limits or get_limits(), pillow_limits())
     return PipelineSettings(
         channels=tables[0].channels,
-        dtypes=[code for code in codes if code is not None],  # no table has a dtype without one
+        dtypes=[_code(table.dtype) for table in tables],
         one_hot=one_hot,
         channels_last=options.memory_format == torch.channels_last,
         cheaper_first=CHEAPER_PASS_FIRST,

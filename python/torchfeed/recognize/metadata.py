@@ -18,8 +18,7 @@ _PIXELS_ONLY = {
     *names_of(lambda rule: rule.read or rule.kind == "values"),
     *("AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"),
     *("ColorJitter", "Grayscale", "RGB", "RandomChannelPermutation", "RandomGrayscale", "RandomPhotometricDistort"),
-    *("RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize", "RandomInvert", "RandomPosterize"),
-    *("GaussianBlur", "RandomErasing", "RandomSolarize"),
+    *("GaussianBlur", "RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize", "RandomErasing"),
     *("ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"),
     *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
 }
