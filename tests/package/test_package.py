@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -36,6 +37,16 @@ def test_types_are_shipped() -> None:
     package = Path(torchfeed.__file__).parent
     assert (package / "py.typed").is_file()
     assert (package / "_native.pyi").is_file()
+
+
+def test_the_stub_of_the_package_says_what_it_has() -> None:
+    stub = ast.parse((Path(torchfeed.__file__).parent / "__init__.pyi").read_text())
+    imports = {name.name: each.module for each in stub.body if isinstance(each, ast.ImportFrom) for name in each.names}
+    (listed,) = (ast.literal_eval(each.value) for each in stub.body if isinstance(each, ast.Assign))
+    modules = vars(torchfeed)["_MODULES"]
+    assert listed == torchfeed.__all__
+    assert {name: module for name, module in imports.items() if module} == modules
+    assert {name for name, module in imports.items() if not module} == set(listed) - set(modules)
 
 
 def test_version_is_the_crates() -> None:
