@@ -52,9 +52,7 @@ impl Family for ColorOp {
             ColorOp::RandomPosterize { bits, p } => (p, ColorCall::Posterize { bits }),
             ColorOp::RandomSolarize { threshold, p } => (p, ColorCall::Solarize { threshold }),
         };
-        if stream.unit() < p {
-            drawing.push(position, call);
-        }
+        drawing.push_with_probability(p, stream, position, call);
         Ok(())
     }
 

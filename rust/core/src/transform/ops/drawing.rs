@@ -39,6 +39,19 @@ impl<'a> Drawing<'a> {
         Ok(())
     }
 
+    /// Adds a call of the op at `position` with probability `p`. The decision takes one number of the op's `stream`.
+    pub(super) fn push_with_probability(
+        &mut self,
+        p: f64,
+        stream: &mut Stream,
+        position: usize,
+        call: impl Into<Call>,
+    ) {
+        if stream.unit() < p {
+            self.push(position, call);
+        }
+    }
+
     /// Adds a call of the op at `position`.
     pub(super) fn push(&mut self, position: usize, call: impl Into<Call>) {
         let call = call.into();

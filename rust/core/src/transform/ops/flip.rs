@@ -29,9 +29,7 @@ impl Family for FlipOp {
             FlipOp::RandomHorizontalFlip { p } => (p, FlipCall::HorizontalFlip {}),
             FlipOp::RandomVerticalFlip { p } => (p, FlipCall::VerticalFlip {}),
         };
-        if stream.unit() < p {
-            drawing.push(position, call);
-        }
+        drawing.push_with_probability(p, stream, position, call);
         Ok(())
     }
 
