@@ -15,6 +15,7 @@ __all__ = [
     "RowIndexes",
     "Source",
     "Tensor",
+    "apply_calls",
     "are_indices",
     "batch_seed",
     "decode_image",
@@ -85,6 +86,10 @@ class Op:
     def positions(self) -> int: ...
     @property
     def is_random(self) -> bool: ...
+
+def apply_calls(
+    pixels: bytes, size: tuple[int, int, int], calls: Sequence[Mapping[str, Mapping[str, Any]]], cheaper_first: bool, /
+) -> tuple[tuple[int, int, int], bytes]: ...
 
 @final
 class Labels:

@@ -158,6 +158,21 @@ impl<'a> View<'a> {
         Self { size, rect, channels, data, strides: [rect.width * channels, channels, 1] }
     }
 
+    /// The whole of an image of `size`, as [`View::packed`].
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] where `data` has another length, or none.
+    pub fn whole(size: Size, channels: usize, data: &'a [u8]) -> Result<Self> {
+        let bytes = size.height.checked_mul(size.width).and_then(|pixels| pixels.checked_mul(channels));
+        if data.is_empty() || bytes != Some(data.len()) {
+            return Err(Error::Parameter(format!(
+                "{} bytes are no image of {size} pixels (height, width) with {channels} channels",
+                data.len()
+            )));
+        }
+        Ok(Self::packed(size, Rect::all(size), channels, data))
+    }
+
     /// Whether the pixels lie row by row and pixel by pixel, without gaps.
     #[must_use]
     pub const fn is_packed(&self) -> bool {

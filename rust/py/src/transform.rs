@@ -2,11 +2,17 @@
 
 use pyo3::{
     prelude::*,
-    types::{PyDict, PyString, PyType},
+    types::{PyBytes, PyDict, PyString, PyType},
 };
-use torchfeed_core::transform::{self, Call};
+use torchfeed_core::{
+    image::{Size, View},
+    transform::{self, Call, ResizeOrder, execute},
+};
 
-use crate::data::{from_python, to_python};
+use crate::{
+    data::{from_python, to_python},
+    error::Failure,
+};
 
 /// A declared transform.
 #[pyclass(frozen, eq, module = "torchfeed._native")]
@@ -63,6 +69,27 @@ impl Op {
 /// The core's ops.
 pub(crate) fn cloned(ops: &[PyRef<'_, Op>]) -> Vec<transform::Op> {
     ops.iter().map(|op| op.0.clone()).collect()
+}
+
+/// Runs calls, as `Pipeline.draw` tells them, on an image of (height, width, channels). Returns the image that they make.
+///
+/// # Errors
+/// `ValueError` where the image or a call is none.
+#[pyfunction]
+pub(crate) fn apply_calls<'py>(
+    py: Python<'py>,
+    pixels: &[u8],
+    size: (usize, usize, usize),
+    calls: Vec<Bound<'py, PyAny>>,
+    cheaper_first: bool,
+) -> PyResult<((usize, usize, usize), Bound<'py, PyBytes>)> {
+    let (height, width, channels) = size;
+    let calls = calls.into_iter().map(from_python::<Call>).collect::<PyResult<Vec<_>>>()?;
+    let order = if cheaper_first { ResizeOrder::CheaperFirst } else { ResizeOrder::HorizontalFirst };
+    let image = View::whole(Size::new(height, width), channels, pixels).map_err(Failure::from)?;
+    let made = py.detach(|| execute::apply(&calls, image, order)).map_err(Failure::from)?;
+    let Size { height, width } = made.size;
+    Ok(((height, width, made.channels), PyBytes::new(py, &made.data)))
 }
 
 /// A drawn call: the function of `torchvision.transforms.functional` that it is, and its parameters.

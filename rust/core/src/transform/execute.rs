@@ -5,7 +5,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::{
-    Call, Plan,
+    Call, Layout, Lookup, Plan, ResizeOrder,
     compile::{Compiler, Program},
     lookup, passes, scaled_decode,
 };
@@ -153,6 +153,26 @@ impl fmt::Display for Executor<'_> {
         write!(f, "read rows {top}..{}, columns {left}..{}; ", self.region.bottom(), self.region.right())?;
         self.program.fmt(f)
     }
+}
+
+/// Runs `calls` on a whole image, and returns the pixels that they make of it.
+///
+/// # Errors
+/// [`Error::Memory`] where memory runs out; [`Error::Parameter`] where `image` has neither one channel nor three, or the
+/// calls leave no pixels.
+pub fn apply(calls: &[Call], image: View<'_>, order: ResizeOrder) -> Result<Window> {
+    let table = (0..image.channels).flat_map(|_| 0..=255).collect();
+    let plan = Plan::new(Vec::new(), Lookup::new(table, image.channels, 1, Layout::ChannelsLast)?, order)?;
+    let calls: Vec<_> = calls.iter().map(|call| (0, *call)).collect();
+    let executor = Executor::new(&plan, &calls, image.size);
+    let size = executor.output_size();
+    if size.height == 0 || size.width == 0 {
+        return Err(Error::Parameter(format!("{calls:?} leaves no pixels of the image")));
+    }
+    let mut made = Window::default();
+    made.try_reset(size, Rect::all(size), image.channels)?;
+    executor.run(image, &mut ExecutorScratch::default(), &mut made.data)?;
+    Ok(made)
 }
 
 /// Pixels of a row that is counted as long.
