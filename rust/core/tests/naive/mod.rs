@@ -9,6 +9,8 @@ use torchfeed_core::{
     },
 };
 
+mod color;
+
 pub(crate) struct Image {
     pub(crate) size: Size,
     pub(crate) channels: usize,
@@ -45,6 +47,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
             Image::make(image.size, image.channels, |y, x, c| image.get(image.size.height - 1 - y, x, c))
         }
         Call::Pad(PadCall::Pad(padding)) => pad(&image, &padding),
+        Call::Color(call) if color::is_mixed(&call) => color::apply(image, &call),
         Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),
         Call::Color(ColorCall::Posterize { bits }) => {
             point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits)))
@@ -52,6 +55,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         Call::Color(ColorCall::Solarize { threshold }) => {
             point(image, |value| if f64::from(value) < threshold { value } else { 255 - value })
         }
+        Call::Color(_) => unreachable!("mixed"),
     }
 }
 
