@@ -1,16 +1,16 @@
 //! Passes: the steps that a sample's calls are compiled to.
 //!
-//! A pass turns one image into the next. Three kinds of pass cover all calls:
+//! A pass turns one image into the next. Four kinds of pass cover all calls:
 //!
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.
 //! - [`Point`] changes each byte by itself: invert, posterize, solarize.
+//! - [`Warp`] is Pillow's affine and perspective transform.
 //!
 //! # Adding a kind
 //!
 //! A new kind is a file here, a variant of [`Pass`] and an arm in each of its methods. The executor runs it unchanged:
 //!
-//! - A *warp* (affine, rotation, perspective) answers [`Pass::needs`] with the box around the corners that it reads.
 //! - A *mix* (blends with gray, hue) is like a point, for a pixel instead of a byte.
 //! - A *stencil* (3 x 3 filters, blurs) needs its radius more on each side.
 //! - A *statistic* (autocontrast, equalize, contrast) reads every pixel whatever is asked for. It keeps the size of its
@@ -32,10 +32,12 @@ pub(crate) mod index_map;
 pub(crate) mod padding;
 pub(crate) mod point;
 pub(crate) mod resample;
+pub(crate) mod warp;
 
 pub(crate) use gather::Gather;
 pub(crate) use point::Point;
 pub(crate) use resample::Resample;
+pub(crate) use warp::Warp;
 
 /// A step from one 8-bit image to the next.
 #[derive(Debug, Clone)]
@@ -46,6 +48,8 @@ pub(crate) enum Pass {
     Resample(Resample),
     /// Changes bytes.
     Point(Point),
+    /// Maps an image to another.
+    Warp(Warp),
 }
 
 /// Memory for the inside of a pass, used again for every sample.
@@ -66,6 +70,7 @@ impl Pass {
             Pass::Gather(gather) => gather.size(),
             Pass::Resample(resample) => resample.size,
             Pass::Point(_) => input,
+            Pass::Warp(warp) => warp.size,
         }
     }
 
@@ -75,6 +80,7 @@ impl Pass {
             Pass::Gather(gather) => gather.needs(rect),
             Pass::Resample(resample) => resample.needs(rect),
             Pass::Point(_) => rect,
+            Pass::Warp(warp) => warp.needs(rect),
         }
     }
 
@@ -89,6 +95,7 @@ impl Pass {
             Pass::Gather(gather) => gather.run(image, rect, out),
             Pass::Resample(resample) => resample.run(image, rect, scratch, out),
             Pass::Point(point) => point.run(image, rect, out),
+            Pass::Warp(warp) => warp.run(image, rect, out),
         }
     }
 }
@@ -99,6 +106,7 @@ impl fmt::Display for Pass {
             Pass::Gather(gather) => gather.fmt(f),
             Pass::Resample(resample) => resample.fmt(f),
             Pass::Point(point) => point.fmt(f),
+            Pass::Warp(warp) => warp.fmt(f),
         }
     }
 }
