@@ -22,11 +22,12 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::passes::{
-    Gather, Mix, Pass, Point, Resample, Statistic,
+    Gather, Mix, Pass, Point, Resample, Statistic, Warp,
     filter::Filter,
     padding::{PadMode, Padding},
     point::Function,
     resample::ResizeOrder,
+    warp::{self, Map},
 };
 use crate::image::{Rect, Size};
 
@@ -114,6 +115,27 @@ impl<'a> Compiler<'a> {
             self.push(Pass::Point(point));
         }
         self.push(Pass::Resample(Resample::new(window, size, filter, self.order)));
+    }
+
+    /// Adds a map to an image of `size`, whose places outside have the colour `fill`.
+    ///
+    /// Without a filter, a map that keeps rows and columns apart is a gather.
+    pub(crate) fn warp(&mut self, map: Map, filter: Filter, size: Size, fill: [u8; 3]) {
+        let input = self.program.ending.gather.size();
+        if let Map::Affine([x, 0.0, left, 0.0, y, top]) = map
+            && filter == Filter::Nearest
+        {
+            let fill = self.program.ending.point.preimage(fill).unwrap_or_else(|| {
+                self.settle();
+                fill
+            });
+            let rows = warp::scale(size.height, input.height, y, top);
+            let columns = warp::scale(size.width, input.width, x, left);
+            return self.program.ending.gather.pick(&rows, &columns, fill);
+        }
+        self.settle();
+        self.program.ending = Ending::new(size);
+        self.push(Pass::Warp(Warp { map, filter, fill, input, size }));
     }
 
     /// Adds a function of bytes.

@@ -25,6 +25,7 @@ pub use ops::{
     flip::{FlipCall, FlipOp},
     pad::{PadCall, PadOp},
     resize::{Resize, ResizeCall, ResizeOp, ResizeTo},
+    warp::WarpCall,
 };
 pub use passes::{
     filter::Filter,

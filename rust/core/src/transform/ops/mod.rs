@@ -16,6 +16,7 @@ pub(super) mod drawing;
 pub(super) mod flip;
 pub(super) mod pad;
 pub(super) mod resize;
+pub(super) mod warp;
 
 use std::fmt;
 
@@ -28,6 +29,7 @@ use drawing::Drawing;
 use flip::{FlipCall, FlipOp};
 use pad::{PadCall, PadOp};
 use resize::{ResizeCall, ResizeOp};
+use warp::WarpCall;
 
 /// What the ops of a family answer.
 pub(super) trait Family: fmt::Display {
@@ -148,6 +150,7 @@ families! {
         Flip(FlipCall),
         Pad(PadCall),
         Resize(ResizeCall),
+        Warp(WarpCall),
     }
 }
 

@@ -107,6 +107,14 @@ impl Gather {
         self.columns = self.columns.gather(&nearest(self.columns.len(), size.width), fill);
     }
 
+    /// Makes an output of the given rows and columns. Where there is none, it has the colour `fill`.
+    pub(crate) fn pick(&mut self, rows: &[Option<usize>], columns: &[Option<usize>], fill: [u8; 3]) {
+        let number = self.fills.len();
+        self.fills.push(fill);
+        self.rows = self.rows.gather(rows, number);
+        self.columns = self.columns.gather(columns, number);
+    }
+
     /// Writes `rect` of the output to `out`. `image` is packed.
     pub(crate) fn run(&self, image: View<'_>, rect: Rect, out: &mut Window) -> Result<()> {
         out.try_reset(self.size(), rect, image.channels)?;

@@ -1,18 +1,18 @@
 //! Passes: the steps that a sample's calls are compiled to.
 //!
-//! A pass turns one image into the next. Five kinds of pass cover all calls:
+//! A pass turns one image into the next. Six kinds of pass cover all calls:
 //!
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.
 //! - [`Point`] changes each byte by itself: invert, posterize, solarize, brightness.
 //! - [`Mix`] changes each pixel by itself: saturation, hue, gray.
 //! - [`Statistic`] changes bytes by a table that all pixels make: contrast, autocontrast, equalize.
+//! - [`Warp`] is Pillow's affine and perspective transform.
 //!
 //! # Adding a kind
 //!
 //! A new kind is a file here, a variant of [`Pass`] and an arm in each of its methods. The executor runs it unchanged:
 //!
-//! - A *warp* (affine, rotation, perspective) answers [`Pass::needs`] with the box around the corners that it reads.
 //! - A *stencil* (3 x 3 filters, blurs) needs its radius more on each side.
 //! - An *erasure* of values that no byte stands for comes after the final table, so it belongs beside
 //!   [`lookup`](super::lookup) and not here.
@@ -33,12 +33,14 @@ pub(crate) mod padding;
 pub(crate) mod point;
 pub(crate) mod resample;
 pub(crate) mod statistic;
+pub(crate) mod warp;
 
 pub(crate) use gather::Gather;
 pub(crate) use mix::Mix;
 pub(crate) use point::Point;
 pub(crate) use resample::Resample;
 pub(crate) use statistic::Statistic;
+pub(crate) use warp::Warp;
 
 /// A step from one 8-bit image to the next.
 #[derive(Debug, Clone)]
@@ -53,6 +55,8 @@ pub(crate) enum Pass {
     Mix(Mix),
     /// Changes bytes by a table of the whole image's. It holds the image's size.
     Statistic(Statistic, Size),
+    /// Maps an image to another.
+    Warp(Warp),
 }
 
 /// Memory for the inside of a pass, used again for every sample.
@@ -73,6 +77,7 @@ impl Pass {
             Pass::Gather(gather) => gather.size(),
             Pass::Resample(resample) => resample.size,
             Pass::Point(_) | Pass::Mix(_) | Pass::Statistic(..) => input,
+            Pass::Warp(warp) => warp.size,
         }
     }
 
@@ -83,6 +88,7 @@ impl Pass {
             Pass::Resample(resample) => resample.needs(rect),
             Pass::Point(_) | Pass::Mix(_) => rect,
             Pass::Statistic(_, size) => Rect::all(*size),
+            Pass::Warp(warp) => warp.needs(rect),
         }
     }
 
@@ -99,6 +105,7 @@ impl Pass {
             Pass::Point(point) => point.run(image, rect, out),
             Pass::Mix(mix) => mix.run(image, rect, out),
             Pass::Statistic(statistic, _) => statistic.run(image, rect, out),
+            Pass::Warp(warp) => warp.run(image, rect, out),
         }
     }
 }
@@ -111,6 +118,7 @@ impl fmt::Display for Pass {
             Pass::Point(point) => point.fmt(f),
             Pass::Mix(mix) => mix.fmt(f),
             Pass::Statistic(statistic, _) => statistic.fmt(f),
+            Pass::Warp(warp) => warp.fmt(f),
         }
     }
 }
