@@ -1,10 +1,11 @@
 //! Passes: the steps that a sample's calls are compiled to.
 //!
-//! A pass turns one image into the next. Three kinds of pass cover all calls:
+//! A pass turns one image into the next. A few kinds of pass cover all calls:
 //!
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.
 //! - [`Point`] changes each byte by itself: invert, posterize, solarize.
+//! - [`Sharpen`] and [`BoxBlur`] are stencils: they read the pixels around each pixel.
 //!
 //! # Adding a kind
 //!
@@ -26,16 +27,21 @@ use crate::{
     kernel::Coefficients,
 };
 
+pub(crate) mod blur;
 pub(crate) mod filter;
 pub(crate) mod gather;
 pub(crate) mod index_map;
 pub(crate) mod padding;
 pub(crate) mod point;
 pub(crate) mod resample;
+pub(crate) mod sharpen;
+mod stencil;
 
+pub(crate) use blur::BoxBlur;
 pub(crate) use gather::Gather;
 pub(crate) use point::Point;
 pub(crate) use resample::Resample;
+pub(crate) use sharpen::Sharpen;
 
 /// A step from one 8-bit image to the next.
 #[derive(Debug, Clone)]
@@ -46,6 +52,10 @@ pub(crate) enum Pass {
     Resample(Resample),
     /// Changes bytes.
     Point(Point),
+    /// Sharpens or smooths.
+    Sharpen(Sharpen),
+    /// Blurs as Pillow does.
+    BoxBlur(BoxBlur),
 }
 
 /// Memory for the inside of a pass, used again for every sample.
@@ -57,6 +67,7 @@ pub(crate) struct PassScratch {
     pub(crate) vertical: Coefficients,
     /// Pixels between the two directions of a resize.
     between: Vec<u8>,
+    blur: blur::BlurScratch,
 }
 
 impl Pass {
@@ -65,7 +76,7 @@ impl Pass {
         match self {
             Pass::Gather(gather) => gather.size(),
             Pass::Resample(resample) => resample.size,
-            Pass::Point(_) => input,
+            Pass::Point(_) | Pass::Sharpen(_) | Pass::BoxBlur(_) => input,
         }
     }
 
@@ -75,6 +86,8 @@ impl Pass {
             Pass::Gather(gather) => gather.needs(rect),
             Pass::Resample(resample) => resample.needs(rect),
             Pass::Point(_) => rect,
+            Pass::Sharpen(sharpen) => sharpen.needs(rect),
+            Pass::BoxBlur(blur) => blur.needs(rect),
         }
     }
 
@@ -89,6 +102,8 @@ impl Pass {
             Pass::Gather(gather) => gather.run(image, rect, out),
             Pass::Resample(resample) => resample.run(image, rect, scratch, out),
             Pass::Point(point) => point.run(image, rect, out),
+            Pass::Sharpen(sharpen) => sharpen.run(image, rect, out),
+            Pass::BoxBlur(blur) => blur.run(image, rect, &mut scratch.blur, out),
         }
     }
 }
@@ -99,6 +114,8 @@ impl fmt::Display for Pass {
             Pass::Gather(gather) => gather.fmt(f),
             Pass::Resample(resample) => resample.fmt(f),
             Pass::Point(point) => point.fmt(f),
+            Pass::Sharpen(sharpen) => sharpen.fmt(f),
+            Pass::BoxBlur(blur) => blur.fmt(f),
         }
     }
 }
