@@ -5,8 +5,8 @@ use torchfeed_core::{
     image::{Rect, Size, Window},
     rng::Key,
     transform::{
-        Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Lookup, Op, PadMode, PadOp, Padding,
-        Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeOrder, ResizeTo,
+        BlurCall, Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Lookup, Op, PadMode, PadOp,
+        Padding, Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeOrder, ResizeTo,
         execute::{Executor, ExecutorScratch},
     },
 };
@@ -82,6 +82,16 @@ fn point() -> impl Strategy<Value = Call> {
         (1u8..=8).prop_map(|bits| ColorCall::Posterize { bits }.into()),
         (-1.0f64..258.0).prop_map(|threshold| ColorCall::Solarize { threshold }.into()),
         (0u8..=255).prop_map(|threshold| ColorCall::Solarize { threshold: f64::from(threshold) }.into()),
+    ]
+}
+
+/// A call that reads the pixels around each pixel.
+fn stencil() -> impl Strategy<Value = Call> {
+    let radius = || [0.0f64..9.0, 0.0f64..9.0];
+    prop_oneof![
+        (-1.0f64..3.0).prop_map(|sharpness_factor| BlurCall::AdjustSharpness { sharpness_factor }.into()),
+        radius().prop_map(|radius| BlurCall::PilBoxBlur { radius }.into()),
+        radius().prop_map(|radius| BlurCall::PilGaussianBlur { radius }.into()),
     ]
 }
 
@@ -173,11 +183,11 @@ proptest! {
         check(&plan, &calls, input, seed)?;
     }
 
-    /// So does moving functions of bytes between them towards the end.
+    /// So does moving functions of bytes between them towards the end, and reading more pixels for those around.
     #[test]
-    fn points_may_come_anywhere(
-        steps in prop::collection::vec((op(), prop::collection::vec(point(), 0..3)), 0..5),
-        first in prop::option::of(point()),
+    fn points_and_stencils_may_come_anywhere(
+        steps in prop::collection::vec((op(), prop::collection::vec(prop_oneof![point(), stencil()], 0..3)), 0..5),
+        first in prop::option::of(prop_oneof![point(), stencil()]),
         input in size(50),
         gray: bool,
         cheaper: bool,

@@ -168,7 +168,13 @@ impl<'a> Compiler<'a> {
         self.push(pass);
     }
 
-    /// Makes passes of the ending, for a call that must come after its point.
+    /// Adds what `pass` makes for the size of the image: a pass that reads the pixels around each pixel.
+    pub(crate) fn stencil(&mut self, pass: impl FnOnce(Size) -> Pass) {
+        self.settle();
+        self.push(pass(self.size));
+    }
+
+    /// Makes passes of the ending, for a call that must come after it.
     fn settle(&mut self) {
         let size = self.program.ending.gather.size();
         let Ending { gather, point } = std::mem::replace(&mut self.program.ending, Ending::new(size));

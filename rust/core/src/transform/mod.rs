@@ -19,6 +19,7 @@ pub mod streaming_resize;
 pub use lookup::{Form, Layout, Lookup};
 pub use ops::{
     Call, Op,
+    blur::{BlurCall, BlurOp},
     color::{ColorCall, ColorOp},
     compose::{ComposeOp, RandomChoice},
     crop::{CropCall, CropOp, RandomCrop, RandomResizedCrop},

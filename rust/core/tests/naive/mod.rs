@@ -1,11 +1,14 @@
 //! The slow, obvious version of every call, written from Pillow's and torchvision's definitions.
 
+mod blur;
+
 use std::f64::consts::PI;
 
 use torchfeed_core::{
     image::Size,
     transform::{
-        Call, ColorCall, CropCall, Filter, FlipCall, PadCall, PadMode, Padding, Resize, ResizeCall, ResizeOrder,
+        BlurCall, Call, ColorCall, CropCall, Filter, FlipCall, PadCall, PadMode, Padding, Resize, ResizeCall,
+        ResizeOrder,
     },
 };
 
@@ -48,6 +51,11 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         }
         Call::Pad(PadCall::Pad(padding)) => pad(&image, &padding),
         Call::Color(call) if color::is_mixed(&call) => color::apply(image, &call),
+        Call::Blur(BlurCall::AdjustSharpness { sharpness_factor }) => blur::sharpen(&image, sharpness_factor as f32),
+        Call::Blur(BlurCall::PilBoxBlur { radius }) => blur::boxes(image, radius.map(|radius| radius as f32), 1),
+        Call::Blur(BlurCall::PilGaussianBlur { radius }) => {
+            blur::boxes(image, radius.map(|radius| blur::box_radius(radius as f32)), 3)
+        }
         Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),
         Call::Color(ColorCall::Posterize { bits }) => {
             point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits)))

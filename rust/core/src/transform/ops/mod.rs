@@ -8,6 +8,7 @@
 //! `{"RandomHorizontalFlip": {"p": 0.5}}`. A call is a map of the function's name and its parameters: `{"hflip": {}}`.
 //! The name alone says the family.
 
+pub(super) mod blur;
 mod by_name;
 pub(super) mod color;
 pub(super) mod compose;
@@ -22,6 +23,7 @@ use std::fmt;
 
 use super::compile::Compiler;
 use crate::{Result, image::Size, rng::Stream};
+use blur::{BlurCall, BlurOp};
 use color::{ColorCall, ColorOp};
 use compose::ComposeOp;
 use crop::{CropCall, CropOp};
@@ -132,6 +134,7 @@ macro_rules! families {
 families! {
     /// A declared transform, by its family; the ops are named as in `torchvision.transforms`.
     Op: Family {
+        Blur(BlurOp),
         Color(ColorOp),
         Crop(CropOp),
         Flip(FlipOp),
@@ -145,6 +148,7 @@ families! {
     /// A transform with its parameters drawn, by its family: a function of `torchvision.transforms.functional`.
     #[derive(Copy)]
     Call: FamilyCall {
+        Blur(BlurCall),
         Color(ColorCall),
         Crop(CropCall),
         Flip(FlipCall),

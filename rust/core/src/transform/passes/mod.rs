@@ -1,6 +1,6 @@
 //! Passes: the steps that a sample's calls are compiled to.
 //!
-//! A pass turns one image into the next. Six kinds of pass cover all calls:
+//! A pass turns one image into the next. A few kinds of pass cover all calls:
 //!
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.
@@ -8,6 +8,7 @@
 //! - [`Mix`] changes each pixel by itself: saturation, hue, gray.
 //! - [`Statistic`] changes bytes by a table that all pixels make: contrast, autocontrast, equalize.
 //! - [`Warp`] is Pillow's affine and perspective transform.
+//! - [`Sharpen`] and [`BoxBlur`] are stencils: they read the pixels around each pixel.
 //!
 //! # Adding a kind
 //!
@@ -25,6 +26,7 @@ use crate::{
     kernel::Coefficients,
 };
 
+pub(crate) mod blur;
 pub(crate) mod filter;
 pub(crate) mod gather;
 pub(crate) mod index_map;
@@ -32,13 +34,17 @@ pub(crate) mod mix;
 pub(crate) mod padding;
 pub(crate) mod point;
 pub(crate) mod resample;
+pub(crate) mod sharpen;
 pub(crate) mod statistic;
+mod stencil;
 pub(crate) mod warp;
 
+pub(crate) use blur::BoxBlur;
 pub(crate) use gather::Gather;
 pub(crate) use mix::Mix;
 pub(crate) use point::Point;
 pub(crate) use resample::Resample;
+pub(crate) use sharpen::Sharpen;
 pub(crate) use statistic::Statistic;
 pub(crate) use warp::Warp;
 
@@ -57,6 +63,10 @@ pub(crate) enum Pass {
     Statistic(Statistic, Size),
     /// Maps an image to another.
     Warp(Warp),
+    /// Sharpens or smooths.
+    Sharpen(Sharpen),
+    /// Blurs as Pillow does.
+    BoxBlur(BoxBlur),
 }
 
 /// Memory for the inside of a pass, used again for every sample.
@@ -68,6 +78,7 @@ pub(crate) struct PassScratch {
     pub(crate) vertical: Coefficients,
     /// Pixels between the two directions of a resize.
     between: Vec<u8>,
+    blur: blur::BlurScratch,
 }
 
 impl Pass {
@@ -76,7 +87,7 @@ impl Pass {
         match self {
             Pass::Gather(gather) => gather.size(),
             Pass::Resample(resample) => resample.size,
-            Pass::Point(_) | Pass::Mix(_) | Pass::Statistic(..) => input,
+            Pass::Point(_) | Pass::Mix(_) | Pass::Statistic(..) | Pass::Sharpen(_) | Pass::BoxBlur(_) => input,
             Pass::Warp(warp) => warp.size,
         }
     }
@@ -89,6 +100,8 @@ impl Pass {
             Pass::Point(_) | Pass::Mix(_) => rect,
             Pass::Statistic(_, size) => Rect::all(*size),
             Pass::Warp(warp) => warp.needs(rect),
+            Pass::Sharpen(sharpen) => sharpen.needs(rect),
+            Pass::BoxBlur(blur) => blur.needs(rect),
         }
     }
 
@@ -106,6 +119,8 @@ impl Pass {
             Pass::Mix(mix) => mix.run(image, rect, out),
             Pass::Statistic(statistic, _) => statistic.run(image, rect, out),
             Pass::Warp(warp) => warp.run(image, rect, out),
+            Pass::Sharpen(sharpen) => sharpen.run(image, rect, out),
+            Pass::BoxBlur(blur) => blur.run(image, rect, &mut scratch.blur, out),
         }
     }
 }
@@ -119,6 +134,8 @@ impl fmt::Display for Pass {
             Pass::Mix(mix) => mix.fmt(f),
             Pass::Statistic(statistic, _) => statistic.fmt(f),
             Pass::Warp(warp) => warp.fmt(f),
+            Pass::Sharpen(sharpen) => sharpen.fmt(f),
+            Pass::BoxBlur(blur) => blur.fmt(f),
         }
     }
 }

@@ -1,0 +1,114 @@
+//! The ops that blur and sharpen.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{
+        compile::Compiler,
+        passes::{BoxBlur, Pass, Sharpen},
+    },
+    Family, FamilyCall,
+    drawing::Drawing,
+};
+use crate::{Result, image::Size, rng::Stream};
+
+/// The ops that blur and sharpen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum BlurOp {
+    /// `torchvision.transforms.RandomAdjustSharpness`.
+    RandomAdjustSharpness {
+        /// 0 is a smoothed image, 1 the image itself, 2 a sharpened one.
+        sharpness_factor: f64,
+        /// The probability.
+        p: f64,
+    },
+}
+
+impl Family for BlurOp {
+    fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
+        let (p, call) = match *self {
+            BlurOp::RandomAdjustSharpness { sharpness_factor, p } => {
+                (p, BlurCall::AdjustSharpness { sharpness_factor })
+            }
+        };
+        drawing.push_with_probability(p, stream, position, call);
+        Ok(())
+    }
+
+    fn output_size(&self, input: Option<Size>) -> Option<Size> {
+        input
+    }
+
+    fn is_random(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Display for BlurOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BlurOp::RandomAdjustSharpness { sharpness_factor, p } => {
+                write!(f, "RandomAdjustSharpness(sharpness_factor={sharpness_factor}, p={p})")
+            }
+        }
+    }
+}
+
+/// The functions that blur and sharpen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlurCall {
+    /// `adjust_sharpness`.
+    AdjustSharpness {
+        /// 0 is a smoothed image, 1 the image itself, 2 a sharpened one.
+        sharpness_factor: f64,
+    },
+    /// Pillow's `ImageFilter.GaussianBlur`.
+    PilGaussianBlur {
+        /// The standard deviations across and down.
+        radius: [f64; 2],
+    },
+    /// Pillow's `ImageFilter.BoxBlur`.
+    PilBoxBlur {
+        /// The radii across and down.
+        radius: [f64; 2],
+    },
+}
+
+impl FamilyCall for BlurCall {
+    fn output_size(&self, input: Size) -> Size {
+        input
+    }
+
+    fn lower(&self, compiler: &mut Compiler) {
+        let single = |radius: [f64; 2]| radius.map(|radius| radius as f32);
+        match *self {
+            BlurCall::AdjustSharpness { sharpness_factor } => {
+                compiler.stencil(|size| Pass::Sharpen(Sharpen::new(size, sharpness_factor as f32)));
+            }
+            BlurCall::PilGaussianBlur { radius } => {
+                compiler.stencil(|size| Pass::BoxBlur(BoxBlur::gaussian(size, single(radius))));
+            }
+            BlurCall::PilBoxBlur { radius } => {
+                compiler.stencil(|size| Pass::BoxBlur(BoxBlur::once(size, single(radius))));
+            }
+        }
+    }
+}
+
+impl fmt::Display for BlurCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BlurCall::AdjustSharpness { sharpness_factor } => {
+                write!(f, "adjust_sharpness(sharpness_factor={sharpness_factor})")
+            }
+            BlurCall::PilGaussianBlur { radius: [across, down] } => {
+                write!(f, "pil_gaussian_blur(radius=({across}, {down}))")
+            }
+            BlurCall::PilBoxBlur { radius: [across, down] } => write!(f, "pil_box_blur(radius=({across}, {down}))"),
+        }
+    }
+}
