@@ -13,6 +13,7 @@ __all__ = [
     "INTERPOLATIONS",
     "Op",
     "fill_of",
+    "fill_values",
     "interpolation_of",
     "random_apply",
     "random_choice",
@@ -67,7 +68,8 @@ def resize(step: Any) -> Op:
     return {"Resize": {"size": to, "interpolation": interpolation}}
 
 
-def _fill(fill: Any) -> list[int]:
+def fill_values(fill: Any) -> list[int]:
+    """Reads a fill: a byte for each channel."""
     values = [fill] * 3 if isinstance(fill, (int, float)) else list(fill if isinstance(fill, (tuple, list)) else [])
     if len(values) == 1:
         values *= 3
@@ -81,7 +83,7 @@ def fill_of(step: Any) -> Any:
     made = getattr(step, "_fill", None)
     if not isinstance(made, dict):
         return step.fill
-    return made["others"] if made.keys() == {"others"} else made
+    return made.get(Image.Image, made.get("others"))
 
 
 def read_padding(padding: Any, fill: Any, mode: Any) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def read_padding(padding: Any, fill: Any, mode: Any) -> dict[str, Any]:
     sides = sides * 4 if len(sides) == 1 else sides * 2 if len(sides) == 2 else sides
     return {
         "padding": sides,
-        "fill": _fill(0 if fill is None else fill),
+        "fill": fill_values(0 if fill is None else fill),
         "padding_mode": str(getattr(mode, "value", mode)),
     }
 

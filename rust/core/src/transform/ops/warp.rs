@@ -76,11 +76,16 @@ pub enum WarpCall {
 /// Reads an interpolation that `Image.transform` knows.
 fn interpolation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Filter, D::Error> {
     match Filter::deserialize(deserializer)? {
-        filter @ (Filter::Nearest | Filter::Bilinear | Filter::Bicubic) => Ok(filter),
+        filter if is_interpolation(filter) => Ok(filter),
         filter => {
             Err(D::Error::custom(format_args!("a transform interpolates nearest, bilinear or bicubic, not {filter}")))
         }
     }
+}
+
+/// Whether `Image.transform` knows an interpolation.
+pub(super) fn is_interpolation(filter: Filter) -> bool {
+    matches!(filter, Filter::Nearest | Filter::Bilinear | Filter::Bicubic)
 }
 
 /// What a call does to an image.
