@@ -86,7 +86,7 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "a hook": (hooked(theirs.CenterCrop(8)), "CenterCrop runs in Python"),
     "values too early": (theirs.Compose([theirs.Normalize([0.5], [0.5]), theirs.ToTensor()]), "Normalize raises"),
     "fill": (theirs.Compose([theirs.Pad(2, fill=(1, 2, 3, 4)), theirs.ToTensor()]), "fill"),
-    "dict of fills": (v2.Compose([v2.Pad(2, fill={Image.Image: 3}), v2.PILToTensor()]), "fill"),
+    "dict of fills": (v2.Compose([v2.Pad(2, fill={Image.Image: (1, 2, 3, 4)}), v2.PILToTensor()]), "fill"),
     "no float": (theirs.Compose([theirs.RandomSolarize(10**400), theirs.ToTensor()]), "threshold=1000"),
     "no bits": (theirs.Compose([theirs.RandomPosterize(0), theirs.ToTensor()]), "bits=0"),
     "erasing": (theirs.Compose([theirs.ToTensor(), theirs.RandomErasing()]), "RandomErasing runs in Python"),

@@ -16,8 +16,7 @@ _TO_TENSOR = names_of(lambda rule: rule.makes_tensor)
 # Those with a rule, and others of torchvision's, which look at pixels and at nothing else.
 _PIXELS_ONLY = {
     *names_of(lambda rule: rule.read or rule.kind == "values"),
-    *("AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"),
-    *("Grayscale", "RGB", "RandomChannelPermutation", "RandomPhotometricDistort"),
+    *("AugMix", "Grayscale", "RGB", "RandomChannelPermutation", "RandomPhotometricDistort"),
     *("GaussianBlur", "RandomAdjustSharpness", "RandomErasing"),
     *("ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"),
     *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
