@@ -61,10 +61,13 @@ def users(name: str, run: dict[Any, Any]) -> list[Any]:
 
 def is_asked_for(owner: Any, name: str, run: dict[Any, dict[str, Any]]) -> bool:
     """Whether a function that ran uses the name, and may mean the one in that module or class."""
-    asking = [run[code] for code in users(name, run)]
+    asking = [(set(names_in(code)), run[code]) for code in users(name, run)]
     if isinstance(owner, type):
         return name == "__call__" or bool(asking)
-    return any(names is vars(owner) or any(value is owner for value in names.values()) for names in asking)
+    return any(
+        held is vars(owner) or any(value is owner and each in names for each, value in held.items())
+        for names, held in asking
+    )
 
 
 WATCHED = ("torchvision.", "PIL.", "timm.", "torch.nn.modules.module", "torch.nn.modules.container", "torchfeed.transf")
