@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torchvision.transforms import functional as their_functional
 
 from .plan.drawn import Drawn
@@ -46,7 +46,7 @@ _FUNCTIONS = {
 
 
 def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) -> Image.Image:
-    """Replays drawn calls through `torchvision.transforms.functional`, each by its function and parameters.
+    """Replays drawn calls through `torchvision.transforms.functional`, or Pillow, each by its function and parameters.
 
     Args:
         image: a decoded image, RGB or L.
@@ -62,8 +62,27 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             if "num_output_channels" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
-            image = getattr(F, function)(image, **parameters)
+            image = (_OF_PILLOW.get(function) or getattr(F, function))(image, **parameters)
     return image
+
+
+def _transform(image: Image.Image, matrix: Sequence[float], interpolation: Image.Resampling, fill: Any) -> Image.Image:
+    fill = tuple(fill) if isinstance(fill, list) else fill
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample=interpolation, fillcolor=fill)
+
+
+def _solarize_add(image: Image.Image, add: int, thresh: int) -> Image.Image:
+    table = [min(255, value + add) if value < thresh else value for value in range(256)]
+    return image.point(table * len(image.getbands()))
+
+
+# The functions that are Pillow's or timm's own.
+_OF_PILLOW: dict[str, Any] = {
+    "transform": _transform,
+    "pil_gaussian_blur": lambda image, radius: image.filter(ImageFilter.GaussianBlur(radius)),
+    "pil_box_blur": lambda image, radius: image.filter(ImageFilter.BoxBlur(radius)),
+    "solarize_add": _solarize_add,
+}
 
 
 def views(drawn: Drawn) -> list[Drawn]:

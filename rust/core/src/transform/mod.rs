@@ -19,7 +19,7 @@ pub mod streaming_resize;
 pub use lookup::{Form, Layout, Lookup};
 pub use ops::{
     Call, Op,
-    augmentation::{Augmentation, Function, Magnitude, Source, Warping},
+    augmentation::{Augmentation, Function, Level, Magnitude, Source, Warping},
     auto_augment::AutoAugmentOp,
     blur::{BlurCall, BlurOp},
     color::{ColorCall, ColorOp},
