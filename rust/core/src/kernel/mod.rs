@@ -17,6 +17,7 @@ mod avx512;
 mod avx512_rows;
 pub(crate) mod byte_tables;
 mod coefficients;
+mod color;
 mod instruction_set;
 mod prefetch;
 mod rows;
@@ -45,6 +46,10 @@ pub(crate) struct Kernels {
     resample_column: fn(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]),
     move_rows: fn(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]),
     split_rows: fn(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]),
+    gray: fn(pixels: &[u8], out: &mut [u8]),
+    sum_lightness: fn(pixels: &[u8], sum: &mut u64),
+    saturate: fn(pixels: &[u8], factor: f32, out: &mut [u8]),
+    turn_hue: fn(pixels: &[u8], turn: u8, out: &mut [u8]),
     /// For kernels that are generic, and so cannot be pointers.
     #[cfg(target_arch = "x86_64")]
     avx512: Option<avx512::Avx512Token>,
@@ -59,6 +64,10 @@ impl Kernels {
             resample_column: scalar::resample_column,
             move_rows: rows::move_rows,
             split_rows: rows::split_rows,
+            gray: color::gray,
+            sum_lightness: color::sum_lightness,
+            saturate: color::saturate,
+            turn_hue: color::turn_hue,
             #[cfg(target_arch = "x86_64")]
             avx512: None,
         }
@@ -117,4 +126,26 @@ pub(crate) fn move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u
 /// Copies rows of RGB pixels to the rows of three planes, one for each colour.
 pub(crate) fn split_rows(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]) {
     (Kernels::in_use().split_rows)(rows, columns, out);
+}
+
+/// Makes RGB pixels gray: their lightness, three times.
+pub(crate) fn gray(pixels: &[u8], out: &mut [u8]) {
+    (Kernels::in_use().gray)(pixels, out);
+}
+
+/// The sum of the lightness of RGB pixels.
+pub(crate) fn sum_lightness(pixels: &[u8]) -> u64 {
+    let mut sum = 0;
+    (Kernels::in_use().sum_lightness)(pixels, &mut sum);
+    sum
+}
+
+/// Blends the lightness of RGB pixels, at 0, with the pixels, at 1.
+pub(crate) fn saturate(pixels: &[u8], factor: f32, out: &mut [u8]) {
+    (Kernels::in_use().saturate)(pixels, factor, out);
+}
+
+/// Turns the hue of RGB pixels by so many parts of 255.
+pub(crate) fn turn_hue(pixels: &[u8], turn: u8, out: &mut [u8]) {
+    (Kernels::in_use().turn_hue)(pixels, turn, out);
 }

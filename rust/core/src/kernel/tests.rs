@@ -41,3 +41,40 @@ proptest! {
         }
     }
 }
+
+/// Every colour, with every build, is what the functions of one pixel make of it.
+#[test]
+fn colours_are_those_of_one_pixel() {
+    use crate::color;
+    // A row for each red; a part of the greens in turn. The last block is not full.
+    let rows = (0..=255_u8).map(|red| {
+        let greens = (red % 4..=255).step_by(4);
+        greens.flat_map(|green| (0..=255_u8).flat_map(move |blue| [red, green, blue])).skip(3).collect::<Vec<u8>>()
+    });
+    let (turn, factor) = (77, 1.7);
+    for row in rows {
+        let by_pixel = |function: &dyn Fn([u8; 3]) -> [u8; 3]| -> Vec<u8> {
+            row.as_chunks().0.iter().flat_map(|&pixel| function(pixel)).collect()
+        };
+        let gray = by_pixel(&|pixel| [color::lightness(pixel); 3]);
+        let saturated = by_pixel(&|pixel| pixel.map(|byte| color::blend(color::lightness(pixel), byte, factor)));
+        let turned = by_pixel(&|pixel| {
+            let [hue, saturation, value] = color::to_hsv(pixel);
+            color::from_hsv([hue.wrapping_add(turn), saturation, value])
+        });
+        let sum = gray.iter().step_by(3).map(|&byte| u64::from(byte)).sum::<u64>();
+        for kernels in Kernels::all() {
+            let made = |kernel: &dyn Fn(&mut [u8])| {
+                let mut out = vec![0; row.len()];
+                kernel(&mut out);
+                out
+            };
+            assert!(made(&|out| (kernels.gray)(&row, out)) == gray);
+            assert!(made(&|out| (kernels.saturate)(&row, factor, out)) == saturated);
+            assert!(made(&|out| (kernels.turn_hue)(&row, turn, out)) == turned);
+            let mut summed = 5;
+            (kernels.sum_lightness)(&row, &mut summed);
+            assert_eq!(summed, sum + 5);
+        }
+    }
+}
