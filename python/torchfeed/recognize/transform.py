@@ -3,9 +3,9 @@
 Classes are recognised by name and by the package that they come from, never by importing torchvision, and only if they
 are those very classes, with their own code: a subclass may do anything, and so may a function that replaces a method.
 
-A transform is a chain of steps. Geometry comes first, on 8-bit images; value transforms, which look at one pixel at a
-time, become a table. Geometry that follows them moves in front of them where that makes no difference: a crop or a
-flip only chooses pixels. At the first step that is neither, the chain is cut: that step and all after it run in Python.
+A transform is a chain of steps. Geometry and colours come first, on 8-bit images; value transforms, which look at one
+pixel at a time, become a table. Geometry that follows them moves in front of them where that makes no difference: a
+crop or a flip only chooses pixels. Steps that leave an image as it is are passed over. At the first step that is neither, the chain is cut: that step and all after it run in Python.
 
 A `MultiViewTransform` holds several transforms, one for each view of the image. It is native if all of them are, to
 their ends; otherwise all of it runs in Python.
@@ -29,6 +29,7 @@ from torchfeed import _native
 from .arguments import Op
 from .call import Call
 from .common import Unrecognized
+from .identity import leaves_as_is
 from .known_classes import class_name, why_in_python
 from .metadata import may_see_metadata
 from .rules import RULES, names_of
@@ -147,7 +148,9 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
     done = 0
     for step in steps[:cut]:
         try:
-            if class_name(step) in values:
+            if not ramp.is_tensor and leaves_as_is(step, channels):
+                pass
+            elif class_name(step) in values:
                 ramp.apply(step)
             else:
                 read, inner = read_step(step)
