@@ -1,5 +1,7 @@
 //! The slow, obvious version of every call, written from Pillow's and torchvision's definitions.
 
+mod warp;
+
 use std::f64::consts::PI;
 
 use torchfeed_core::{
@@ -45,6 +47,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
             Image::make(image.size, image.channels, |y, x, c| image.get(image.size.height - 1 - y, x, c))
         }
         Call::Pad(PadCall::Pad(padding)) => pad(&image, &padding),
+        Call::Warp(ref call) => warp::warp(image, call),
         Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),
         Call::Color(ColorCall::Posterize { bits }) => {
             point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits)))
