@@ -19,7 +19,7 @@ _PIXELS_ONLY = {
     *("AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"),
     *("ColorJitter", "Grayscale", "RGB", "RandomChannelPermutation", "RandomGrayscale", "RandomPhotometricDistort"),
     *("GaussianBlur", "RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize", "RandomErasing"),
-    *("ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"),
+    "ElasticTransform",
     *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
 }
 
