@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torchvision.transforms import functional as their_functional
+from torchvision.transforms.v2 import functional as their_v2_functional
 
 from .plan.drawn import Drawn
 from .recognize import Call
@@ -62,7 +63,9 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             if "num_output_channels" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
-            image = getattr(F, function)(image, **parameters)
+            # Coefficients are what v2 alone takes.
+            of = their_v2_functional if function == "perspective" else F
+            image = getattr(of, function)(image, **parameters)
     return image
 
 

@@ -18,8 +18,7 @@ _PIXELS_ONLY = {
     *names_of(lambda rule: rule.read or rule.kind == "values"),
     *("AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"),
     *("Grayscale", "RGB", "RandomChannelPermutation", "RandomPhotometricDistort"),
-    *("GaussianBlur", "RandomAdjustSharpness", "RandomErasing"),
-    *("ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"),
+    *("ElasticTransform", "GaussianBlur", "RandomAdjustSharpness", "RandomErasing"),
     *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
 }
 

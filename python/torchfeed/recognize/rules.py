@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import arguments, on_tensor
+from . import arguments, on_tensor, warps
 from .arguments import Op, fill_of, read_padding, size_of
 from .common import Unrecognized
 from .value import Ramp
@@ -131,6 +131,9 @@ RULES: dict[str, Rule] = {
         pads=lambda step: Pads(_fill(step), _mode(step)),
         on_tensor=on_tensor.moves_pixels,
     ),
+    "RandomRotation": Rule("geometry", read=warps.random_rotation),
+    "RandomAffine": Rule("geometry", read=warps.random_affine),
+    "RandomPerspective": Rule("geometry", read=warps.random_perspective),
     "RandomResizedCropAndInterpolation": Rule("geometry", "timm", read=arguments.random_resized_crop_and_interpolation),
     "ColorJitter": Rule(
         "colours",

@@ -26,7 +26,7 @@ pub use ops::{
     flip::{FlipCall, FlipOp},
     pad::{PadCall, PadOp},
     resize::{Resize, ResizeCall, ResizeOp, ResizeTo},
-    warp::WarpCall,
+    warp::{Perspective, WarpCall, WarpOp},
 };
 pub use passes::{
     filter::Filter,

@@ -31,7 +31,7 @@ use drawing::Drawing;
 use flip::{FlipCall, FlipOp};
 use pad::{PadCall, PadOp};
 use resize::{ResizeCall, ResizeOp};
-use warp::WarpCall;
+use warp::{WarpCall, WarpOp};
 
 /// What the ops of a family answer.
 pub(super) trait Family: fmt::Display {
@@ -140,6 +140,7 @@ families! {
         Flip(FlipOp),
         Pad(PadOp),
         Resize(ResizeOp),
+        Warp(WarpOp),
         Compose(ComposeOp),
     }
 }
