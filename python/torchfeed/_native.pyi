@@ -88,7 +88,7 @@ class Op:
     def is_random(self) -> bool: ...
 
 def apply_calls(
-    pixels: bytes, size: tuple[int, int, int], calls: Sequence[Mapping[str, Mapping[str, Any]]], cheaper_first: bool, /
+    pixels: bytes, size: tuple[int, int, int], calls: Sequence[Mapping[str, Mapping[str, Any]]], cheaper_first: bool
 ) -> tuple[tuple[int, int, int], bytes]: ...
 
 @final

@@ -5,8 +5,8 @@ are those very classes, with their own code: a subclass may do anything, and so 
 
 A transform is a chain of steps. Geometry and colours come first, on 8-bit images; value transforms, which look at one
 pixel at a time, become a table. Geometry that follows them moves in front of them where that makes no difference: a
-crop or a flip only chooses pixels. Steps that leave an image as it is are passed over. At the first step that is none of
-these, the chain is cut: that step and all after it run in Python.
+crop or a flip only chooses pixels. Steps that leave an image as it is are passed over. At the first step that is none
+of these, the chain is cut: that step and all after it run in Python.
 
 A `MultiViewTransform` holds several transforms, one for each view of the image. It is native if all of them are, to
 their ends; otherwise all of it runs in Python.
