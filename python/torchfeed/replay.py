@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torchvision.transforms import functional as their_functional
 from torchvision.transforms.v2 import functional as their_v2_functional
 
@@ -46,6 +46,10 @@ _FUNCTIONS = {
 }
 
 
+# Functions of Pillow's own.
+_FILTERS = {"pil_box_blur": ImageFilter.BoxBlur, "pil_gaussian_blur": ImageFilter.GaussianBlur}
+
+
 def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) -> Image.Image:
     """Replays drawn calls through `torchvision.transforms.functional`, each by its function and parameters.
 
@@ -63,6 +67,9 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             if "num_output_channels" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
+            if function in _FILTERS:
+                image = image.filter(_FILTERS[function](parameters["radius"]))
+                continue
             # Coefficients are what v2 alone takes.
             of = their_v2_functional if function == "perspective" else F
             image = getattr(of, function)(image, **parameters)

@@ -11,6 +11,9 @@ from torchvision.transforms import functional as theirs
 
 from torchfeed import _native
 
+# Its annotations tell of tensors only.
+F: Any = their_functional
+
 # Images of each kernel.
 N = 2000
 # The largest edge of an image, and of how many images in a hundred.

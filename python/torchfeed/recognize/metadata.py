@@ -18,7 +18,7 @@ _PIXELS_ONLY = {
     *names_of(lambda rule: rule.read or rule.kind == "values"),
     *("AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"),
     *("Grayscale", "RGB", "RandomChannelPermutation", "RandomPhotometricDistort"),
-    *("ElasticTransform", "GaussianBlur", "RandomAdjustSharpness", "RandomErasing"),
+    *("ElasticTransform", "GaussianBlur", "RandomErasing"),
     *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
 }
 

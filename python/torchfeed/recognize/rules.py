@@ -104,6 +104,23 @@ def _color_jitter(step: Any) -> Op:
     return {"ColorJitter": ranges}
 
 
+def _sharpness(step: Any) -> Op:
+    factor = float(step.sharpness_factor)
+    if not math.isfinite(factor):
+        raise Unrecognized(f"RandomAdjustSharpness with {factor} has no native kernel: give it a finite factor")
+    return {"RandomAdjustSharpness": {"sharpness_factor": factor, "p": float(step.p)}}
+
+
+def _gaussian_blur(step: Any) -> Op:
+    low, high = map(float, step.radius)
+    if not 0 <= low <= high <= MOST_RADIUS:
+        raise Unrecognized(f"RandomGaussianBlur with radius={step.radius}: give it a range from 0 to {MOST_RADIUS}")
+    return {"RandomGaussianBlur": {"radius": (low, high), "p": float(step.p)}}
+
+
+MOST_RADIUS = 1000
+"""Pixels; of images that are smaller, Pillow's own blur refuses none."""
+
 RULES: dict[str, Rule] = {
     "Compose": Rule("structure"),
     "Sequential": Rule("structure", "torch.nn"),
@@ -143,6 +160,8 @@ RULES: dict[str, Rule] = {
     "RandomGrayscale": Rule("colours", read=_p("RandomGrayscale")),
     "RandomAutocontrast": Rule("colours", read=_p("RandomAutocontrast")),
     "RandomEqualize": Rule("colours", read=_p("RandomEqualize")),
+    "RandomAdjustSharpness": Rule("colours", read=_sharpness),
+    "RandomGaussianBlur": Rule("colours", "torchfeed", read=_gaussian_blur),
     "RandomInvert": Rule("colours", read=_p("RandomInvert")),
     "RandomPosterize": Rule("colours", read=_posterize),
     "RandomSolarize": Rule("colours", read=_solarize),
