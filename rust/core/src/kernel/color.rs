@@ -84,9 +84,9 @@ struct Saturation {
 
 impl Saturation {
     #[inline(always)]
+    #[allow(clippy::manual_clamp, reason = "clamp hands on what is not a number")]
     fn blend(&self, gray: f32, byte: u8) -> u8 {
         let blended = gray + self.factor * (f32::from(byte) - gray);
-        // Not `clamp`, which hands on what is not a number.
         cut(f64::from(blended.max(0.0).min(255.0))) as u8
     }
 }
@@ -177,9 +177,10 @@ pub(super) fn sum_lightness(pixels: &[u8], sum: &mut u64) {
     let (blocks, rest) = pixels.as_chunks();
     for block in blocks {
         split(block, &mut planes);
+        let [red, green, blue] = &planes;
         let mut of_block = 0;
         for i in 0..LANES {
-            of_block += u32::from(color::lightness([planes[0][i], planes[1][i], planes[2][i]]));
+            of_block += u32::from(color::lightness([red[i], green[i], blue[i]]));
         }
         *sum += u64::from(of_block);
     }

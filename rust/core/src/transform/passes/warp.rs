@@ -94,9 +94,9 @@ impl Warp {
     pub(crate) fn run(&self, image: View<'_>, rect: Rect, out: &mut Window) -> Result<()> {
         out.try_reset(self.size, rect, image.channels)?;
         if image.channels == 1 {
-            self.run_of::<1>(image, rect, out)
+            self.run_of::<1>(image, rect, out);
         } else {
-            self.run_of::<3>(image, rect, out)
+            self.run_of::<3>(image, rect, out);
         }
         Ok(())
     }
