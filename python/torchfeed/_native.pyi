@@ -21,6 +21,7 @@ __all__ = [
     "decode_image",
     "instruction_sets",
     "native_formats",
+    "normals",
     "one_hot",
     "scan",
     "stack",
@@ -90,6 +91,7 @@ class Op:
 def apply_calls(
     pixels: bytes, size: tuple[int, int, int], calls: Sequence[Mapping[str, Mapping[str, Any]]], cheaper_first: bool
 ) -> tuple[tuple[int, int, int], bytes]: ...
+def normals(seed: int, count: int) -> bytes: ...
 
 @final
 class Labels:

@@ -47,6 +47,8 @@ class Rule:
     """Whether a step may lose an image's metadata without a padding, as Pillow's blend with a new image does."""
     on_tensor: Callable[[Any, Ramp], list[str]] = on_tensor.runs_in_python
     """Checks that an op does to a tensor what it does to the pixels before; returns what differs."""
+    erases: bool = False
+    """Whether it writes over values of a tensor; see `erasing.py`."""
     makes_tensor: bool = False
     """Whether a value transform makes a tensor of an image."""
 
@@ -165,6 +167,7 @@ RULES: dict[str, Rule] = {
     "RandomInvert": Rule("colours", read=_p("RandomInvert")),
     "RandomPosterize": Rule("colours", read=_posterize),
     "RandomSolarize": Rule("colours", read=_solarize),
+    "RandomErasing": Rule("erasing", "v1, v2, timm", erases=True),
     "ConvertImageDtype": Rule("values"),
     "Normalize": Rule("values"),
     "PILToTensor": Rule("values", makes_tensor=True),

@@ -21,13 +21,16 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::passes::{
-    Gather, Mix, Pass, Point, Resample, Statistic, Warp,
-    filter::Filter,
-    padding::{PadMode, Padding},
-    point::Function,
-    resample::ResizeOrder,
-    warp::{self, Map},
+use super::{
+    erasure::Erasure,
+    passes::{
+        Gather, Mix, Pass, Point, Resample, Statistic, Warp,
+        filter::Filter,
+        padding::{PadMode, Padding},
+        point::Function,
+        resample::ResizeOrder,
+        warp::{self, Map},
+    },
 };
 use crate::image::{Rect, Size};
 
@@ -40,6 +43,8 @@ pub(crate) type Passes = SmallVec<[Pass; 4]>;
 pub(crate) struct Program {
     pub(crate) passes: Passes,
     pub(crate) ending: Ending,
+    /// What comes after the final table.
+    pub(crate) erasures: SmallVec<[Erasure; 1]>,
 }
 
 /// The last two passes. They need no image of their own: the final table takes its pixels through them.
@@ -62,7 +67,7 @@ pub(crate) struct Compiler<'a> {
 impl Program {
     /// Leaves an image of size `input` as it is.
     pub(crate) fn new(input: Size) -> Self {
-        Self { passes: SmallVec::new(), ending: Ending::new(input) }
+        Self { passes: SmallVec::new(), ending: Ending::new(input), erasures: SmallVec::new() }
     }
 }
 
@@ -143,6 +148,11 @@ impl<'a> Compiler<'a> {
         self.program.ending.point.push(function);
     }
 
+    /// Adds an erasure, which comes after the final table.
+    pub(crate) fn erase(&mut self, erasure: Erasure) {
+        self.program.erasures.push(erasure);
+    }
+
     /// Adds a function of pixels.
     pub(crate) fn mix(&mut self, mix: Mix) {
         if !self.program.ending.gather.has_no_fill() {
@@ -206,7 +216,8 @@ impl fmt::Display for Program {
         for pass in &self.passes {
             write!(f, "{pass}; ")?;
         }
-        write!(f, "{}; {}; table", self.ending.gather, self.ending.point)
+        write!(f, "{}; {}; table", self.ending.gather, self.ending.point)?;
+        self.erasures.iter().try_for_each(|erasure| write!(f, "; {erasure:?}"))
     }
 }
 
