@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torchvision.transforms
 import torchvision.transforms.v2
-from torchvision.transforms import InterpolationMode
+from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
 
 import torchfeed.transforms
 from torchfeed.datasets import NativeDataset
@@ -85,6 +85,8 @@ def build(value: Any, library: str) -> Any:
     arguments = {name: build(each, library) for name, each in value["arguments"].items()}
     if isinstance(arguments.get("interpolation"), str):
         arguments["interpolation"] = InterpolationMode(arguments["interpolation"])
+    if "policy" in arguments:
+        arguments["policy"] = AutoAugmentPolicy(arguments["policy"])
     return getattr(LIBRARIES[library], value["class"])(**arguments)
 
 

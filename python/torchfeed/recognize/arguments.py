@@ -83,7 +83,7 @@ def fill_of(step: Any) -> Any:
     made = getattr(step, "_fill", None)
     if not isinstance(made, dict):
         return step.fill
-    return made["others"] if made.keys() == {"others"} else made
+    return made.get(Image.Image, made.get("others"))
 
 
 def read_padding(padding: Any, fill: Any, mode: Any) -> dict[str, Any]:

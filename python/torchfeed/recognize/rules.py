@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import arguments, on_tensor, warps
+from . import arguments, auto_augment, on_tensor, warps
 from .arguments import Op, fill_of, read_padding, size_of
 from .common import Unrecognized
 from .value import Ramp
@@ -168,6 +168,11 @@ RULES: dict[str, Rule] = {
     "RandomPosterize": Rule("colours", read=_posterize),
     "RandomSolarize": Rule("colours", read=_solarize),
     "RandomErasing": Rule("erasing", "v1, v2, timm", erases=True),
+    "AutoAugment": Rule("automatic augmentation", read=auto_augment.auto_augment, loses_metadata=lambda _: True),
+    "RandAugment": Rule("automatic augmentation", read=auto_augment.rand_augment, loses_metadata=lambda _: True),
+    "TrivialAugmentWide": Rule(
+        "automatic augmentation", read=auto_augment.trivial_augment_wide, loses_metadata=lambda _: True
+    ),
     "ConvertImageDtype": Rule("values"),
     "Normalize": Rule("values"),
     "PILToTensor": Rule("values", makes_tensor=True),

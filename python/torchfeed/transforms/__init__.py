@@ -5,8 +5,9 @@ pipeline is then compiled and runs without the GIL. Each is also a function of o
 the same result for the same parameters.
 """
 
-from . import affine, blur, color, geometry, mix, structure, target, value
+from . import affine, auto_augment, blur, color, geometry, mix, structure, target, value
 from .affine import *  # noqa: F403  (each module lists what is public)
+from .auto_augment import *  # noqa: F403
 from .blur import *  # noqa: F403
 from .color import *  # noqa: F403
 from .geometry import *  # noqa: F403
@@ -18,6 +19,7 @@ from .value import *  # noqa: F403
 __all__: list[str] = []
 __all__ += affine.__all__
 __all__ += blur.__all__
+__all__ += auto_augment.__all__
 __all__ += color.__all__
 __all__ += geometry.__all__
 __all__ += mix.__all__

@@ -21,6 +21,8 @@ pub use erasure::{ErasedValue, Erasure};
 pub use lookup::{Form, Layout, Lookup};
 pub use ops::{
     Call, Op,
+    augmentation::{Augmentation, Function, Magnitude, Source, Warping},
+    auto_augment::AutoAugmentOp,
     blur::{BlurCall, BlurOp},
     color::{ColorCall, ColorOp},
     compose::{ComposeOp, RandomChoice},

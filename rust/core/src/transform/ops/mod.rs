@@ -8,6 +8,8 @@
 //! `{"RandomHorizontalFlip": {"p": 0.5}}`. A call is a map of the function's name and its parameters: `{"hflip": {}}`.
 //! The name alone says the family.
 
+pub(super) mod augmentation;
+pub(super) mod auto_augment;
 pub(super) mod blur;
 mod by_name;
 pub(super) mod color;
@@ -24,6 +26,7 @@ use std::fmt;
 
 use super::compile::Compiler;
 use crate::{Result, image::Size, rng::Stream};
+use auto_augment::AutoAugmentOp;
 use blur::{BlurCall, BlurOp};
 use color::{ColorCall, ColorOp};
 use compose::ComposeOp;
@@ -149,6 +152,7 @@ families! {
         Pad(PadOp),
         Resize(ResizeOp),
         Warp(WarpOp),
+        AutoAugment(AutoAugmentOp),
         Compose(ComposeOp),
     }
 }

@@ -115,9 +115,14 @@ impl TryFrom<Arguments> for Perspective {
 /// Reads an interpolation that `Image.transform` has.
 pub(super) fn interpolation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Filter, D::Error> {
     match Filter::deserialize(deserializer)? {
-        filter @ (Filter::Nearest | Filter::Bilinear | Filter::Bicubic) => Ok(filter),
+        filter if is_interpolation(filter) => Ok(filter),
         filter => Err(D::Error::custom(format_args!("a map has no interpolation {filter}"))),
     }
+}
+
+/// Whether `Image.transform` knows an interpolation.
+pub(in super::super) fn is_interpolation(filter: Filter) -> bool {
+    matches!(filter, Filter::Nearest | Filter::Bilinear | Filter::Bicubic)
 }
 
 impl WarpCall {

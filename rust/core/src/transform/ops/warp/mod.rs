@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{super::passes::filter::Filter, Family, drawing::Drawing};
 use crate::{Error, Result, image::Size, rng::Stream};
 use call::interpolation;
+pub(super) use call::is_interpolation;
 pub use call::{Perspective, WarpCall};
 
 /// The ops that map an image to another. Interpolations are nearest, bilinear or bicubic; a fill is a byte per channel.
