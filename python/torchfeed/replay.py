@@ -61,6 +61,8 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
         for function, parameters in call.functions():
             if "fill" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
+            if "num_output_channels" in parameters and image.mode != "RGB":
+                parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
             # Coefficients are what v2 alone takes.
             of = their_v2_functional if function == "perspective" else F
             image = getattr(of, function)(image, **parameters)

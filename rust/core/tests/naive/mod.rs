@@ -11,6 +11,8 @@ use torchfeed_core::{
     },
 };
 
+mod color;
+
 pub(crate) struct Image {
     pub(crate) size: Size,
     pub(crate) channels: usize,
@@ -48,6 +50,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         }
         Call::Pad(PadCall::Pad(padding)) => pad(&image, &padding),
         Call::Warp(ref call) => warp::warp(image, call),
+        Call::Color(call) if color::is_mixed(&call) => color::apply(image, &call),
         Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),
         Call::Color(ColorCall::Posterize { bits }) => {
             point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits)))
@@ -55,6 +58,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         Call::Color(ColorCall::Solarize { threshold }) => {
             point(image, |value| if f64::from(value) < threshold { value } else { 255 - value })
         }
+        Call::Color(_) => unreachable!("mixed"),
     }
 }
 

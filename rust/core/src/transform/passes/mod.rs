@@ -1,20 +1,19 @@
 //! Passes: the steps that a sample's calls are compiled to.
 //!
-//! A pass turns one image into the next. Four kinds of pass cover all calls:
+//! A pass turns one image into the next. Six kinds of pass cover all calls:
 //!
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.
-//! - [`Point`] changes each byte by itself: invert, posterize, solarize.
+//! - [`Point`] changes each byte by itself: invert, posterize, solarize, brightness.
+//! - [`Mix`] changes each pixel by itself: saturation, hue, gray.
+//! - [`Statistic`] changes bytes by a table that all pixels make: contrast, autocontrast, equalize.
 //! - [`Warp`] is Pillow's affine and perspective transform.
 //!
 //! # Adding a kind
 //!
 //! A new kind is a file here, a variant of [`Pass`] and an arm in each of its methods. The executor runs it unchanged:
 //!
-//! - A *mix* (blends with gray, hue) is like a point, for a pixel instead of a byte.
 //! - A *stencil* (3 x 3 filters, blurs) needs its radius more on each side.
-//! - A *statistic* (autocontrast, equalize, contrast) reads every pixel whatever is asked for. It keeps the size of its
-//!   input and answers [`Pass::needs`] with all of it.
 //! - An *erasure* of values that no byte stands for comes after the final table, so it belongs beside
 //!   [`lookup`](super::lookup) and not here.
 
@@ -29,14 +28,18 @@ use crate::{
 pub(crate) mod filter;
 pub(crate) mod gather;
 pub(crate) mod index_map;
+pub(crate) mod mix;
 pub(crate) mod padding;
 pub(crate) mod point;
 pub(crate) mod resample;
+pub(crate) mod statistic;
 pub(crate) mod warp;
 
 pub(crate) use gather::Gather;
+pub(crate) use mix::Mix;
 pub(crate) use point::Point;
 pub(crate) use resample::Resample;
+pub(crate) use statistic::Statistic;
 pub(crate) use warp::Warp;
 
 /// A step from one 8-bit image to the next.
@@ -48,6 +51,10 @@ pub(crate) enum Pass {
     Resample(Resample),
     /// Changes bytes.
     Point(Point),
+    /// Changes pixels.
+    Mix(Mix),
+    /// Changes bytes by a table of the whole image's. It holds the image's size.
+    Statistic(Statistic, Size),
     /// Maps an image to another.
     Warp(Warp),
 }
@@ -69,7 +76,7 @@ impl Pass {
         match self {
             Pass::Gather(gather) => gather.size(),
             Pass::Resample(resample) => resample.size,
-            Pass::Point(_) => input,
+            Pass::Point(_) | Pass::Mix(_) | Pass::Statistic(..) => input,
             Pass::Warp(warp) => warp.size,
         }
     }
@@ -79,7 +86,8 @@ impl Pass {
         match self {
             Pass::Gather(gather) => gather.needs(rect),
             Pass::Resample(resample) => resample.needs(rect),
-            Pass::Point(_) => rect,
+            Pass::Point(_) | Pass::Mix(_) => rect,
+            Pass::Statistic(_, size) => Rect::all(*size),
             Pass::Warp(warp) => warp.needs(rect),
         }
     }
@@ -95,6 +103,8 @@ impl Pass {
             Pass::Gather(gather) => gather.run(image, rect, out),
             Pass::Resample(resample) => resample.run(image, rect, scratch, out),
             Pass::Point(point) => point.run(image, rect, out),
+            Pass::Mix(mix) => mix.run(image, rect, out),
+            Pass::Statistic(statistic, _) => statistic.run(image, rect, out),
             Pass::Warp(warp) => warp.run(image, rect, out),
         }
     }
@@ -106,6 +116,8 @@ impl fmt::Display for Pass {
             Pass::Gather(gather) => gather.fmt(f),
             Pass::Resample(resample) => resample.fmt(f),
             Pass::Point(point) => point.fmt(f),
+            Pass::Mix(mix) => mix.fmt(f),
+            Pass::Statistic(statistic, _) => statistic.fmt(f),
             Pass::Warp(warp) => warp.fmt(f),
         }
     }

@@ -64,7 +64,8 @@ pub enum WarpOp {
 
 impl Family for WarpOp {
     fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
-        let mut within = |(low, high): (f64, f64)| stream.uniform(low, high);
+        // torch draws floats.
+        let mut within = |(low, high): (f64, f64)| f64::from(stream.uniform(low, high) as f32);
         match *self {
             WarpOp::RandomRotation { degrees, interpolation, expand, center, fill } => {
                 let angle = within(degrees);
