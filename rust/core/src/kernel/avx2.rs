@@ -23,7 +23,7 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    Kernels,
+    Kernels, avx2_warp,
     coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
     rows::{self, Columns, Rows},
     scalar,
@@ -60,6 +60,10 @@ pub(super) fn kernels(_: Avx2Token) -> Kernels {
         move_rows: |rows, columns, fill, out| unsafe { move_rows(rows, columns, fill, out) },
         // SAFETY: as above.
         split_rows: |rows, columns, out| unsafe { split_rows(rows, columns, out) },
+        // SAFETY: as above.
+        bilinear_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bilinear_rgb(source, x, y, fill, out) },
+        // SAFETY: as above.
+        bicubic_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_rgb(source, x, y, fill, out) },
         ..Kernels::portable()
     }
 }

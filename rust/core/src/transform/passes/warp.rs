@@ -10,6 +10,7 @@ use crate::{
     Result,
     image::{Rect, Size, View, Window},
     interrupt::Pace,
+    kernel::{self, Source},
 };
 
 /// The map from places of the output to places of the input.
@@ -49,6 +50,13 @@ impl Map {
                 (a[0] * x + a[1] * y + a[2]) / (a[6] * x + a[7] * y + 1.0),
                 (a[3] * x + a[4] * y + a[5]) / (a[6] * x + a[7] * y + 1.0),
             ),
+        }
+    }
+
+    /// The places of a row of pixels from (`left`, `y`) on.
+    fn places(&self, left: usize, y: usize, xs: &mut [f64], ys: &mut [f64]) {
+        for (i, (to_x, to_y)) in xs.iter_mut().zip(ys).enumerate() {
+            (*to_x, *to_y) = self.place(left + i, y);
         }
     }
 
@@ -93,129 +101,55 @@ impl Warp {
     /// Writes `rect` of the output to `out`. `image` is packed.
     pub(crate) fn run(&self, image: View<'_>, rect: Rect, out: &mut Window) -> Result<()> {
         out.try_reset(self.size, rect, image.channels)?;
-        if image.channels == 1 {
-            self.run_of::<1>(image, rect, out)
-        } else {
-            self.run_of::<3>(image, rect, out)
-        }
-        Ok(())
-    }
-
-    fn run_of<const C: usize>(&self, image: View<'_>, rect: Rect, out: &mut Window) {
-        let source = Source::<C> { image, size: self.input };
-        let fill = *self.fill.first_chunk().expect("a byte per channel");
-        let fixed = match self.map {
+        let source = Source { data: image.data, rect: image.rect, size: self.input };
+        let steps = match self.map {
             Map::Affine(matrix) if self.filter == Filter::Nearest => Some(Steps::new(&matrix, self.size)),
             _ => None,
         };
         let mut pace = Pace::new();
-        for (y, line) in (rect.top..).zip(out.data.chunks_exact_mut(rect.width * C)) {
-            if pace.after(line.len() * 8) {
+        for (y, line) in (rect.top..).zip(out.data.chunks_exact_mut(rect.width * image.channels)) {
+            if pace.after(line.len() * WORK) {
                 break;
             }
-            let line = line.as_chunks_mut::<C>().0;
-            match &fixed {
-                Some(steps) => steps.row(&source, y, rect.left, fill, line),
-                None => {
-                    for (x, out) in (rect.left..).zip(line) {
-                        let (x, y) = self.map.place(x, y);
-                        let pixel = match self.filter {
-                            Filter::Nearest => source.nearest(x, y),
-                            Filter::Bilinear => source.bilinear(x, y),
-                            _ => source.bicubic(x, y),
-                        };
-                        *out = pixel.unwrap_or(fill);
-                    }
-                }
+            match (&steps, image.channels) {
+                (Some(steps), 1) => steps.row::<1>(&source, y, rect.left, self.fill, line),
+                (Some(steps), _) => steps.row::<3>(&source, y, rect.left, self.fill, line),
+                (None, channels) => self.row(&source, y, rect.left, channels, line),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes row `y` of the output from column `left` on.
+    fn row(&self, source: &Source<'_>, y: usize, left: usize, channels: usize, line: &mut [u8]) {
+        let (mut xs, mut ys) = ([0.0; PLACES], [0.0; PLACES]);
+        for (block, out) in line.chunks_mut(PLACES * channels).enumerate() {
+            let first = left + block * PLACES;
+            self.map.places(first, y, &mut xs, &mut ys);
+            let count = out.len() / channels;
+            let (xs, ys) = (&xs[..count], &ys[..count]);
+            match self.filter {
+                Filter::Nearest if channels == 1 => nearest::<1>(source, xs, ys, self.fill, out),
+                Filter::Nearest => nearest::<3>(source, xs, ys, self.fill, out),
+                Filter::Bilinear => kernel::bilinear(source, channels, xs, ys, self.fill, out),
+                _ => kernel::bicubic(source, channels, xs, ys, self.fill, out),
             }
         }
     }
 }
 
-/// The input, of which a part is in memory.
-struct Source<'a, const C: usize> {
-    image: View<'a>,
-    /// The size of the whole.
-    size: Size,
-}
+/// Places of a row that are worked out together.
+const PLACES: usize = 64;
 
-impl<const C: usize> Source<'_, C> {
-    #[inline]
-    fn pixel(&self, x: usize, y: usize) -> [u8; C] {
-        let rect = self.image.rect;
-        let at = ((y - rect.top) * rect.width + x - rect.left) * C;
-        *self.image.data[at..].first_chunk().expect("the pixel is in memory")
+/// Bytes of other loops that take as long as one of this.
+const WORK: usize = 8;
+
+/// The pixels at the places (`x`, `y`).
+fn nearest<const C: usize>(source: &Source<'_>, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]) {
+    let fill = *fill.first_chunk().expect("a byte per channel");
+    for ((&x, &y), out) in x.iter().zip(y).zip(out.as_chunks_mut::<C>().0) {
+        *out = source.nearest(x, y).unwrap_or(fill);
     }
-
-    /// Whether a place is outside. A place that is not a number is not, as comparisons with it are false.
-    #[inline]
-    fn is_outside(&self, x: f64, y: f64) -> bool {
-        x < 0.0 || x >= self.size.width as f64 || y < 0.0 || y >= self.size.height as f64
-    }
-
-    #[inline]
-    fn nearest(&self, x: f64, y: f64) -> Option<[u8; C]> {
-        (!x.is_nan() && !y.is_nan() && !self.is_outside(x, y)).then(|| self.pixel(x as usize, y as usize))
-    }
-
-    #[inline]
-    fn bilinear(&self, x: f64, y: f64) -> Option<[u8; C]> {
-        if self.is_outside(x, y) {
-            return None;
-        }
-        if x.is_nan() || y.is_nan() {
-            return Some([0; C]);
-        }
-        let (columns, dx) = around::<2>(x, self.size.width);
-        let (rows, dy) = around::<2>(y, self.size.height);
-        let pixels = rows.map(|row| columns.map(|column| self.pixel(column, row)));
-        Some(std::array::from_fn(|c| {
-            let [above, below] = pixels.map(|line| linear(line.map(|pixel| f64::from(pixel[c])), dx));
-            linear([above, below], dy) as u8
-        }))
-    }
-
-    #[inline]
-    fn bicubic(&self, x: f64, y: f64) -> Option<[u8; C]> {
-        if self.is_outside(x, y) {
-            return None;
-        }
-        if x.is_nan() || y.is_nan() {
-            return Some([0; C]);
-        }
-        let (columns, dx) = around::<4>(x, self.size.width);
-        let (rows, dy) = around::<4>(y, self.size.height);
-        let pixels = rows.map(|row| columns.map(|column| self.pixel(column, row)));
-        Some(std::array::from_fn(|c| {
-            let lines = pixels.map(|line| cubic(line.map(|pixel| f64::from(pixel[c])), dx));
-            // The cast cuts at 0 and 255.
-            cubic(lines, dy) as u8
-        }))
-    }
-}
-
-/// The `N` positions around the place `at` of an axis of `len` positions, which end at its edges, and how far the place
-/// is behind the middle one.
-#[inline]
-fn around<const N: usize>(at: f64, len: usize) -> ([usize; N], f64) {
-    let at = at - 0.5;
-    let floor = at.floor();
-    let first = floor as isize + 1 - N as isize / 2;
-    (std::array::from_fn(|i| (first + i as isize).clamp(0, len as isize - 1) as usize), at - floor)
-}
-
-#[inline]
-fn linear([a, b]: [f64; 2], d: f64) -> f64 {
-    a + (b - a) * d
-}
-
-/// The cubic with a = -1.
-#[inline]
-fn cubic([v1, v2, v3, v4]: [f64; 4], d: f64) -> f64 {
-    let p2 = -v1 + v3;
-    let p3 = 2.0 * (v1 - v2) + v3 - v4;
-    let p4 = -v1 + v2 - v3 + v4;
-    v2 + d * (p2 + d * (p3 + d * p4))
 }
 
 /// The nearest pixels of an affine map, which Pillow finds by adding steps.
@@ -244,7 +178,8 @@ impl Steps {
     }
 
     /// Writes row `y` of the output from column `left` on.
-    fn row<const C: usize>(&self, source: &Source<'_, C>, y: usize, left: usize, fill: [u8; C], line: &mut [[u8; C]]) {
+    fn row<const C: usize>(&self, source: &Source<'_>, y: usize, left: usize, fill: [u8; 3], line: &mut [u8]) {
+        let (fill, line) = (*fill.first_chunk().expect("a byte per channel"), line.as_chunks_mut::<C>().0);
         match self {
             Steps::Fixed(a) => {
                 let start = |origin: i32, down: i32, across: i32| {
