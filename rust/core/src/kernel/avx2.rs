@@ -63,7 +63,11 @@ pub(super) fn kernels(_: Avx2Token) -> Kernels {
         // SAFETY: as above.
         bilinear_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bilinear_rgb(source, x, y, fill, out) },
         // SAFETY: as above.
+        bilinear_gray: |source, x, y, fill, out| unsafe { avx2_warp::bilinear_gray(source, x, y, fill, out) },
+        // SAFETY: as above.
         bicubic_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_rgb(source, x, y, fill, out) },
+        // SAFETY: as above.
+        bicubic_gray: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_gray(source, x, y, fill, out) },
         ..Kernels::portable()
     }
 }
