@@ -8,6 +8,7 @@
 //! | A gather after a point comes before the point: the point waits for the end. | [`Compiler::gather`] |
 //! | So does a padding with a colour that the point makes of another colour, which is then the padding's. | [`before_point`] |
 //! | A point after a point is one point. | [`Compiler::point`] |
+//! | A map that moves whole pixels, or picks whole rows and columns, is a gather. | [`Compiler::warp`] |
 //! | A mix comes before the gathers that only move pixels: it changes what they show. | [`Compiler::mix`] |
 //! | A statistic comes before a flip. | [`Compiler::statistic`] |
 //! | A crop before a resize is the rectangle that is resized. | [`Compiler::resize`] |
@@ -27,7 +28,8 @@ use super::passes::{
     padding::{PadMode, Padding},
     point::Function,
     resample::ResizeOrder,
-    warp::{self, Map},
+    steps,
+    warp::Map,
 };
 use crate::image::{Rect, Size};
 
@@ -119,9 +121,12 @@ impl<'a> Compiler<'a> {
 
     /// Adds a map to an image of `size`, whose places outside have the colour `fill`.
     ///
-    /// Without a filter, a map that keeps rows and columns apart is a gather.
+    /// A map that moves whole pixels is a padding. Without a filter, a map that keeps rows and columns apart is a gather.
     pub(crate) fn warp(&mut self, map: Map, filter: Filter, size: Size, fill: [u8; 3]) {
         let input = self.program.ending.gather.size();
+        if let Some(padding) = shift(&map, input, fill).filter(|_| size == input) {
+            return self.pad(&padding);
+        }
         if let Map::Affine([x, 0.0, left, 0.0, y, top]) = map
             && filter == Filter::Nearest
         {
@@ -129,8 +134,8 @@ impl<'a> Compiler<'a> {
                 self.settle();
                 fill
             });
-            let rows = warp::scale(size.height, input.height, y, top);
-            let columns = warp::scale(size.width, input.width, x, left);
+            let rows = steps::scale(size.height, input.height, y, top);
+            let columns = steps::scale(size.width, input.width, x, left);
             return self.program.ending.gather.pick(&rows, &columns, fill);
         }
         self.settle();
@@ -184,6 +189,17 @@ impl<'a> Compiler<'a> {
         self.size = pass.output_size(self.size);
         self.program.passes.push(pass);
     }
+}
+
+/// The padding that a map is, which moves the pixels of an image of `size` by whole numbers.
+fn shift(map: &Map, size: Size, fill: [u8; 3]) -> Option<Padding> {
+    let Map::Affine([1.0, 0.0, x, 0.0, 1.0, y]) = *map else { return None };
+    if x.fract() != 0.0 || y.fract() != 0.0 {
+        return None;
+    }
+    let within = |by: f64, len: usize| by.clamp(-(len as f64), len as f64) as isize;
+    let (x, y) = (within(x, size.width), within(y, size.height));
+    Some(Padding { left: -x, right: x, top: -y, bottom: y, fill, mode: PadMode::Constant })
 }
 
 /// The padding that does the same before `point` as `padding` does after it.

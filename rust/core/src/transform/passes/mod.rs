@@ -33,6 +33,7 @@ pub(crate) mod padding;
 pub(crate) mod point;
 pub(crate) mod resample;
 pub(crate) mod statistic;
+pub(crate) mod steps;
 pub(crate) mod warp;
 
 pub(crate) use gather::Gather;

@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use super::filter::Filter;
+use super::{
+    filter::Filter,
+    steps::{Steps, are_fixed},
+};
 use crate::{
     Result,
     image::{Rect, Size, View, Window},
@@ -35,9 +38,16 @@ pub(crate) struct Warp {
     pub(crate) size: Size,
 }
 
-/// Pixels around the place of the map that are counted as read: those of the bicubic filter, and one for the rounding
-/// of fixed-point numbers.
+/// Pixels around the place of a map that are counted as read: those of the bicubic filter, and some for what doubles and
+/// fixed-point numbers are rounded by.
 const MARGIN: f64 = 4.0;
+
+/// The largest terms of a perspective, and the smallest divisor, with which a place is as good as exact.
+const SMALL: f64 = 1e6;
+const DIVISOR: f64 = 1e-2;
+
+/// The most steps that are exact to a pixel, each to half of 1/65536.
+const STEPS: usize = 1 << 16;
 
 impl Map {
     /// The place that the centre of output pixel (`x`, `y`) comes from.
@@ -60,12 +70,15 @@ impl Map {
         }
     }
 
-    /// What the map divides by at the centre of output pixel (`x`, `y`).
-    fn divisor(&self, x: usize, y: usize) -> f64 {
-        match self {
-            Map::Affine(_) => 1.0,
-            Map::Perspective(a) => a[6] * (x as f64 + 0.5) + a[7] * (y as f64 + 0.5) + 1.0,
-        }
+    /// Whether the places of the corners of `rect` tell those of all its pixels, as lines stay lines.
+    fn is_bounded(&self, rect: Rect) -> bool {
+        let Map::Perspective(a) = self else { return true };
+        let terms = a.iter().zip([rect.right(), rect.bottom(), 1].into_iter().cycle());
+        // The horizon does not come near.
+        let divisor = |x: usize, y: usize| a[6] * (x as f64 + 0.5) + a[7] * (y as f64 + 0.5) + 1.0;
+        let corners = [(rect.left, rect.top), (rect.right(), rect.bottom())];
+        terms.into_iter().all(|(term, edge)| term.abs() * (edge as f64) < SMALL)
+            && corners.iter().all(|&(x, _)| corners.iter().all(|&(_, y)| divisor(x, y) > DIVISOR))
     }
 }
 
@@ -76,17 +89,25 @@ impl Warp {
         if rect.height == 0 || rect.width == 0 {
             return nothing;
         }
-        let corners = [(rect.left, rect.top), (rect.right() - 1, rect.top)];
-        let corners = corners.into_iter().flat_map(|(x, y)| [(x, y), (x, rect.bottom() - 1)]);
-        let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-        for (x, y) in corners {
-            let (place, divisor) = (self.map.place(x, y), self.map.divisor(x, y));
-            // Lines stay lines, so the corners bound the rest, unless the horizon runs between them.
-            if divisor.is_nan() || divisor < 1e-6 || !place.0.is_finite() || !place.1.is_finite() {
-                return Rect::all(self.input);
+        let is_exact = match self.map {
+            Map::Affine(matrix) if self.filter == Filter::Nearest => {
+                are_fixed(&matrix, self.size) && rect.right().max(rect.bottom()) <= STEPS
             }
-            low = [low[0].min(place.0), low[1].min(place.1)];
-            high = [high[0].max(place.0), high[1].max(place.1)];
+            _ => self.map.is_bounded(rect),
+        };
+        if !is_exact {
+            return Rect::all(self.input);
+        }
+        let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
+        for x in [rect.left, rect.right() - 1] {
+            for y in [rect.top, rect.bottom() - 1] {
+                let place = self.map.place(x, y);
+                if !place.0.is_finite() || !place.1.is_finite() {
+                    return Rect::all(self.input);
+                }
+                low = [low[0].min(place.0), low[1].min(place.1)];
+                high = [high[0].max(place.0), high[1].max(place.1)];
+            }
         }
         let span = |low: f64, high: f64, len: usize| {
             let first = (low - MARGIN).clamp(0.0, len as f64) as usize;
@@ -102,8 +123,8 @@ impl Warp {
     pub(crate) fn run(&self, image: View<'_>, rect: Rect, out: &mut Window) -> Result<()> {
         out.try_reset(self.size, rect, image.channels)?;
         let source = Source { data: image.data, rect: image.rect, size: self.input };
-        let steps = match self.map {
-            Map::Affine(matrix) if self.filter == Filter::Nearest => Some(Steps::new(&matrix, self.size)),
+        let mut steps = match self.map {
+            Map::Affine(matrix) if self.filter == Filter::Nearest => Some(Steps::new(&matrix, self.size, rect.top)),
             _ => None,
         };
         let mut pace = Pace::new();
@@ -111,7 +132,7 @@ impl Warp {
             if pace.after(line.len() * WORK) {
                 break;
             }
-            match (&steps, image.channels) {
+            match (&mut steps, image.channels) {
                 (Some(steps), 1) => steps.row::<1>(&source, y, rect.left, self.fill, line),
                 (Some(steps), _) => steps.row::<3>(&source, y, rect.left, self.fill, line),
                 (None, channels) => self.row(&source, y, rect.left, channels, line),
@@ -150,72 +171,6 @@ fn nearest<const C: usize>(source: &Source<'_>, x: &[f64], y: &[f64], fill: [u8;
     for ((&x, &y), out) in x.iter().zip(y).zip(out.as_chunks_mut::<C>().0) {
         *out = source.nearest(x, y).unwrap_or(fill);
     }
-}
-
-/// The nearest pixels of an affine map, which Pillow finds by adding steps.
-enum Steps {
-    /// In units of 1/65536 pixel.
-    Fixed([i32; 6]),
-    /// In doubles, where a corner is too far away for the former.
-    Double([f64; 6]),
-}
-
-impl Steps {
-    fn new(a: &[f64; 6], size: Size) -> Self {
-        let fits = |x: f64, y: f64| {
-            (x * a[0] + y * a[1] + a[2]).abs() < 32768.0 && (x * a[3] + y * a[4] + a[5]).abs() < 32768.0
-        };
-        let (width, height) = (size.width as f64, size.height as f64);
-        if fits(0.0, 0.0) && fits(width, height) && fits(0.0, height) && fits(width, 0.0) {
-            let x = a[2] + a[0] * 0.5 + a[1] * 0.5;
-            let y = a[5] + a[3] * 0.5 + a[4] * 0.5;
-            Steps::Fixed([a[0], a[1], x, a[3], a[4], y].map(|v| (v * 65536.0 + 0.5).floor() as i32))
-        } else {
-            let x = a[2] + a[1] * 0.5 + a[0] * 0.5;
-            let y = a[5] + a[4] * 0.5 + a[3] * 0.5;
-            Steps::Double([a[0], a[1], x, a[3], a[4], y])
-        }
-    }
-
-    /// Writes row `y` of the output from column `left` on.
-    fn row<const C: usize>(&self, source: &Source<'_>, y: usize, left: usize, fill: [u8; 3], line: &mut [u8]) {
-        let (fill, line) = (*fill.first_chunk().expect("a byte per channel"), line.as_chunks_mut::<C>().0);
-        match self {
-            Steps::Fixed(a) => {
-                let start = |origin: i32, down: i32, across: i32| {
-                    origin.wrapping_add(down.wrapping_mul(y as i32)).wrapping_add(across.wrapping_mul(left as i32))
-                };
-                let (mut xx, mut yy) = (start(a[2], a[1], a[0]), start(a[5], a[4], a[3]));
-                for out in line {
-                    let (x, y) = ((xx >> 16) as usize, (yy >> 16) as usize);
-                    let inside = x < source.size.width && y < source.size.height;
-                    *out = if inside { source.pixel(x, y) } else { fill };
-                    (xx, yy) = (xx.wrapping_add(a[0]), yy.wrapping_add(a[3]));
-                }
-            }
-            Steps::Double(a) => {
-                // Sums of doubles depend on their order, so every step is made.
-                let (mut xx, mut yy) = (a[2], a[5]);
-                (0..y).for_each(|_| (xx, yy) = (xx + a[1], yy + a[4]));
-                (0..left).for_each(|_| (xx, yy) = (xx + a[0], yy + a[3]));
-                for out in line {
-                    *out = source.nearest(xx, yy).unwrap_or(fill);
-                    (xx, yy) = (xx + a[0], yy + a[3]);
-                }
-            }
-        }
-    }
-}
-
-/// For each of `len` positions the input position that a scale without a filter shows, if it is inside.
-pub(crate) fn scale(len: usize, input: usize, step: f64, offset: f64) -> Vec<Option<usize>> {
-    let mut at = offset + step * 0.5;
-    let mut next = || {
-        let here = at;
-        at += step;
-        (here >= 0.0 && here < input as f64).then_some(here as usize)
-    };
-    (0..len).map(|_| next()).collect()
 }
 
 impl fmt::Display for Warp {
