@@ -223,7 +223,7 @@ impl fmt::Display for Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::{Call, ColorCall, CropCall, FlipCall, PadCall, Resize, ResizeCall};
+    use crate::transform::{Call, ColorCall, CropCall, FlipCall, PadCall, Resize, ResizeCall, WarpCall};
 
     const FLIP: Call = Call::Flip(FlipCall::HorizontalFlip {});
     const UPSIDE_DOWN: Call = Call::Flip(FlipCall::VerticalFlip {});
@@ -355,5 +355,38 @@ mod tests {
                 "point [Invert, Posterize { bits: 4 }]",
             ],
         );
+    }
+
+    fn warp(matrix: [f64; 6], interpolation: Filter) -> Call {
+        WarpCall::Transform { matrix, interpolation, fill: [255; 3] }.into()
+    }
+
+    #[test]
+    fn maps_of_whole_pixels_are_gathers() {
+        let shift = warp([1.0, 0.0, 3.0, 0.0, 1.0, -2.0], Filter::Bicubic);
+        check(&[INVERT, shift], &["gather rows 2 filled + 0..8, columns 3..20 + 3 filled", "point [Invert]"]);
+        let away = warp([1.0, 0.0, 0.0, 0.0, 1.0, 1e9], Filter::Bilinear);
+        check(&[away], &["gather rows 0..0 + 10 filled, columns 0..20", "point []"]);
+        let scale = warp([0.5, 0.0, 0.0, 0.0, 2.0, 0.0], Filter::Nearest);
+        check(&[scale, FLIP], &["gather rows a list of 10, columns a list of 20", "point []"]);
+    }
+
+    #[test]
+    fn maps_come_after_what_was_before() {
+        let map = warp([1.0, 0.0, 0.0, 0.0, 1.5, 0.0], Filter::Bilinear);
+        let expected = "warp to 8 x 10 by Affine([1.0, 0.0, 0.0, 0.0, 1.5, 0.0]) (Bilinear)";
+        check(
+            &[crop(1, 2, 8, 10), INVERT, map, COARSE],
+            &[
+                "gather rows 1..9, columns 2..12",
+                "point [Invert]",
+                expected,
+                "gather rows 0..8, columns 0..10",
+                "point [Posterize { bits: 4 }]",
+            ],
+        );
+        let program = compile(&[crop(1, 2, 8, 10), map]);
+        let needs = program.passes.iter().rev().fold(Rect { top: 0, left: 0, height: 1, width: 2 }, |r, p| p.needs(r));
+        assert_eq!(needs, Rect { top: 1, left: 2, height: 4, width: 5 });
     }
 }
