@@ -72,6 +72,8 @@ NATIVE: dict[str, Any] = {
     "size of one": theirs.Compose([theirs.Resize([8]), theirs.CenterCrop([8]), theirs.ToTensor()]),
 }
 
+BOX = theirs.InterpolationMode.BOX
+
 PYTHON: dict[str, tuple[Any, str]] = {
     "none": (None, "does not make a tensor"),
     "no tensor": (theirs.Resize(8), "does not make a tensor"),
@@ -89,6 +91,11 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "dict of fills": (v2.Compose([v2.Pad(2, fill={Image.Image: 3}), v2.PILToTensor()]), "fill"),
     "no float": (theirs.Compose([theirs.RandomSolarize(10**400), theirs.ToTensor()]), "threshold=1000"),
     "no bits": (theirs.Compose([theirs.RandomPosterize(0), theirs.ToTensor()]), "bits=0"),
+    "no map": (theirs.Compose([theirs.RandomRotation(9, interpolation=BOX), theirs.ToTensor()]), "box is an error"),
+    "no range": (theirs.Compose([theirs.RandomAffine((9, 8)), theirs.ToTensor()]), "degrees from 9.0 to 8.0"),
+    "no share": (theirs.Compose([theirs.RandomPerspective(1.5), theirs.ToTensor()]), "distortion_scale=1.5"),
+    "no centre": (v2.Compose([v2.RandomRotation(9, center="12"), v2.PILToTensor()]), "center='12'"),
+    "late map": (theirs.Compose([theirs.ToTensor(), theirs.RandomAffine(9)]), "move RandomAffine before"),
     "erasing": (theirs.Compose([theirs.ToTensor(), theirs.RandomErasing()]), "RandomErasing runs in Python"),
     "choice": (theirs.Compose([theirs.RandomChoice([JITTER]), theirs.ToTensor()]), "AugMix runs in Python"),
 }
