@@ -132,6 +132,11 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "for types": (theirs.Compose([v2.Lambda(to_rgb, Image.Image), theirs.ToTensor()]), "Lambda runs in Python"),
     "no float": (theirs.Compose([theirs.RandomSolarize(10**400), theirs.ToTensor()]), "threshold=1000"),
     "no bits": (theirs.Compose([theirs.RandomPosterize(0), theirs.ToTensor()]), "bits=0"),
+    "no map": (theirs.Compose([theirs.RandomRotation(9, interpolation=BOX), theirs.ToTensor()]), "box is an error"),
+    "no range": (theirs.Compose([theirs.RandomAffine((9, 8)), theirs.ToTensor()]), "degrees from 9.0 to 8.0"),
+    "no share": (theirs.Compose([theirs.RandomPerspective(1.5), theirs.ToTensor()]), "distortion_scale=1.5"),
+    "no centre": (v2.Compose([v2.RandomRotation(9, center="12"), v2.PILToTensor()]), "center='12'"),
+    "late map": (theirs.Compose([theirs.ToTensor(), theirs.RandomAffine(9)]), "move RandomAffine before"),
     "erasing": (theirs.Compose([theirs.ToTensor(), theirs.RandomErasing()]), "RandomErasing runs in Python"),
     "choice": (theirs.Compose([theirs.RandomChoice([JITTER]), theirs.ToTensor()]), "AugMix runs in Python"),
 }

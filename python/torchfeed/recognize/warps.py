@@ -20,9 +20,12 @@ def _is_number(value: Any) -> bool:
 
 def _shared(step: Any) -> dict[str, Any]:
     """Reads the arguments that all have: an interpolation and a fill."""
-    number, fill = interpolation_of(step.interpolation), fill_of(step)
+    interpolation, fill = step.interpolation, fill_of(step)
+    number = interpolation_of(interpolation)
     if number not in _INTERPOLATIONS:
-        raise Unrecognized(f"{type(step).__name__} with interpolation {step.interpolation} is an error in Pillow")
+        raise Unrecognized(
+            f"{type(step).__name__} with {getattr(interpolation, 'value', interpolation)} is an error in Pillow"
+        )
     return {"interpolation": number, "fill": colour(0 if fill is None else fill)}
 
 

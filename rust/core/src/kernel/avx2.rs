@@ -23,7 +23,7 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    Kernels,
+    Kernels, avx2_warp,
     coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
     color,
     rows::{self, Columns, Rows},
@@ -69,6 +69,14 @@ pub(super) fn kernels(_: Avx2Token) -> Kernels {
         saturate: |pixels, factor, out| unsafe { saturate(pixels, factor, out) },
         // SAFETY: as above.
         turn_hue: |pixels, turn, out| unsafe { turn_hue(pixels, turn, out) },
+        // SAFETY: as above.
+        bilinear_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bilinear_rgb(source, x, y, fill, out) },
+        // SAFETY: as above.
+        bilinear_gray: |source, x, y, fill, out| unsafe { avx2_warp::bilinear_gray(source, x, y, fill, out) },
+        // SAFETY: as above.
+        bicubic_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_rgb(source, x, y, fill, out) },
+        // SAFETY: as above.
+        bicubic_gray: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_gray(source, x, y, fill, out) },
         ..Kernels::portable()
     }
 }

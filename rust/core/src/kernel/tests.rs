@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::image::{Rect, Size};
 
 proptest! {
     /// One body for all instruction sets: what each build makes of a row, against the sum written out.
@@ -40,6 +41,36 @@ proptest! {
             }
         }
     }
+
+    /// Every build filters pixels as the portable body does.
+    #[test]
+    fn pixels_are_filtered_alike(
+        size in (1usize..12, 1usize..12).prop_map(|(height, width)| Size::new(height, width)),
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0), Just(255)], 432),
+        places in prop::collection::vec((place(), place()), 0..20),
+        fill: [u8; 3],
+    ) {
+        let (x, y): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+        let portable = Kernels::portable();
+        let pick = |kernels: &Kernels| [
+            (3, kernels.bilinear_rgb), (1, kernels.bilinear_gray), (3, kernels.bicubic_rgb), (1, kernels.bicubic_gray),
+        ];
+        for kernels in Kernels::all() {
+            for ((channels, build), (_, expected)) in pick(&kernels).into_iter().zip(pick(&portable)) {
+                let data = &bytes[..size.height * size.width * channels];
+                let source = Source { data, rect: Rect::all(size), size };
+                let (mut found, mut wanted) = (vec![0; x.len() * channels], vec![0; x.len() * channels]);
+                build(&source, &x, &y, fill, &mut found);
+                expected(&source, &x, &y, fill, &mut wanted);
+                prop_assert_eq!(found, wanted);
+            }
+        }
+    }
+}
+
+/// A place in or beside an image, often at a pixel or between two.
+fn place() -> impl Strategy<Value = f64> {
+    prop_oneof![-1.0f64..13.0, 2.0f64..6.0, (-4i32..50).prop_map(|at| f64::from(at) / 4.0), Just(f64::NAN), Just(1e300)]
 }
 
 /// Every colour, with every build, is what the functions of one pixel make of it.

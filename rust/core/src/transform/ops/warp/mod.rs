@@ -5,7 +5,7 @@ mod matrix;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{super::passes::filter::Filter, Family, drawing::Drawing};
 use crate::{Error, Result, image::Size, rng::Stream};
@@ -51,7 +51,8 @@ pub enum WarpOp {
     },
     /// `torchvision.transforms.RandomPerspective`.
     RandomPerspective {
-        /// How far corners move at most, as a share of half an edge.
+        /// How far corners move at most, as a share of half an edge: 0 to 1.
+        #[serde(deserialize_with = "share")]
         distortion_scale: f64,
         /// The probability.
         p: f64,
@@ -63,9 +64,20 @@ pub enum WarpOp {
     },
 }
 
+/// Reads a share.
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    let share = f64::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err(D::Error::custom(format_args!("corners move by a share of 0 to 1, not {share}")))
+    }
+}
+
 impl Family for WarpOp {
     fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
-        let mut within = |(low, high): (f64, f64)| stream.uniform(low, high);
+        // torch draws floats.
+        let mut within = |(low, high): (f64, f64)| f64::from(stream.uniform(low, high) as f32);
         match *self {
             WarpOp::RandomRotation { degrees, interpolation, expand, center, fill } => {
                 let angle = within(degrees);
