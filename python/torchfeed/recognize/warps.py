@@ -23,9 +23,8 @@ def _shared(step: Any) -> dict[str, Any]:
     interpolation, fill = step.interpolation, fill_of(step)
     number = interpolation_of(interpolation)
     if number not in _INTERPOLATIONS:
-        raise Unrecognized(
-            f"{type(step).__name__} with {getattr(interpolation, 'value', interpolation)} is an error in Pillow"
-        )
+        named = getattr(interpolation, "value", interpolation)
+        raise Unrecognized(f"{type(step).__name__} with {named} is an error in Pillow")
     return {"interpolation": number, "fill": colour(0 if fill is None else fill)}
 
 
