@@ -41,6 +41,7 @@ def cifar(data: Any = None) -> Any:
 
 
 JITTER = theirs.AugMix()
+BOX = theirs.InterpolationMode.BOX
 NORMALIZED = [theirs.ToTensor(), theirs.Normalize([0.5], [0.5])]
 
 
