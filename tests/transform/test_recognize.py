@@ -120,7 +120,7 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "a hook": (hooked(theirs.CenterCrop(8)), "CenterCrop runs in Python"),
     "values too early": (theirs.Compose([theirs.Normalize([0.5], [0.5]), theirs.ToTensor()]), "Normalize raises"),
     "fill": (theirs.Compose([theirs.Pad(2, fill=(1, 2, 3, 4)), theirs.ToTensor()]), "fill"),
-    "dict of fills": (v2.Compose([v2.Pad(2, fill={Image.Image: 3}), v2.PILToTensor()]), "fill"),
+    "dict of fills": (v2.Compose([v2.Pad(2, fill={Image.Image: (1, 2, 3, 4)}), v2.PILToTensor()]), "fill"),
     "to gray": (
         theirs.Compose([lambda x: x.convert("L").convert("RGB"), theirs.ToTensor()]),
         "<lambda> runs in Python",
@@ -138,7 +138,7 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "no share": (theirs.Compose([theirs.RandomPerspective(1.5), theirs.ToTensor()]), "distortion_scale=1.5"),
     "no centre": (v2.Compose([v2.RandomRotation(9, center="12"), v2.PILToTensor()]), "center='12'"),
     "late map": (theirs.Compose([theirs.ToTensor(), theirs.RandomAffine(9)]), "move RandomAffine before"),
-    "erasing": (theirs.Compose([theirs.ToTensor(), theirs.RandomErasing()]), "RandomErasing runs in Python"),
+    "erasing": (theirs.Compose([theirs.RandomErasing(), theirs.ToTensor()]), "RandomErasing of a PIL image runs in Python"),
     "choice": (theirs.Compose([theirs.RandomChoice([JITTER]), theirs.ToTensor()]), "AugMix runs in Python"),
 }
 

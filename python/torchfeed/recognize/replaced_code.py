@@ -26,8 +26,11 @@ from .written_code import function_of, home_of, is_defined, is_followed, is_trus
 
 __all__ = ["Code", "Slots", "Watch", "code_of", "code_of_function", "replaced", "set_on"]
 
-# What Python and torch call by themselves.
-_CALLED = ("__call__", "__getattribute__", "__getattr__", "__iter__", "__len__", "__getitem__", "__getitems__")
+# What Python and torch call by themselves, and what recognition asks for magnitudes.
+_CALLED = (
+    *("__call__", "__getattribute__", "__getattr__", "__iter__", "__len__", "__getitem__", "__getitems__"),
+    *("_augmentation_space", "policies"),
+)
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
