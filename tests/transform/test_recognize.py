@@ -138,7 +138,10 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "no share": (theirs.Compose([theirs.RandomPerspective(1.5), theirs.ToTensor()]), "distortion_scale=1.5"),
     "no centre": (v2.Compose([v2.RandomRotation(9, center="12"), v2.PILToTensor()]), "center='12'"),
     "late map": (theirs.Compose([theirs.ToTensor(), theirs.RandomAffine(9)]), "move RandomAffine before"),
-    "erasing": (theirs.Compose([theirs.RandomErasing(), theirs.ToTensor()]), "RandomErasing of a PIL image runs in Python"),
+    "erasing": (
+        theirs.Compose([theirs.RandomErasing(), theirs.ToTensor()]),
+        "RandomErasing of a PIL image runs in Python",
+    ),
     "choice": (theirs.Compose([theirs.RandomChoice([JITTER]), theirs.ToTensor()]), "AugMix runs in Python"),
 }
 
