@@ -64,15 +64,16 @@ def _text(value: Any) -> str:
 
 def libraries(row: Row) -> list[str]:
     """Names the libraries that have all of a row's classes; ``only`` in a row leaves some of them out."""
-    names = list(_classes(row))
+    names = list(classes(row))
     only = row.get("only", LIBRARIES)
     return [key for key in LIBRARIES if key in only and all(hasattr(LIBRARIES[key], name) for name in names)]
 
 
-def _classes(value: Any) -> set[str]:
+def classes(value: Any) -> set[str]:
+    """Names the classes in a row."""
     if isinstance(value, list):
-        return set().union(*map(_classes, value))
-    return {value["class"]} | _classes(list(value["arguments"].values())) if isinstance(value, dict) else set()
+        return set().union(*map(classes, value))
+    return {value["class"]} | classes(list(value["arguments"].values())) if isinstance(value, dict) else set()
 
 
 def build(value: Any, library: str) -> Any:

@@ -21,6 +21,7 @@ __all__ = [
     "decode_image",
     "instruction_sets",
     "native_formats",
+    "normals",
     "one_hot",
     "scan",
     "stack",
@@ -88,8 +89,9 @@ class Op:
     def is_random(self) -> bool: ...
 
 def apply_calls(
-    pixels: bytes, size: tuple[int, int, int], calls: Sequence[Mapping[str, Mapping[str, Any]]], cheaper_first: bool, /
+    pixels: bytes, size: tuple[int, int, int], calls: Sequence[Mapping[str, Mapping[str, Any]]], cheaper_first: bool
 ) -> tuple[tuple[int, int, int], bytes]: ...
+def normals(seed: int, count: int) -> bytes: ...
 
 @final
 class Labels:

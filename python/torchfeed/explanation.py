@@ -17,6 +17,7 @@ from .loader import DataLoader
 from .plan.resolve import Gathered, Native, Split, Torch, Way, resolve, why_no_table
 from .recognize import Plan, class_name, describe
 from .recognize.leaf import Leaf
+from .recognize.transform import ERASING
 from .util.default_device import CPU, default_device, workers_default_device
 
 __all__ = ["explain"]
@@ -131,10 +132,11 @@ def _transform(leaf: Leaf) -> str:
 
 
 def _chain(plan: Plan) -> str:
-    geometry = ", ".join(plan.names) or "nothing"
+    geometry = ", ".join(name for name in plan.names if name != ERASING) or "nothing"
     if plan.kind is Image.Image:
         return f"{geometry}, then a PIL image"
-    return f"{geometry}, then a table of [{', '.join(plan.values)}]"
+    erasing = "".join(f", then {name}" for name in plan.names if name == ERASING)
+    return f"{geometry}, then a table of [{', '.join(plan.values)}]{erasing}"
 
 
 def _python(leaf: Leaf, loader: DataLoader[Any]) -> str:

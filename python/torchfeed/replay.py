@@ -13,23 +13,26 @@ Example:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from PIL import Image, ImageFilter
 from torchvision.transforms import functional as their_functional
+from torchvision.transforms.v2 import functional as their_v2_functional
 
+from . import _native
 from .plan.drawn import Drawn
 from .recognize import Call
 from .recognize.rules import names_of
 
-__all__ = ["OPS", "as_bytes", "functional", "same", "steps", "values", "views"]
+__all__ = ["OPS", "as_bytes", "erased", "functional", "same", "steps", "values", "views"]
 
 # torchvision's annotations tell of tensors only; all of it takes PIL images.
 F: Any = their_functional
 
-OPS = names_of(lambda rule: rule.read)
+OPS = names_of(lambda rule: rule.read or rule.erases)
 """The classes that become native ops; what they did to an image is replayed from what was drawn."""
 
 
@@ -58,11 +61,15 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
     for entry in drawn:
         call = entry if isinstance(entry, Call) else Call(*entry, _FUNCTIONS[entry[0]])
         for function, parameters in call.functions():
+            if function == "erase":
+                continue  # of the tensor: see `erased`
             if "fill" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             if "num_output_channels" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
-            image = (_OF_PILLOW.get(function) or getattr(F, function))(image, **parameters)
+            # Coefficients are what v2 alone takes.
+            of = their_v2_functional if function == "perspective" else F
+            image = (_OF_PILLOW.get(function) or getattr(of, function))(image, **parameters)
     return image
 
 
@@ -83,6 +90,32 @@ _OF_PILLOW: dict[str, Any] = {
     "pil_box_blur": lambda image, radius: image.filter(ImageFilter.BoxBlur(radius)),
     "solarize_add": _solarize_add,
 }
+
+
+def erased(tensor: torch.Tensor, drawn: Sequence[tuple[str, dict[str, Any]]]) -> torch.Tensor:
+    """Replays drawn erasures through `torchvision.transforms.functional`.
+
+    Args:
+        tensor: what `values` returned, (C, H, W).
+        drawn: as `torchfeed.DataLoader.drawn` tells it; other calls are passed over.
+
+    Returns:
+        The tensor after all of them.
+    """
+    for entry in drawn:
+        if entry[0] == "RandomErasing":
+            tensor = F.erase(tensor, **{**entry[1], "v": _erased_with(tensor, entry[1])})
+    return tensor
+
+
+def _erased_with(tensor: torch.Tensor, parameters: dict[str, Any]) -> torch.Tensor:
+    ((kind, value),) = parameters["v"].items()
+    channels = len(tensor)
+    if kind == "constant":
+        return torch.tensor(value["numbers"][:channels])[:, None, None]
+    shape = (channels, 1, 1) if kind == "normal_color" else (channels, parameters["h"], parameters["w"])
+    numbers = bytearray(_native.normals(value["seed"], math.prod(shape)))
+    return torch.frombuffer(numbers, dtype=torch.float32).reshape(shape) if numbers else torch.empty(shape)
 
 
 def views(drawn: Drawn) -> list[Drawn]:

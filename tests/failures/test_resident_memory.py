@@ -52,7 +52,7 @@ def indexes(files):
 jpeg, bmp = encoded("JPEG"), encoded("BMP")
 progressive = encoded("JPEG", progressive=True)
 interlaced = [png(1000, 1200, 8, 2, interlaced=True)] * 16
-part = theirs.Compose([theirs.RandomHorizontalFlip(), theirs.Lambda(lambda image: image), theirs.PILToTensor()])
+part = theirs.Compose([theirs.RandomHorizontalFlip(), lambda image: image.rotate(0), theirs.PILToTensor()])
 kinds = {
     "jpeg": lambda: loads(jpeg, T.PILToTensor()),
     "progressive": lambda: loads(progressive, T.PILToTensor()),

@@ -194,7 +194,12 @@ def test_sample_source(how: str, workers: int, folder: Path) -> None:
 BLIND = {
     "AugMix": [theirs.AugMix(), theirs.ToTensor()],
     "automatic": [theirs.Resize((20, 20)), theirs.TrivialAugmentWide(), theirs.ToTensor(), theirs.RandomErasing()],
-    "v2": [v2.RandomApply([v2.GaussianBlur(3)]), v2.RandomGrayscale(), v2.ToImage(), v2.Lambda(lambda image: image)],
+    "v2": [
+        v2.RandomApply([v2.GaussianBlur(3)]),
+        v2.RandomGrayscale(),
+        v2.ToImage(),
+        v2.Lambda(lambda image: image + 0),
+    ],
     "noise last": [theirs.RandomRotation(9), theirs.PILToTensor(), lambda image: image + 1],
     "padded": [theirs.Pad(2), theirs.AugMix(), theirs.ToTensor()],
 }

@@ -33,6 +33,7 @@ MADE: dict[str, Callable[[Any], Any]] = {
     "RandomApply": lambda m: m.RandomApply([m.CenterCrop(8)], p=1.0),
     "RandomChoice": lambda m: m.RandomChoice([m.CenterCrop(8)]),
     "RandomCrop": lambda m: m.RandomCrop(8, padding=2),
+    "RandomErasing": lambda m: m.RandomErasing(1.0),
     "RandomHorizontalFlip": lambda m: m.RandomHorizontalFlip(1.0),
     "RandomOrder": lambda m: m.RandomOrder([m.CenterCrop(8)]),
     "RandomResizedCrop": lambda m: m.RandomResizedCrop(8),
@@ -49,7 +50,7 @@ MADE: dict[str, Callable[[Any], Any]] = {
 ROWS = {row["class"]: row for row in reversed(rows())}
 KNOWN = names_of(lambda rule: rule.of != "timm" and rule.kind != "views of one image")
 MODULES: dict[str, Any] = {"v1": theirs, "v2": v2, "torchfeed": ours, "torch": nn}
-OF_TENSORS = {"ConvertImageDtype", "Normalize", "ToDtype", "ToPureTensor"}
+OF_TENSORS = {"ConvertImageDtype", "Normalize", "RandomErasing", "ToDtype", "ToPureTensor"}
 
 
 EXAMPLES = [

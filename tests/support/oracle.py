@@ -14,7 +14,7 @@ from torchvision.transforms import functional as their_functional
 from torchvision.transforms import v2 as their_v2
 
 from torchfeed import transforms as our_transforms
-from torchfeed.replay import OPS, as_bytes, functional, same, steps, values
+from torchfeed.replay import OPS, as_bytes, erased, functional, same, steps, values
 
 # torchvision's annotations tell of tensors only, and of none at all; all of it takes PIL images.
 F: Any = their_functional
@@ -30,6 +30,7 @@ __all__ = [
     "as_bytes",
     "by_class",
     "check",
+    "erased",
     "functional",
     "same",
     "steps",

@@ -9,22 +9,14 @@ import pytest
 import torch
 from torchvision import transforms as theirs
 
+from distributions import distance, kolmogorov_smirnov
 from pictures import in_memory, pixels
 from torchfeed import transforms as T
 from torchfeed.plan.compile import compile_leaves
 
 N = 4000
-# Two samples of N from one distribution exceed this in one comparison of a thousand. The seeds are fixed, so the tests
-# either pass or fail for ever.
-KOLMOGOROV_SMIRNOV = 1.95 * (2 / N) ** 0.5
-
-
-def distance(left: Any, right: Any) -> float:
-    """The largest distance of two empirical distribution functions."""
-    left, right = np.sort(left), np.sort(right)
-    at = np.concatenate([left, right])
-    shares = (np.searchsorted(sample, at, side="right") / len(sample) for sample in (left, right))
-    return float(np.abs(next(shares) - next(shares)).max())
+# The seeds are fixed, so the tests either pass or fail for ever.
+KOLMOGOROV_SMIRNOV = kolmogorov_smirnov(N)
 
 
 def drawn(transform: Any, size: tuple[int, int], *, seeds: int = 1) -> list[Any]:

@@ -28,7 +28,7 @@ def test_calls_are_pairs_that_name_their_function() -> None:
 
 
 def test_what_runs_in_python_has_no_function() -> None:
-    transform = T.Compose([T.CenterCrop(8), lambda image: image, T.ToTensor()])
+    transform = T.Compose([T.CenterCrop(8), lambda image: image.rotate(0), T.ToTensor()])
     *_, python = in_memory([pixels(20, 24)], transform).draw(0, seed=1)
     assert isinstance(python, Call)
     assert (python.step, python.function) == ("Python", "")

@@ -41,12 +41,38 @@ def cifar(data: Any = None) -> Any:
 
 
 JITTER = theirs.AugMix()
+BOX = theirs.InterpolationMode.BOX
 NORMALIZED = [theirs.ToTensor(), theirs.Normalize([0.5], [0.5])]
 
 
 def hooked(transform: Any) -> Any:
     transform.register_forward_hook(lambda *_: None)
     return theirs.Compose([transform, theirs.ToTensor()])
+
+
+def to_rgb(image: Any) -> Any:
+    return image.convert("RGB")
+
+
+def to_rgb_if_not(image: Any) -> Any:
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    return image
+
+
+def closed_over(function: Any) -> Any:
+    def inner(image: Any) -> Any:
+        return function(image)
+
+    return inner
+
+
+def by_another(image: Any) -> Any:
+    return to_rgb(image)
+
+
+def by_default(image: Any, function: Any = to_rgb) -> Any:
+    return function(image)
 
 
 NATIVE: dict[str, Any] = {
@@ -69,8 +95,16 @@ NATIVE: dict[str, Any] = {
             v2.PILToTensor(),
         ]
     ),
+    "to RGB": theirs.Compose([to_rgb, theirs.CenterCrop(9), theirs.Lambda(lambda x: x), v2.RGB(), theirs.ToTensor()]),
+    "to RGB, if": theirs.Compose([theirs.Lambda(to_rgb_if_not), v2.Lambda(to_rgb), theirs.ToTensor()]),
     "size of one": theirs.Compose([theirs.Resize([8]), theirs.CenterCrop([8]), theirs.ToTensor()]),
 }
+
+
+def a_global(image: Any) -> Any:
+    convert(image)  # type: ignore[name-defined]  # noqa: F821
+    return image
+
 
 PYTHON: dict[str, tuple[Any, str]] = {
     "none": (None, "does not make a tensor"),
@@ -87,9 +121,27 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "values too early": (theirs.Compose([theirs.Normalize([0.5], [0.5]), theirs.ToTensor()]), "Normalize raises"),
     "fill": (theirs.Compose([theirs.Pad(2, fill=(1, 2, 3, 4)), theirs.ToTensor()]), "fill"),
     "dict of fills": (v2.Compose([v2.Pad(2, fill={Image.Image: (1, 2, 3, 4)}), v2.PILToTensor()]), "fill"),
+    "to gray": (
+        theirs.Compose([lambda x: x.convert("L").convert("RGB"), theirs.ToTensor()]),
+        "<lambda> runs in Python",
+    ),
+    "a function by another": (theirs.Compose([by_another, theirs.ToTensor()]), "by_another runs in Python"),
+    "a function by its name": (theirs.Compose([a_global, theirs.ToTensor()]), "a_global runs in Python"),
+    "by a closure": (theirs.Compose([closed_over(to_rgb), theirs.ToTensor()]), "inner runs in Python"),
+    "by a default": (theirs.Compose([by_default, theirs.ToTensor()]), "by_default runs in Python"),
+    "raises": (theirs.Compose([theirs.Resize(8), lambda x: x if x.mode else 1 / 0]), "does not make a tensor"),
+    "for types": (theirs.Compose([v2.Lambda(to_rgb, Image.Image), theirs.ToTensor()]), "Lambda runs in Python"),
     "no float": (theirs.Compose([theirs.RandomSolarize(10**400), theirs.ToTensor()]), "threshold=1000"),
     "no bits": (theirs.Compose([theirs.RandomPosterize(0), theirs.ToTensor()]), "bits=0"),
-    "erasing": (theirs.Compose([theirs.ToTensor(), theirs.RandomErasing()]), "RandomErasing runs in Python"),
+    "no map": (theirs.Compose([theirs.RandomRotation(9, interpolation=BOX), theirs.ToTensor()]), "box is an error"),
+    "no range": (theirs.Compose([theirs.RandomAffine((9, 8)), theirs.ToTensor()]), "degrees from 9.0 to 8.0"),
+    "no share": (theirs.Compose([theirs.RandomPerspective(1.5), theirs.ToTensor()]), "distortion_scale=1.5"),
+    "no centre": (v2.Compose([v2.RandomRotation(9, center="12"), v2.PILToTensor()]), "center='12'"),
+    "late map": (theirs.Compose([theirs.ToTensor(), theirs.RandomAffine(9)]), "move RandomAffine before"),
+    "erasing": (
+        theirs.Compose([theirs.RandomErasing(), theirs.ToTensor()]),
+        "RandomErasing of a PIL image runs in Python",
+    ),
     "choice": (theirs.Compose([theirs.RandomChoice([JITTER]), theirs.ToTensor()]), "AugMix runs in Python"),
 }
 

@@ -5,14 +5,15 @@ import random
 import numpy as np
 import pytest
 from PIL import Image
-from torchvision.transforms import functional
+from torchvision.transforms import InterpolationMode
 
+from oracle import F, v2
 from torchfeed import _native
 
 INTERPOLATIONS = {
-    0: functional.InterpolationMode.NEAREST,
-    2: functional.InterpolationMode.BILINEAR,
-    3: functional.InterpolationMode.BICUBIC,
+    0: InterpolationMode.NEAREST,
+    2: InterpolationMode.BILINEAR,
+    3: InterpolationMode.BICUBIC,
 }
 
 
@@ -80,7 +81,7 @@ def test_affine(interpolation: int) -> None:
         shear = rng.choice([[0.0, 0.0], [rng.uniform(-60, 60), 0.0], [rng.uniform(-60, 60), rng.uniform(-60, 60)]])
         at = center(rng, image)
         mode = INTERPOLATIONS[interpolation]
-        expected = functional.affine(image, rotation, translate, scale, shear, mode, fill, at)
+        expected = F.affine(image, rotation, translate, scale, shear, mode, fill, at)
         arguments = {"angle": rotation, "translate": translate, "scale": scale, "shear": shear}
         arguments |= {"interpolation": interpolation, "fill": colour, "center": at}
         check(image, {"affine": arguments}, expected)
@@ -93,7 +94,7 @@ def test_rotate(interpolation: int) -> None:
         image = picture(rng)
         fill, colour = some_fill(rng, image)
         rotation, expand, at = angle(rng), rng.random() < 0.5, center(rng, image)
-        expected = functional.rotate(image, rotation, INTERPOLATIONS[interpolation], expand, at, fill)
+        expected = F.rotate(image, rotation, INTERPOLATIONS[interpolation], expand, at, fill)
         arguments = {"angle": rotation, "expand": expand, "center": at}
         check(image, {"rotate": arguments | {"interpolation": interpolation, "fill": colour}}, expected)
 
@@ -115,3 +116,69 @@ def test_transform(interpolation: int) -> None:
         expected = image.transform(image.size, Image.Transform.AFFINE, matrix, interpolation, fillcolor=colour)
         arguments = {"matrix": matrix, "interpolation": interpolation, "fill": (a, b, c)}
         check(image, {"transform": arguments}, expected)
+
+
+def corners(rng: random.Random, width: int, height: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Corners of an image and where they move, as torchvision draws them."""
+    distortion = rng.choice([0.2, 0.5, 0.5, 1.0])
+    x, y = int(distortion * (width // 2)), int(distortion * (height // 2))
+    right, bottom = width - 1 - x, height - 1 - y
+    moved = [
+        [left + rng.randint(0, x), top + rng.randint(0, y)]
+        for left, top in ((0, 0), (right, 0), (right, bottom), (0, bottom))
+    ]
+    return [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], moved
+
+
+def is_flat(points: list[list[int]]) -> bool:
+    """Whether three corners of four are on a line."""
+
+    def cross(i: int) -> int:
+        (ax, ay), (bx, by), (cx, cy) = (points[(i + step) % 4] for step in range(3))
+        return (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+
+    return any(cross(i) == 0 for i in range(4))
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_perspective(interpolation: int) -> None:
+    rng = random.Random(interpolation + 30)
+    for _ in range(1500):
+        image = picture(rng)
+        fill, colour = some_fill(rng, image)
+        start, end = corners(rng, max(image.width, 2), max(image.height, 2))
+        if is_flat(end):
+            coefficients = [rng.uniform(-1, 1) for _ in range(6)] + [rng.uniform(-0.5, 0.5), rng.choice([-2.0, 0.0])]
+        else:
+            coefficients = F._get_perspective_coeffs(start, end)
+        mode = INTERPOLATIONS[interpolation]
+        expected = v2.functional.perspective(image, None, None, mode, fill, coefficients)
+        arguments = {"startpoints": None, "endpoints": None, "coefficients": coefficients}
+        check(image, {"perspective": arguments | {"interpolation": interpolation, "fill": colour}}, expected)
+
+
+def test_corners_give_the_coefficients_of_torchvision() -> None:
+    """Both sides round doubles to floats. Where the exact one is 0, torchvision's solver leaves some 1e-16."""
+    rng = random.Random(40)
+    compared = 0
+    while compared < 2000:
+        image = picture(rng)
+        if min(image.size) < 2:
+            continue
+        start, end = corners(rng, *image.size)
+        if is_flat(end):
+            continue
+        coefficients = [each if abs(each) > 1e-10 else 0.0 for each in F._get_perspective_coeffs(start, end)]
+        if max(map(abs, coefficients)) > 1e10:  # the horizon runs through the origin
+            continue
+        compared += 1
+        expected = v2.functional.perspective(image, None, None, INTERPOLATIONS[2], 0, coefficients)
+        arguments = {"startpoints": start, "endpoints": end, "interpolation": 2, "fill": (0, 0, 0)}
+        check(image, {"perspective": arguments}, expected)
+
+
+@pytest.mark.parametrize("wrong", [{"interpolation": 1}, {"coefficients": None}, {"startpoints": [[0, 0]] * 4}])
+def test_what_is_no_perspective_is_refused(wrong: dict[str, object]) -> None:
+    arguments = {"startpoints": None, "endpoints": None, "coefficients": [1.0] * 8, "interpolation": 2}
+    with pytest.raises(ValueError, match="perspective"):
+        _native.apply_calls(bytes(4), (2, 2, 1), [{"perspective": arguments | {"fill": (0, 0, 0)} | wrong}], True)

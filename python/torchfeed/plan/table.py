@@ -21,6 +21,8 @@ def why_not_left(leaves: Sequence[Leaf]) -> str:
     """Says why the table of native batches cannot be left to a device; empty if it can."""
     if any(leaf.plan.several for leaf in leaves):
         return "the views of an image are normalized one by one"
+    if any(leaf.plan.erases for leaf in leaves):
+        return "values are erased after the table"
     tables = {leaf.plan.table for leaf in leaves}
     if len(tables) > 1:
         return "the datasets that are concatenated are normalized in different ways"

@@ -12,8 +12,8 @@ from .common import Unrecognized
 __all__ = [
     "INTERPOLATIONS",
     "Op",
+    "colour",
     "fill_of",
-    "fill_values",
     "interpolation_of",
     "random_apply",
     "random_choice",
@@ -68,8 +68,8 @@ def resize(step: Any) -> Op:
     return {"Resize": {"size": to, "interpolation": interpolation}}
 
 
-def fill_values(fill: Any) -> list[int]:
-    """Reads a fill: a byte for each channel."""
+def colour(fill: Any) -> list[int]:
+    """Reads a fill: three bytes."""
     values = [fill] * 3 if isinstance(fill, (int, float)) else list(fill if isinstance(fill, (tuple, list)) else [])
     if len(values) == 1:
         values *= 3
@@ -93,7 +93,7 @@ def read_padding(padding: Any, fill: Any, mode: Any) -> dict[str, Any]:
     sides = sides * 4 if len(sides) == 1 else sides * 2 if len(sides) == 2 else sides
     return {
         "padding": sides,
-        "fill": fill_values(0 if fill is None else fill),
+        "fill": colour(0 if fill is None else fill),
         "padding_mode": str(getattr(mode, "value", mode)),
     }
 

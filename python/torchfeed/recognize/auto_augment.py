@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from .arguments import INTERPOLATIONS, Op, fill_of, fill_values, interpolation_of
+from .arguments import INTERPOLATIONS, Op, colour, fill_of, interpolation_of
 from .common import Unrecognized
 from .replaced_code import code_of_function
 
@@ -48,7 +48,7 @@ def warping(fill: Any, *interpolations: Any) -> dict[str, Any]:
     known = [int(INTERPOLATIONS[name]) for name in ("nearest", "bilinear", "bicubic")]
     if not set(numbers) <= set(known):
         raise Unrecognized(f"interpolation {interpolations} has no native kernel: Pillow maps images with the simplest")
-    return {"interpolation": numbers, "fill": fill_values(0 if fill is None else fill)}
+    return {"interpolation": numbers, "fill": colour(0 if fill is None else fill)}
 
 
 def rand_augment(step: Any) -> Op:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import arguments, auto_augment, on_tensor, timm_augment
+from . import arguments, auto_augment, on_tensor, timm_augment, warps
 from .arguments import Op, fill_of, read_padding, size_of
 from .common import Unrecognized
 from .value import Ramp
@@ -47,6 +47,8 @@ class Rule:
     """Whether a step may lose an image's metadata without a padding, as Pillow's blend with a new image does."""
     on_tensor: Callable[[Any, Ramp], list[str]] = on_tensor.runs_in_python
     """Checks that an op does to a tensor what it does to the pixels before; returns what differs."""
+    erases: bool = False
+    """Whether it writes over values of a tensor; see `erasing.py`."""
     makes_tensor: bool = False
     """Whether a value transform makes a tensor of an image."""
 
@@ -108,6 +110,23 @@ def _color_jitter(step: Any) -> Op:
     return {"ColorJitter": ranges}
 
 
+def _sharpness(step: Any) -> Op:
+    factor = float(step.sharpness_factor)
+    if not math.isfinite(factor):
+        raise Unrecognized(f"RandomAdjustSharpness with {factor} has no native kernel: give it a finite factor")
+    return {"RandomAdjustSharpness": {"sharpness_factor": factor, "p": float(step.p)}}
+
+
+def _gaussian_blur(step: Any) -> Op:
+    low, high = map(float, step.radius)
+    if not 0 <= low <= high <= MOST_RADIUS:
+        raise Unrecognized(f"RandomGaussianBlur with radius={step.radius}: give it a range from 0 to {MOST_RADIUS}")
+    return {"RandomGaussianBlur": {"radius": (low, high), "p": float(step.p)}}
+
+
+MOST_RADIUS = 1000
+"""Pixels; of images that are smaller, Pillow's own blur refuses none."""
+
 RULES: dict[str, Rule] = {
     "Compose": Rule("structure"),
     "Sequential": Rule("structure", "torch.nn"),
@@ -135,6 +154,9 @@ RULES: dict[str, Rule] = {
         pads=lambda step: Pads(_fill(step), _mode(step)),
         on_tensor=on_tensor.moves_pixels,
     ),
+    "RandomRotation": Rule("geometry", read=warps.random_rotation),
+    "RandomAffine": Rule("geometry", read=warps.random_affine),
+    "RandomPerspective": Rule("geometry", read=warps.random_perspective),
     "RandomResizedCropAndInterpolation": Rule("geometry", "timm", read=arguments.random_resized_crop_and_interpolation),
     "ColorJitter": Rule(
         "colours",
@@ -144,9 +166,12 @@ RULES: dict[str, Rule] = {
     "RandomGrayscale": Rule("colours", read=_p("RandomGrayscale")),
     "RandomAutocontrast": Rule("colours", read=_p("RandomAutocontrast")),
     "RandomEqualize": Rule("colours", read=_p("RandomEqualize")),
+    "RandomAdjustSharpness": Rule("colours", read=_sharpness),
+    "RandomGaussianBlur": Rule("colours", "torchfeed", read=_gaussian_blur),
     "RandomInvert": Rule("colours", read=_p("RandomInvert")),
     "RandomPosterize": Rule("colours", read=_posterize),
     "RandomSolarize": Rule("colours", read=_solarize),
+    "RandomErasing": Rule("erasing", "v1, v2, timm", erases=True),
     "AutoAugment": Rule(
         "automatic augmentation",
         "v1, v2, torchfeed, timm",

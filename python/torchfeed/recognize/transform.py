@@ -3,9 +3,10 @@
 Classes are recognised by name and by the package that they come from, never by importing torchvision, and only if they
 are those very classes, with their own code: a subclass may do anything, and so may a function that replaces a method.
 
-A transform is a chain of steps. Geometry comes first, on 8-bit images; value transforms, which look at one pixel at a
-time, become a table. Geometry that follows them moves in front of them where that makes no difference: a crop or a
-flip only chooses pixels. At the first step that is neither, the chain is cut: that step and all after it run in Python.
+A transform is a chain of steps. Geometry and colours come first, on 8-bit images; value transforms, which look at one
+pixel at a time, become a table. Geometry that follows them moves in front of them where that makes no difference: a
+crop or a flip only chooses pixels. Steps that leave an image as it is are passed over. At the first step that is none
+of these, the chain is cut: that step and all after it run in Python.
 
 A `MultiViewTransform` holds several transforms, one for each view of the image. It is native if all of them are, to
 their ends; otherwise all of it runs in Python.
@@ -28,16 +29,19 @@ from torchfeed import _native
 
 from .arguments import Op
 from .call import Call
-from .common import Unrecognized
+from .common import Unrecognized, describe
+from .erasing import random_erasing
+from .identity import leaves_as_is
 from .known_classes import class_name, why_in_python
 from .metadata import may_see_metadata
 from .rules import RULES, names_of
 from .steps import check_on_tensor, flatten, has_plain_steps, may_lose_metadata, own_name, read_step
 from .value import Ramp, Table
 
-__all__ = ["Plan", "recognize", "recognize_geometry"]
+__all__ = ["ERASING", "Plan", "recognize", "recognize_geometry"]
 
 VALUES = names_of(lambda rule: rule.kind == "values")
+ERASING = "RandomErasing"
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ class Plan:
     def is_random(self) -> bool:
         """Whether the native part draws anything at all."""
         return any(op.is_random for op in self.ops)
+
+    @property
+    def erases(self) -> bool:
+        """Whether values are written over after the table."""
+        return ERASING in self.names
 
     def drawn_names(self, calls: Sequence[tuple[int, str, dict[str, Any]]]) -> list[Call]:
         """Names drawn calls by their transforms' classes, with Pillow's names of the filters."""
@@ -147,17 +156,13 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
     done = 0
     for step in steps[:cut]:
         try:
-            if class_name(step) in values:
-                ramp.apply(step)
-            else:
-                read, inner = read_step(step)
-                if ramp.is_tensor:
-                    notes += check_on_tensor(step, ramp)
-                ops.append(read)
-                names += inner
+            op, inner, differs = _read(step, ramp, channels, names, values)
         except Unrecognized as reason:
             why = str(reason)
             break
+        ops += op
+        names += inner
+        notes += differs
         done += 1
     if not why and not ramp.is_tensor:
         why = "the transform does not make a tensor: end it with ToTensor() or PILToTensor()"
@@ -171,6 +176,27 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
         why=why,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _read(
+    step: Any, ramp: Ramp, channels: int, names: Sequence[str], values: frozenset[str]
+) -> tuple[list[Op], list[str], list[str]]:
+    """Reads a step after those of some names: the ops that it is, their classes, and what differs from torchvision.
+
+    Raises:
+        Unrecognized: it is not native there.
+    """
+    if not ramp.is_tensor and leaves_as_is(step, channels):
+        return [], [], []
+    if type(step).__name__ == ERASING and class_name(step) == ERASING:
+        return [random_erasing(step, ramp)], [ERASING], []
+    if ERASING in names:
+        raise Unrecognized(f"{describe(step)} comes after {ERASING}, and so runs in Python")
+    if class_name(step) in values:
+        ramp.apply(step)
+        return [], [], []
+    op, inner = read_step(step)
+    return [op], inner, check_on_tensor(step, ramp) if ramp.is_tensor else []
 
 
 def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int) -> Plan:

@@ -5,9 +5,11 @@ pipeline is then compiled and runs without the GIL. Each is also a function of o
 the same result for the same parameters.
 """
 
-from . import auto_augment, color, geometry, mix, structure, target, value
+from . import affine, auto_augment, blur, color, geometry, mix, structure, target, value
+from .affine import *  # noqa: F403  (each module lists what is public)
 from .auto_augment import *  # noqa: F403
-from .color import *  # noqa: F403  (each module lists what is public)
+from .blur import *  # noqa: F403
+from .color import *  # noqa: F403
 from .geometry import *  # noqa: F403
 from .mix import *  # noqa: F403
 from .structure import *  # noqa: F403
@@ -15,6 +17,8 @@ from .target import *  # noqa: F403
 from .value import *  # noqa: F403
 
 __all__: list[str] = []
+__all__ += affine.__all__
+__all__ += blur.__all__
 __all__ += auto_augment.__all__
 __all__ += color.__all__
 __all__ += geometry.__all__

@@ -17,7 +17,7 @@ pub(crate) fn lightness([red, green, blue]: [u8; 3]) -> u8 {
 }
 
 /// Hue, saturation and value of a colour: `convert("HSV")`.
-#[inline(always)]
+#[cfg(test)]
 pub(crate) fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
     let (most, least) = (red.max(green).max(blue), red.min(green).min(blue));
     if most == least {
@@ -41,7 +41,7 @@ pub(crate) fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
 }
 
 /// The colour of hue, saturation and value: `convert("RGB")`.
-#[inline(always)]
+#[cfg(test)]
 pub(crate) fn from_hsv([hue, saturation, value]: [u8; 3]) -> [u8; 3] {
     if saturation == 0 {
         return [value; 3];

@@ -59,12 +59,14 @@ impl Stream {
         low + (high - low) * self.unit()
     }
 
-    /// A number of the standard normal distribution.
+    /// Two numbers of the standard normal distribution.
     ///
     /// G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Ann. Math. Statist. 29 (1958).
-    pub fn normal(&mut self) -> f64 {
-        let (radius, turn) = (1.0 - self.unit(), self.unit());
-        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * turn).cos()
+    pub fn normals(&mut self) -> [f64; 2] {
+        // Never the logarithm of 0.
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        let (sine, cosine) = (self.unit() * std::f64::consts::TAU).sin_cos();
+        [radius * cosine, radius * sine]
     }
 
     /// An integer in `0..end`, without bias.
@@ -83,6 +85,34 @@ impl Stream {
         (product >> 32) as usize
     }
 }
+
+/// An endless sequence of standard normal numbers.
+#[derive(Debug)]
+pub struct Normals {
+    stream: Stream,
+    other: Option<f64>,
+}
+
+impl Normals {
+    /// The sequence of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { stream: Stream::new(Key { seed, index: 0, occurrence: 0 }, NORMALS), other: None }
+    }
+
+    /// The next number.
+    pub fn draw(&mut self) -> f32 {
+        if let Some(other) = self.other.take() {
+            return other as f32;
+        }
+        let [first, second] = self.stream.normals();
+        self.other = Some(second);
+        first as f32
+    }
+}
+
+/// The number of the stream of normal numbers, whose seeds are their own.
+const NORMALS: u16 = 0;
 
 /// The number of the stream of what is drawn for a batch as a whole: no plan has that many transforms.
 const BATCH: u16 = u16::MAX;
@@ -168,6 +198,18 @@ mod tests {
         assert_eq!(substitutes(0, 0, 1 << 31, 1), [(philox([0, 0, 0xfffe_0000, 0], [0; 2])[0] >> 1) as usize]);
     }
 
+    /// The moments, and the share beyond two standard deviations.
+    #[test]
+    fn normal_numbers_are_normal() {
+        let mut normals = Normals::new(5);
+        let drawn: Vec<f64> = (0..200_000).map(|_| f64::from(normals.draw())).collect();
+        let mean = |f: &dyn Fn(f64) -> f64| drawn.iter().map(|&x| f(x)).sum::<f64>() / drawn.len() as f64;
+        let moments = [mean(&|x| x), mean(&|x| x * x) - 1.0, mean(&|x| x.powi(3)), mean(&|x| x.powi(4)) - 3.0];
+        assert!(moments.iter().zip([0.01, 0.015, 0.04, 0.1]).all(|(moment, most)| moment.abs() < most), "{moments:?}");
+        let far = mean(&|x| f64::from(u8::from(x.abs() > 2.0)));
+        assert!((far - 0.0455).abs() < 0.002, "{far}");
+    }
+
     #[test]
     fn draws_fill_their_ranges_evenly() {
         let mut stream = Stream::new(Key { seed: 7, index: 0, occurrence: 0 }, 0);
@@ -179,7 +221,7 @@ mod tests {
         let mean = (0..50_000).map(|_| stream.uniform(2.0, 4.0)).sum::<f64>() / 50_000.0;
         assert!((mean - 3.0).abs() < 0.02, "{mean}");
         assert_eq!(stream.uniform(1.5, 1.5), 1.5);
-        let normal: Vec<f64> = (0..50_000).map(|_| stream.normal()).collect();
+        let normal: Vec<f64> = (0..25_000).flat_map(|_| stream.normals()).collect();
         let within = |limit: f64| normal.iter().filter(|x| x.abs() < limit).count();
         assert!((33_800..34_500).contains(&within(1.0)) && (47_500..47_950).contains(&within(2.0)));
         assert!((normal.iter().sum::<f64>() / 50_000.0).abs() < 0.02);

@@ -6,7 +6,7 @@ use torchfeed_core::{
     rng::Key,
     transform::{
         BlurCall, Call, ColorCall, ComposeOp, CropCall, CropOp, Filter, FlipOp, Layout, Lookup, Op, PadMode, PadOp,
-        Padding, Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeOrder, ResizeTo,
+        Padding, Plan, RandomChoice, RandomCrop, RandomResizedCrop, Resize, ResizeOp, ResizeOrder, ResizeTo, WarpOp,
         execute::{Executor, ExecutorScratch},
     },
 };
@@ -66,10 +66,33 @@ fn leaf() -> impl Strategy<Value = Op> {
         Just(Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 })),
         Just(Op::Flip(FlipOp::RandomVerticalFlip { p: 0.5 })),
         padding().prop_map(|op| Op::Pad(PadOp::Pad(op))),
+        warp().prop_map(Op::Warp),
     ]
 }
 
 /// A call that changes colours in their places.
+/// An op that maps an image to another.
+fn warp() -> impl Strategy<Value = WarpOp> {
+    let interpolation = prop::sample::select(&[Filter::Nearest, Filter::Bilinear, Filter::Bicubic][..]);
+    let angles = prop_oneof![Just((0.0, 0.0)), Just((90.0, 90.0)), Just((180.0, 180.0)), Just((-200.0, 200.0))];
+    let center = prop::option::of(prop::array::uniform2(-9.0f64..50.0));
+    let bounds = || prop::option::of((-60.0f64..-1.0, 1.0f64..60.0));
+    (0..3, interpolation, any::<[u8; 3]>(), angles, any::<bool>(), center, prop::array::uniform2(bounds())).prop_map(
+        |(kind, interpolation, fill, degrees, flag, center, shear)| match kind {
+            0 => WarpOp::RandomRotation { degrees, interpolation, expand: flag, center, fill },
+            1 => {
+                let (translate, scale) = (flag.then_some((0.5, 1.0)), shear[0].map(|_| (0.3, 3.0)));
+                WarpOp::RandomAffine { degrees, translate, scale, shear, interpolation, fill, center }
+            }
+            _ => {
+                let distortion_scale = if flag { 1.0 } else { 0.4 };
+                WarpOp::RandomPerspective { distortion_scale, p: 1.0, interpolation, fill }
+            }
+        },
+    )
+}
+
+/// A call that changes each byte by itself.
 fn point() -> impl Strategy<Value = Call> {
     prop_oneof![
         (0.0f64..3.0).prop_map(|factor| ColorCall::AdjustBrightness { brightness_factor: factor }.into()),

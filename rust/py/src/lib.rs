@@ -44,7 +44,7 @@ mod _native {
     #[pymodule_export]
     use super::source::{Source, scan};
     #[pymodule_export]
-    use super::transform::{Op, apply_calls};
+    use super::transform::{Op, apply_calls, normals};
 
     /// Refuses to load where a test asks for instructions that this machine lacks.
     #[pymodule_init]

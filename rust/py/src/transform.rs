@@ -6,6 +6,7 @@ use pyo3::{
 };
 use torchfeed_core::{
     image::{Size, View},
+    rng::Normals,
     transform::{self, Call, ResizeOrder, execute},
 };
 
@@ -90,6 +91,14 @@ pub(crate) fn apply_calls<'py>(
     let made = py.detach(|| execute::apply(&calls, image, order)).map_err(Failure::from)?;
     let Size { height, width } = made.size;
     Ok(((height, width, made.channels), PyBytes::new(py, &made.data)))
+}
+
+/// `count` 32-bit floats: the normal numbers that an erasure with a seed is filled with.
+#[pyfunction]
+pub(crate) fn normals(py: Python<'_>, seed: u64, count: usize) -> Bound<'_, PyBytes> {
+    let mut normals = Normals::new(seed);
+    let bytes: Vec<u8> = (0..count).flat_map(|_| normals.draw().to_ne_bytes()).collect();
+    PyBytes::new(py, &bytes)
 }
 
 /// A drawn call: the function of `torchvision.transforms.functional` that it is, and its parameters.

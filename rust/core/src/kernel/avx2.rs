@@ -23,8 +23,9 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    Kernels,
+    Kernels, avx2_warp,
     coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
+    color,
     rows::{self, Columns, Rows},
     scalar,
 };
@@ -60,6 +61,22 @@ pub(super) fn kernels(_: Avx2Token) -> Kernels {
         move_rows: |rows, columns, fill, out| unsafe { move_rows(rows, columns, fill, out) },
         // SAFETY: as above.
         split_rows: |rows, columns, out| unsafe { split_rows(rows, columns, out) },
+        // SAFETY: as above.
+        gray: |pixels, out| unsafe { gray(pixels, out) },
+        // SAFETY: as above.
+        sum_lightness: |pixels, sum| unsafe { sum_lightness(pixels, sum) },
+        // SAFETY: as above.
+        saturate: |pixels, factor, out| unsafe { saturate(pixels, factor, out) },
+        // SAFETY: as above.
+        turn_hue: |pixels, turn, out| unsafe { turn_hue(pixels, turn, out) },
+        // SAFETY: as above.
+        bilinear_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bilinear_rgb(source, x, y, fill, out) },
+        // SAFETY: as above.
+        bilinear_gray: |source, x, y, fill, out| unsafe { avx2_warp::bilinear_gray(source, x, y, fill, out) },
+        // SAFETY: as above.
+        bicubic_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_rgb(source, x, y, fill, out) },
+        // SAFETY: as above.
+        bicubic_gray: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_gray(source, x, y, fill, out) },
         ..Kernels::portable()
     }
 }
@@ -76,6 +93,10 @@ macro_rules! with_avx2 {
 with_avx2! {
     scalar::resample_rows_gray(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize);
     scalar::resample_column(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]);
+    color::gray(pixels: &[u8], out: &mut [u8]);
+    color::sum_lightness(pixels: &[u8], sum: &mut u64);
+    color::saturate(pixels: &[u8], factor: f32, out: &mut [u8]);
+    color::turn_hue(pixels: &[u8], turn: u8, out: &mut [u8]);
     rows::move_rows(from: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]);
     rows::split_rows(from: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]);
 }

@@ -12,17 +12,21 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_warp;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_rows;
 pub(crate) mod byte_tables;
 mod coefficients;
+mod color;
 mod instruction_set;
 mod prefetch;
 mod rows;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod warp;
 
 use std::sync::LazyLock;
 
@@ -32,10 +36,14 @@ pub(crate) use coefficients::PRECISION_BITS;
 pub use instruction_set::InstructionSet;
 pub(crate) use prefetch::{prefetch, prefetch_value};
 pub(crate) use rows::{Columns, Rows};
+pub(crate) use warp::Source;
 
 /// Resamples rows of pixels: `out[x] = clip(sum(weights[x] * row[bounds[x]..]))`. Rows begin every `stride` bytes; there
 /// are as many as fit in `out`, where they begin every `out_stride` bytes, without gaps.
 type ResampleRows = fn(rows: &[u8], stride: usize, table: &Coefficients, out: &mut [u8], out_stride: usize);
+
+/// Filters the pixels around places of an image, (`x`, `y`). Places outside have the colour `fill`.
+type Warp = fn(source: &Source<'_>, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]);
 
 /// One build of all kernels.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +53,14 @@ pub(crate) struct Kernels {
     resample_column: fn(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]),
     move_rows: fn(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]),
     split_rows: fn(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]),
+    gray: fn(pixels: &[u8], out: &mut [u8]),
+    sum_lightness: fn(pixels: &[u8], sum: &mut u64),
+    saturate: fn(pixels: &[u8], factor: f32, out: &mut [u8]),
+    turn_hue: fn(pixels: &[u8], turn: u8, out: &mut [u8]),
+    bilinear_rgb: Warp,
+    bilinear_gray: Warp,
+    bicubic_rgb: Warp,
+    bicubic_gray: Warp,
     /// For kernels that are generic, and so cannot be pointers.
     #[cfg(target_arch = "x86_64")]
     avx512: Option<avx512::Avx512Token>,
@@ -59,6 +75,14 @@ impl Kernels {
             resample_column: scalar::resample_column,
             move_rows: rows::move_rows,
             split_rows: rows::split_rows,
+            gray: color::gray,
+            sum_lightness: color::sum_lightness,
+            saturate: color::saturate,
+            turn_hue: color::turn_hue,
+            bilinear_rgb: warp::bilinear::<3>,
+            bilinear_gray: warp::bilinear::<1>,
+            bicubic_rgb: warp::bicubic::<3>,
+            bicubic_gray: warp::bicubic::<1>,
             #[cfg(target_arch = "x86_64")]
             avx512: None,
         }
@@ -117,4 +141,38 @@ pub(crate) fn move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u
 /// Copies rows of RGB pixels to the rows of three planes, one for each colour.
 pub(crate) fn split_rows(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]) {
     (Kernels::in_use().split_rows)(rows, columns, out);
+}
+
+/// Makes RGB pixels gray: their lightness, three times.
+pub(crate) fn gray(pixels: &[u8], out: &mut [u8]) {
+    (Kernels::in_use().gray)(pixels, out);
+}
+
+/// The sum of the lightness of RGB pixels.
+pub(crate) fn sum_lightness(pixels: &[u8]) -> u64 {
+    let mut sum = 0;
+    (Kernels::in_use().sum_lightness)(pixels, &mut sum);
+    sum
+}
+
+/// Blends the lightness of RGB pixels, at 0, with the pixels, at 1.
+pub(crate) fn saturate(pixels: &[u8], factor: f32, out: &mut [u8]) {
+    (Kernels::in_use().saturate)(pixels, factor, out);
+}
+
+/// Turns the hue of RGB pixels by so many parts of 255.
+pub(crate) fn turn_hue(pixels: &[u8], turn: u8, out: &mut [u8]) {
+    (Kernels::in_use().turn_hue)(pixels, turn, out);
+}
+
+/// The bilinear filter at places. See [`Warp`].
+pub(crate) fn bilinear(source: &Source<'_>, channels: usize, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]) {
+    let kernels = Kernels::in_use();
+    (if channels == 1 { kernels.bilinear_gray } else { kernels.bilinear_rgb })(source, x, y, fill, out);
+}
+
+/// The bicubic filter at places. See [`Warp`].
+pub(crate) fn bicubic(source: &Source<'_>, channels: usize, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]) {
+    let kernels = Kernels::in_use();
+    (if channels == 1 { kernels.bicubic_gray } else { kernels.bicubic_rgb })(source, x, y, fill, out);
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::image::{Rect, Size};
 
 proptest! {
     /// One body for all instruction sets: what each build makes of a row, against the sum written out.
@@ -38,6 +39,73 @@ proptest! {
                 let sum: i64 = terms.map(|(k, &w)| i64::from(w) * i64::from(row[(first + k) * channels + c])).sum();
                 prop_assert_eq!(got, ((sum + (1 << 21)) >> 22).clamp(0, 255) as u8);
             }
+        }
+    }
+
+    /// Every build filters pixels as the portable body does.
+    #[test]
+    fn pixels_are_filtered_alike(
+        size in (1usize..12, 1usize..12).prop_map(|(height, width)| Size::new(height, width)),
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0), Just(255)], 432),
+        places in prop::collection::vec((place(), place()), 0..20),
+        fill: [u8; 3],
+    ) {
+        let (x, y): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+        let portable = Kernels::portable();
+        let pick = |kernels: &Kernels| [
+            (3, kernels.bilinear_rgb), (1, kernels.bilinear_gray), (3, kernels.bicubic_rgb), (1, kernels.bicubic_gray),
+        ];
+        for kernels in Kernels::all() {
+            for ((channels, build), (_, expected)) in pick(&kernels).into_iter().zip(pick(&portable)) {
+                let data = &bytes[..size.height * size.width * channels];
+                let source = Source { data, rect: Rect::all(size), size };
+                let (mut found, mut wanted) = (vec![0; x.len() * channels], vec![0; x.len() * channels]);
+                build(&source, &x, &y, fill, &mut found);
+                expected(&source, &x, &y, fill, &mut wanted);
+                prop_assert_eq!(found, wanted);
+            }
+        }
+    }
+}
+
+/// A place in or beside an image, often at a pixel or between two.
+fn place() -> impl Strategy<Value = f64> {
+    prop_oneof![-1.0f64..13.0, 2.0f64..6.0, (-4i32..50).prop_map(|at| f64::from(at) / 4.0), Just(f64::NAN), Just(1e300)]
+}
+
+/// Every colour, with every build, is what the functions of one pixel make of it.
+#[test]
+fn colours_are_those_of_one_pixel() {
+    use crate::color;
+    // A row for each red; a part of the greens in turn. The last block is not full.
+    let rows = (0..=255_u8).map(|red| {
+        let greens = (red % 4..=255).step_by(4);
+        greens.flat_map(|green| (0..=255_u8).flat_map(move |blue| [red, green, blue])).skip(3).collect::<Vec<u8>>()
+    });
+    let (turn, factor) = (77, 1.7);
+    for row in rows {
+        let by_pixel = |function: &dyn Fn([u8; 3]) -> [u8; 3]| -> Vec<u8> {
+            row.as_chunks().0.iter().flat_map(|&pixel| function(pixel)).collect()
+        };
+        let gray = by_pixel(&|pixel| [color::lightness(pixel); 3]);
+        let saturated = by_pixel(&|pixel| pixel.map(|byte| color::blend(color::lightness(pixel), byte, factor)));
+        let turned = by_pixel(&|pixel| {
+            let [hue, saturation, value] = color::to_hsv(pixel);
+            color::from_hsv([hue.wrapping_add(turn), saturation, value])
+        });
+        let sum = gray.iter().step_by(3).map(|&byte| u64::from(byte)).sum::<u64>();
+        for kernels in Kernels::all() {
+            let made = |kernel: &dyn Fn(&mut [u8])| {
+                let mut out = vec![0; row.len()];
+                kernel(&mut out);
+                out
+            };
+            assert!(made(&|out| (kernels.gray)(&row, out)) == gray);
+            assert!(made(&|out| (kernels.saturate)(&row, factor, out)) == saturated);
+            assert!(made(&|out| (kernels.turn_hue)(&row, turn, out)) == turned);
+            let mut summed = 5;
+            (kernels.sum_lightness)(&row, &mut summed);
+            assert_eq!(summed, sum + 5);
         }
     }
 }

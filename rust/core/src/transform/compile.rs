@@ -8,6 +8,7 @@
 //! | A gather after a point comes before the point: the point waits for the end. | [`Compiler::gather`] |
 //! | So does a padding with a colour that the point makes of another colour, which is then the padding's. | [`before_point`] |
 //! | A point after a point is one point. | [`Compiler::point`] |
+//! | A map that moves whole pixels, or picks whole rows and columns, is a gather. | [`Compiler::warp`] |
 //! | A mix comes before the gathers that only move pixels: it changes what they show. | [`Compiler::mix`] |
 //! | A statistic comes before a flip. | [`Compiler::statistic`] |
 //! | A crop before a resize is the rectangle that is resized. | [`Compiler::resize`] |
@@ -21,13 +22,17 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::passes::{
-    Gather, Mix, Pass, Point, Resample, Statistic, Warp,
-    filter::Filter,
-    padding::{PadMode, Padding},
-    point::Function,
-    resample::ResizeOrder,
-    warp::{self, Map},
+use super::{
+    erasure::Erasure,
+    passes::{
+        Gather, Mix, Pass, Point, Resample, Statistic, Warp,
+        filter::Filter,
+        padding::{PadMode, Padding},
+        point::Function,
+        resample::ResizeOrder,
+        steps,
+        warp::Map,
+    },
 };
 use crate::image::{Rect, Size};
 
@@ -40,6 +45,8 @@ pub(crate) type Passes = SmallVec<[Pass; 4]>;
 pub(crate) struct Program {
     pub(crate) passes: Passes,
     pub(crate) ending: Ending,
+    /// What comes after the final table.
+    pub(crate) erasures: SmallVec<[Erasure; 1]>,
 }
 
 /// The last two passes. They need no image of their own: the final table takes its pixels through them.
@@ -62,7 +69,7 @@ pub(crate) struct Compiler<'a> {
 impl Program {
     /// Leaves an image of size `input` as it is.
     pub(crate) fn new(input: Size) -> Self {
-        Self { passes: SmallVec::new(), ending: Ending::new(input) }
+        Self { passes: SmallVec::new(), ending: Ending::new(input), erasures: SmallVec::new() }
     }
 }
 
@@ -119,9 +126,12 @@ impl<'a> Compiler<'a> {
 
     /// Adds a map to an image of `size`, whose places outside have the colour `fill`.
     ///
-    /// Without a filter, a map that keeps rows and columns apart is a gather.
+    /// A map that moves whole pixels is a padding. Without a filter, a map that keeps rows and columns apart is a gather.
     pub(crate) fn warp(&mut self, map: Map, filter: Filter, size: Size, fill: [u8; 3]) {
         let input = self.program.ending.gather.size();
+        if let Some(padding) = shift(&map, input, fill).filter(|_| size == input) {
+            return self.pad(&padding);
+        }
         if let Map::Affine([x, 0.0, left, 0.0, y, top]) = map
             && filter == Filter::Nearest
         {
@@ -129,8 +139,8 @@ impl<'a> Compiler<'a> {
                 self.settle();
                 fill
             });
-            let rows = warp::scale(size.height, input.height, y, top);
-            let columns = warp::scale(size.width, input.width, x, left);
+            let rows = steps::scale(size.height, input.height, y, top);
+            let columns = steps::scale(size.width, input.width, x, left);
             return self.program.ending.gather.pick(&rows, &columns, fill);
         }
         self.settle();
@@ -141,6 +151,11 @@ impl<'a> Compiler<'a> {
     /// Adds a function of bytes.
     pub(crate) fn point(&mut self, function: Function) {
         self.program.ending.point.push(function);
+    }
+
+    /// Adds an erasure, which comes after the final table.
+    pub(crate) fn erase(&mut self, erasure: Erasure) {
+        self.program.erasures.push(erasure);
     }
 
     /// Adds a function of pixels.
@@ -192,6 +207,17 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// The padding that a map is, which moves the pixels of an image of `size` by whole numbers.
+fn shift(map: &Map, size: Size, fill: [u8; 3]) -> Option<Padding> {
+    let Map::Affine([1.0, 0.0, x, 0.0, 1.0, y]) = *map else { return None };
+    if x.fract() != 0.0 || y.fract() != 0.0 {
+        return None;
+    }
+    let within = |by: f64, len: usize| by.clamp(-(len as f64), len as f64) as isize;
+    let (x, y) = (within(x, size.width), within(y, size.height));
+    Some(Padding { left: -x, right: x, top: -y, bottom: y, fill, mode: PadMode::Constant })
+}
+
 /// The padding that does the same before `point` as `padding` does after it.
 fn before_point(padding: &Padding, point: &Point) -> Option<Padding> {
     match padding.mode {
@@ -206,14 +232,15 @@ impl fmt::Display for Program {
         for pass in &self.passes {
             write!(f, "{pass}; ")?;
         }
-        write!(f, "{}; {}; table", self.ending.gather, self.ending.point)
+        write!(f, "{}; {}; table", self.ending.gather, self.ending.point)?;
+        self.erasures.iter().try_for_each(|erasure| write!(f, "; {erasure:?}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::{Call, ColorCall, CropCall, FlipCall, PadCall, Resize, ResizeCall};
+    use crate::transform::{Call, ColorCall, CropCall, FlipCall, PadCall, Resize, ResizeCall, WarpCall};
 
     const FLIP: Call = Call::Flip(FlipCall::HorizontalFlip {});
     const UPSIDE_DOWN: Call = Call::Flip(FlipCall::VerticalFlip {});
@@ -345,5 +372,38 @@ mod tests {
                 "point [Invert, Posterize { bits: 4 }]",
             ],
         );
+    }
+
+    fn warp(matrix: [f64; 6], interpolation: Filter) -> Call {
+        WarpCall::Transform { matrix, interpolation, fill: [255; 3] }.into()
+    }
+
+    #[test]
+    fn maps_of_whole_pixels_are_gathers() {
+        let shift = warp([1.0, 0.0, 3.0, 0.0, 1.0, -2.0], Filter::Bicubic);
+        check(&[INVERT, shift], &["gather rows 2 filled + 0..8, columns 3..20 + 3 filled", "point [Invert]"]);
+        let away = warp([1.0, 0.0, 0.0, 0.0, 1.0, 1e9], Filter::Bilinear);
+        check(&[away], &["gather rows 0..0 + 10 filled, columns 0..20", "point []"]);
+        let scale = warp([0.5, 0.0, 0.0, 0.0, 2.0, 0.0], Filter::Nearest);
+        check(&[scale, FLIP], &["gather rows a list of 10, columns a list of 20", "point []"]);
+    }
+
+    #[test]
+    fn maps_come_after_what_was_before() {
+        let map = warp([1.0, 0.0, 0.0, 0.0, 1.5, 0.0], Filter::Bilinear);
+        let expected = "warp to 8 x 10 by Affine([1.0, 0.0, 0.0, 0.0, 1.5, 0.0]) (Bilinear)";
+        check(
+            &[crop(1, 2, 8, 10), INVERT, map, COARSE],
+            &[
+                "gather rows 1..9, columns 2..12",
+                "point [Invert]",
+                expected,
+                "gather rows 0..8, columns 0..10",
+                "point [Posterize { bits: 4 }]",
+            ],
+        );
+        let program = compile(&[crop(1, 2, 8, 10), map]);
+        let needs = program.passes.iter().rev().fold(Rect { top: 0, left: 0, height: 1, width: 2 }, |r, p| p.needs(r));
+        assert_eq!(needs, Rect { top: 1, left: 2, height: 4, width: 5 });
     }
 }

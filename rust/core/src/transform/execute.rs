@@ -106,7 +106,7 @@ impl<'p> Executor<'p> {
     /// # Panics
     /// If `out` is not [`Executor::output_bytes`] long, or `image` lacks pixels or has other channels than the plan.
     pub fn run(&self, image: View<'_>, scratch: &mut ExecutorScratch, out: &mut [u8]) -> Result<()> {
-        let Self { plan, program: Program { passes, ending }, .. } = self;
+        let Self { plan, program: Program { passes, ending, erasures }, .. } = self;
         assert_eq!(out.len(), self.output_bytes(), "output of the wrong length");
         assert_eq!(image.channels, plan.lookup.form().channels, "image with the wrong number of channels");
         assert!(image.rect.contains(&self.region), "image lacks pixels of the region");
@@ -130,6 +130,9 @@ impl<'p> Executor<'p> {
         let last = if passes.is_empty() { image } else { from.view() };
         if !interrupt::stopped() {
             plan.lookup.write(ending, last, lookup, out);
+            for erasure in erasures {
+                erasure.write(self.output_size(), plan.lookup.form(), out);
+            }
         }
         Ok(())
     }

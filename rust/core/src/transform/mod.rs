@@ -8,6 +8,7 @@
 //! - *Execute*: [`execute::Executor`] knows which pixels of the image the passes need, and writes the sample.
 
 mod compile;
+mod erasure;
 pub mod execute;
 pub mod lookup;
 mod ops;
@@ -16,6 +17,7 @@ mod plan;
 mod scaled_decode;
 pub mod streaming_resize;
 
+pub use erasure::{ErasedValue, Erasure};
 pub use lookup::{Form, Layout, Lookup};
 pub use ops::{
     Call, Op,
@@ -25,10 +27,11 @@ pub use ops::{
     color::{ColorCall, ColorOp},
     compose::{ComposeOp, RandomChoice},
     crop::{CropCall, CropOp, RandomCrop, RandomResizedCrop},
+    erase::{EraseCall, EraseOp, Fill},
     flip::{FlipCall, FlipOp},
     pad::{PadCall, PadOp},
     resize::{Resize, ResizeCall, ResizeOp, ResizeTo},
-    warp::WarpCall,
+    warp::{Perspective, WarpCall, WarpOp},
 };
 pub use passes::{
     filter::Filter,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     Call, Lookup, Op, ResizeOrder,
-    ops::{compose, drawing::Drawing},
+    ops::{compose, drawing::Drawing, erase::Erases},
 };
 use crate::{Error, Result, image::Size, rng::Key};
 
@@ -27,11 +27,16 @@ impl Plan {
     /// A plan of some ops.
     ///
     /// # Errors
-    /// [`Error::Parameter`] where there are too many: each op has a stream of random numbers of its own.
+    /// [`Error::Parameter`] where there are too many: each op has a stream of random numbers of its own; and where one that
+    /// erases is not among the last.
     pub fn new(ops: Vec<Op>, lookup: Lookup, resize_order: ResizeOrder) -> Result<Self> {
         let count = compose::positions(&ops);
         if count > MOST_OPS {
             return Err(Error::Parameter(format!("{count} transforms: a pipeline has at most {MOST_OPS}")));
+        }
+        let mut ends = ops.iter().skip_while(|op| op.erases() == Erases::Not);
+        if let Some(op) = ends.find(|op| op.erases() != Erases::Only) {
+            return Err(Error::Parameter(format!("{op} comes after an erasure, or with one: erasures come last")));
         }
         Ok(Self { ops, lookup, resize_order })
     }

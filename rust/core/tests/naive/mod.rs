@@ -1,6 +1,7 @@
 //! The slow, obvious version of every call, written from Pillow's and torchvision's definitions.
 
 mod blur;
+mod warp;
 
 use std::f64::consts::PI;
 
@@ -56,6 +57,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         Call::Blur(BlurCall::PilGaussianBlur { radius }) => {
             blur::boxes(image, radius.map(|radius| blur::box_radius(radius as f32)), 3)
         }
+        Call::Warp(ref call) => warp::warp(image, call),
         Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),
         Call::Color(ColorCall::Posterize { bits }) => {
             point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits)))

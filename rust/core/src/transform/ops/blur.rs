@@ -25,6 +25,13 @@ pub enum BlurOp {
         /// The probability.
         p: f64,
     },
+    /// Pillow's `ImageFilter.GaussianBlur` of a radius from a range, as contrastive learning has it.
+    RandomGaussianBlur {
+        /// The range of the standard deviation, in pixels.
+        radius: (f64, f64),
+        /// The probability.
+        p: f64,
+    },
 }
 
 impl Family for BlurOp {
@@ -32,6 +39,13 @@ impl Family for BlurOp {
         let (p, call) = match *self {
             BlurOp::RandomAdjustSharpness { sharpness_factor, p } => {
                 (p, BlurCall::AdjustSharpness { sharpness_factor })
+            }
+            BlurOp::RandomGaussianBlur { radius: (low, high), p } => {
+                if stream.unit() < p {
+                    let radius = stream.uniform(low, high);
+                    drawing.push(position, BlurCall::PilGaussianBlur { radius: [radius; 2] });
+                }
+                return Ok(());
             }
         };
         drawing.push_with_probability(p, stream, position, call);
@@ -52,6 +66,9 @@ impl fmt::Display for BlurOp {
         match self {
             BlurOp::RandomAdjustSharpness { sharpness_factor, p } => {
                 write!(f, "RandomAdjustSharpness(sharpness_factor={sharpness_factor}, p={p})")
+            }
+            BlurOp::RandomGaussianBlur { radius: (low, high), p } => {
+                write!(f, "RandomGaussianBlur(radius=({low}, {high}), p={p})")
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Family, Op, drawing::Drawing};
+use super::{Family, Op, drawing::Drawing, erase::Erases};
 use crate::{Error, Result, image::Size, rng::Stream};
 
 /// The ops that hold others.
@@ -53,6 +53,14 @@ impl Family for ComposeOp {
 
     fn is_random(&self) -> bool {
         true
+    }
+
+    fn erases(&self) -> Erases {
+        match self {
+            ComposeOp::RandomApply { ops, .. } => Erases::of(ops),
+            ComposeOp::RandomChoice(choice) => Erases::of(choice.branches().iter().flatten()),
+            ComposeOp::RandomOrder { branches } => Erases::of(branches.iter().flatten()),
+        }
     }
 
     fn positions(&self) -> usize {

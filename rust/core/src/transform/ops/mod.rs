@@ -16,6 +16,7 @@ pub(super) mod color;
 pub(super) mod compose;
 pub(super) mod crop;
 pub(super) mod drawing;
+pub(super) mod erase;
 pub(super) mod flip;
 pub(super) mod pad;
 pub(super) mod resize;
@@ -31,10 +32,11 @@ use color::{ColorCall, ColorOp};
 use compose::ComposeOp;
 use crop::{CropCall, CropOp};
 use drawing::Drawing;
+use erase::{EraseCall, EraseOp, Erases};
 use flip::{FlipCall, FlipOp};
 use pad::{PadCall, PadOp};
 use resize::{ResizeCall, ResizeOp};
-use warp::WarpCall;
+use warp::{WarpCall, WarpOp};
 
 /// What the ops of a family answer.
 pub(super) trait Family: fmt::Display {
@@ -47,6 +49,11 @@ pub(super) trait Family: fmt::Display {
 
     /// Whether the calls may depend on random numbers.
     fn is_random(&self) -> bool;
+
+    /// Whether the op erases.
+    fn erases(&self) -> Erases {
+        Erases::Not
+    }
 
     /// The number of positions that the op takes: one, and those of the ops in it.
     fn positions(&self) -> usize {
@@ -140,9 +147,11 @@ families! {
         Blur(BlurOp),
         Color(ColorOp),
         Crop(CropOp),
+        Erase(EraseOp),
         Flip(FlipOp),
         Pad(PadOp),
         Resize(ResizeOp),
+        Warp(WarpOp),
         AutoAugment(AutoAugmentOp),
         Compose(ComposeOp),
     }
@@ -155,6 +164,7 @@ families! {
         Blur(BlurCall),
         Color(ColorCall),
         Crop(CropCall),
+        Erase(EraseCall),
         Flip(FlipCall),
         Pad(PadCall),
         Resize(ResizeCall),
@@ -173,6 +183,11 @@ impl Op {
     #[must_use]
     pub fn positions(&self) -> usize {
         self.family().positions()
+    }
+
+    /// Whether this op erases.
+    pub(super) fn erases(&self) -> Erases {
+        self.family().erases()
     }
 
     /// The output size, where it is the same for every input of size `input` (`None`: for every input at all).

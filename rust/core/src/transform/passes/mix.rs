@@ -4,9 +4,9 @@ use std::fmt;
 
 use crate::{
     Result,
-    color::{blend, from_hsv, lightness, to_hsv},
     image::{Rect, View, Window},
     interrupt::Pace,
+    kernel,
 };
 
 /// A function of one pixel. It leaves pixels of a single channel as they are.
@@ -35,24 +35,12 @@ impl Mix {
                 continue;
             }
             match self {
-                Mix::Gray => each(pixels, line, |pixel| [lightness(pixel); 3]),
-                Mix::Saturation { factor } => each(pixels, line, |pixel| {
-                    let gray = lightness(pixel);
-                    pixel.map(|byte| blend(gray, byte, factor))
-                }),
-                Mix::Hue { turn } => each(pixels, line, |pixel| {
-                    let [hue, saturation, value] = to_hsv(pixel);
-                    from_hsv([hue.wrapping_add(turn), saturation, value])
-                }),
+                Mix::Gray => kernel::gray(pixels, line),
+                Mix::Saturation { factor } => kernel::saturate(pixels, factor, line),
+                Mix::Hue { turn } => kernel::turn_hue(pixels, turn, line),
             }
         }
         Ok(())
-    }
-}
-
-fn each(pixels: &[u8], out: &mut [u8], function: impl Fn([u8; 3]) -> [u8; 3]) {
-    for (pixel, out) in pixels.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
-        *out = function(*pixel);
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) mod resample;
 pub(crate) mod sharpen;
 pub(crate) mod statistic;
 mod stencil;
+pub(crate) mod steps;
 pub(crate) mod warp;
 
 pub(crate) use blur::BoxBlur;

@@ -4,9 +4,10 @@ use std::fmt;
 
 use crate::{
     Result,
-    color::{blend, lightness},
+    color::blend,
     image::{Rect, View, Window},
     interrupt::Pace,
+    kernel,
 };
 
 /// A function of bytes that looks at all pixels first.
@@ -55,7 +56,7 @@ impl Statistic {
             Statistic::Contrast { factor } => {
                 let sum: u64 = match C {
                     1 => bytes.iter().map(|&byte| u64::from(byte)).sum(),
-                    _ => bytes.as_chunks().0.iter().map(|&pixel| u64::from(lightness(pixel))).sum(),
+                    _ => kernel::sum_lightness(bytes),
                 };
                 let mean = (sum as f64 / pixels.len() as f64 + 0.5) as u8;
                 [std::array::from_fn(|byte| blend(mean, byte as u8, factor)); 3]

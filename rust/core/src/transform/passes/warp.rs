@@ -5,11 +5,15 @@
 
 use std::fmt;
 
-use super::filter::Filter;
+use super::{
+    filter::Filter,
+    steps::{Steps, are_fixed},
+};
 use crate::{
     Result,
     image::{Rect, Size, View, Window},
     interrupt::Pace,
+    kernel::{self, Source},
 };
 
 /// The map from places of the output to places of the input.
@@ -34,9 +38,16 @@ pub(crate) struct Warp {
     pub(crate) size: Size,
 }
 
-/// Pixels around the place of the map that are counted as read: those of the bicubic filter, and one for the rounding
-/// of fixed-point numbers.
+/// Pixels around the place of a map that are counted as read: those of the bicubic filter, and some for what doubles and
+/// fixed-point numbers are rounded by.
 const MARGIN: f64 = 4.0;
+
+/// The largest terms of a perspective, and the smallest divisor, with which a place is as good as exact.
+const SMALL: f64 = 1e6;
+const DIVISOR: f64 = 1e-2;
+
+/// The most steps that are exact to a pixel, each to half of 1/65536.
+const STEPS: usize = 1 << 16;
 
 impl Map {
     /// The place that the centre of output pixel (`x`, `y`) comes from.
@@ -52,12 +63,22 @@ impl Map {
         }
     }
 
-    /// What the map divides by at the centre of output pixel (`x`, `y`).
-    fn divisor(&self, x: usize, y: usize) -> f64 {
-        match self {
-            Map::Affine(_) => 1.0,
-            Map::Perspective(a) => a[6] * (x as f64 + 0.5) + a[7] * (y as f64 + 0.5) + 1.0,
+    /// The places of a row of pixels from (`left`, `y`) on.
+    fn places(&self, left: usize, y: usize, xs: &mut [f64], ys: &mut [f64]) {
+        for (i, (to_x, to_y)) in xs.iter_mut().zip(ys).enumerate() {
+            (*to_x, *to_y) = self.place(left + i, y);
         }
+    }
+
+    /// Whether the places of the corners of `rect` tell those of all its pixels, as lines stay lines.
+    fn is_bounded(&self, rect: Rect) -> bool {
+        let Map::Perspective(a) = self else { return true };
+        let terms = a.iter().zip([rect.right(), rect.bottom(), 1].into_iter().cycle());
+        // The horizon does not come near.
+        let divisor = |x: usize, y: usize| a[6] * (x as f64 + 0.5) + a[7] * (y as f64 + 0.5) + 1.0;
+        let corners = [(rect.left, rect.top), (rect.right(), rect.bottom())];
+        terms.into_iter().all(|(term, edge)| term.abs() * (edge as f64) < SMALL)
+            && corners.iter().all(|&(x, _)| corners.iter().all(|&(_, y)| divisor(x, y) > DIVISOR))
     }
 }
 
@@ -68,17 +89,25 @@ impl Warp {
         if rect.height == 0 || rect.width == 0 {
             return nothing;
         }
-        let corners = [(rect.left, rect.top), (rect.right() - 1, rect.top)];
-        let corners = corners.into_iter().flat_map(|(x, y)| [(x, y), (x, rect.bottom() - 1)]);
-        let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-        for (x, y) in corners {
-            let (place, divisor) = (self.map.place(x, y), self.map.divisor(x, y));
-            // Lines stay lines, so the corners bound the rest, unless the horizon runs between them.
-            if divisor.is_nan() || divisor < 1e-6 || !place.0.is_finite() || !place.1.is_finite() {
-                return Rect::all(self.input);
+        let is_exact = match self.map {
+            Map::Affine(matrix) if self.filter == Filter::Nearest => {
+                are_fixed(&matrix, self.size) && rect.right().max(rect.bottom()) <= STEPS
             }
-            low = [low[0].min(place.0), low[1].min(place.1)];
-            high = [high[0].max(place.0), high[1].max(place.1)];
+            _ => self.map.is_bounded(rect),
+        };
+        if !is_exact {
+            return Rect::all(self.input);
+        }
+        let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
+        for x in [rect.left, rect.right() - 1] {
+            for y in [rect.top, rect.bottom() - 1] {
+                let place = self.map.place(x, y);
+                if !place.0.is_finite() || !place.1.is_finite() {
+                    return Rect::all(self.input);
+                }
+                low = [low[0].min(place.0), low[1].min(place.1)];
+                high = [high[0].max(place.0), high[1].max(place.1)];
+            }
         }
         let span = |low: f64, high: f64, len: usize| {
             let first = (low - MARGIN).clamp(0.0, len as f64) as usize;
@@ -93,194 +122,55 @@ impl Warp {
     /// Writes `rect` of the output to `out`. `image` is packed.
     pub(crate) fn run(&self, image: View<'_>, rect: Rect, out: &mut Window) -> Result<()> {
         out.try_reset(self.size, rect, image.channels)?;
-        if image.channels == 1 {
-            self.run_of::<1>(image, rect, out)
-        } else {
-            self.run_of::<3>(image, rect, out)
+        let source = Source { data: image.data, rect: image.rect, size: self.input };
+        let mut steps = match self.map {
+            Map::Affine(matrix) if self.filter == Filter::Nearest => Some(Steps::new(&matrix, self.size, rect.top)),
+            _ => None,
+        };
+        let mut pace = Pace::new();
+        for (y, line) in (rect.top..).zip(out.data.chunks_exact_mut(rect.width * image.channels)) {
+            if pace.after(line.len() * WORK) {
+                break;
+            }
+            match (&mut steps, image.channels) {
+                (Some(steps), 1) => steps.row::<1>(&source, y, rect.left, self.fill, line),
+                (Some(steps), _) => steps.row::<3>(&source, y, rect.left, self.fill, line),
+                (None, channels) => self.row(&source, y, rect.left, channels, line),
+            }
         }
         Ok(())
     }
 
-    fn run_of<const C: usize>(&self, image: View<'_>, rect: Rect, out: &mut Window) {
-        let source = Source::<C> { image, size: self.input };
-        let fill = *self.fill.first_chunk().expect("a byte per channel");
-        let fixed = match self.map {
-            Map::Affine(matrix) if self.filter == Filter::Nearest => Some(Steps::new(&matrix, self.size)),
-            _ => None,
-        };
-        let mut pace = Pace::new();
-        for (y, line) in (rect.top..).zip(out.data.chunks_exact_mut(rect.width * C)) {
-            if pace.after(line.len() * 8) {
-                break;
-            }
-            let line = line.as_chunks_mut::<C>().0;
-            match &fixed {
-                Some(steps) => steps.row(&source, y, rect.left, fill, line),
-                None => {
-                    for (x, out) in (rect.left..).zip(line) {
-                        let (x, y) = self.map.place(x, y);
-                        let pixel = match self.filter {
-                            Filter::Nearest => source.nearest(x, y),
-                            Filter::Bilinear => source.bilinear(x, y),
-                            _ => source.bicubic(x, y),
-                        };
-                        *out = pixel.unwrap_or(fill);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The input, of which a part is in memory.
-struct Source<'a, const C: usize> {
-    image: View<'a>,
-    /// The size of the whole.
-    size: Size,
-}
-
-impl<const C: usize> Source<'_, C> {
-    #[inline]
-    fn pixel(&self, x: usize, y: usize) -> [u8; C] {
-        let rect = self.image.rect;
-        let at = ((y - rect.top) * rect.width + x - rect.left) * C;
-        *self.image.data[at..].first_chunk().expect("the pixel is in memory")
-    }
-
-    /// Whether a place is outside. A place that is not a number is not, as comparisons with it are false.
-    #[inline]
-    fn is_outside(&self, x: f64, y: f64) -> bool {
-        x < 0.0 || x >= self.size.width as f64 || y < 0.0 || y >= self.size.height as f64
-    }
-
-    #[inline]
-    fn nearest(&self, x: f64, y: f64) -> Option<[u8; C]> {
-        (!x.is_nan() && !y.is_nan() && !self.is_outside(x, y)).then(|| self.pixel(x as usize, y as usize))
-    }
-
-    #[inline]
-    fn bilinear(&self, x: f64, y: f64) -> Option<[u8; C]> {
-        if self.is_outside(x, y) {
-            return None;
-        }
-        if x.is_nan() || y.is_nan() {
-            return Some([0; C]);
-        }
-        let (columns, dx) = around::<2>(x, self.size.width);
-        let (rows, dy) = around::<2>(y, self.size.height);
-        let pixels = rows.map(|row| columns.map(|column| self.pixel(column, row)));
-        Some(std::array::from_fn(|c| {
-            let [above, below] = pixels.map(|line| linear(line.map(|pixel| f64::from(pixel[c])), dx));
-            linear([above, below], dy) as u8
-        }))
-    }
-
-    #[inline]
-    fn bicubic(&self, x: f64, y: f64) -> Option<[u8; C]> {
-        if self.is_outside(x, y) {
-            return None;
-        }
-        if x.is_nan() || y.is_nan() {
-            return Some([0; C]);
-        }
-        let (columns, dx) = around::<4>(x, self.size.width);
-        let (rows, dy) = around::<4>(y, self.size.height);
-        let pixels = rows.map(|row| columns.map(|column| self.pixel(column, row)));
-        Some(std::array::from_fn(|c| {
-            let lines = pixels.map(|line| cubic(line.map(|pixel| f64::from(pixel[c])), dx));
-            // The cast cuts at 0 and 255.
-            cubic(lines, dy) as u8
-        }))
-    }
-}
-
-/// The `N` positions around the place `at` of an axis of `len` positions, which end at its edges, and how far the place
-/// is behind the middle one.
-#[inline]
-fn around<const N: usize>(at: f64, len: usize) -> ([usize; N], f64) {
-    let at = at - 0.5;
-    let floor = at.floor();
-    let first = floor as isize + 1 - N as isize / 2;
-    (std::array::from_fn(|i| (first + i as isize).clamp(0, len as isize - 1) as usize), at - floor)
-}
-
-#[inline]
-fn linear([a, b]: [f64; 2], d: f64) -> f64 {
-    a + (b - a) * d
-}
-
-/// The cubic with a = -1.
-#[inline]
-fn cubic([v1, v2, v3, v4]: [f64; 4], d: f64) -> f64 {
-    let p2 = -v1 + v3;
-    let p3 = 2.0 * (v1 - v2) + v3 - v4;
-    let p4 = -v1 + v2 - v3 + v4;
-    v2 + d * (p2 + d * (p3 + d * p4))
-}
-
-/// The nearest pixels of an affine map, which Pillow finds by adding steps.
-enum Steps {
-    /// In units of 1/65536 pixel.
-    Fixed([i32; 6]),
-    /// In doubles, where a corner is too far away for the former.
-    Double([f64; 6]),
-}
-
-impl Steps {
-    fn new(a: &[f64; 6], size: Size) -> Self {
-        let fits = |x: f64, y: f64| {
-            (x * a[0] + y * a[1] + a[2]).abs() < 32768.0 && (x * a[3] + y * a[4] + a[5]).abs() < 32768.0
-        };
-        let (width, height) = (size.width as f64, size.height as f64);
-        if fits(0.0, 0.0) && fits(width, height) && fits(0.0, height) && fits(width, 0.0) {
-            let x = a[2] + a[0] * 0.5 + a[1] * 0.5;
-            let y = a[5] + a[3] * 0.5 + a[4] * 0.5;
-            Steps::Fixed([a[0], a[1], x, a[3], a[4], y].map(|v| (v * 65536.0 + 0.5).floor() as i32))
-        } else {
-            let x = a[2] + a[1] * 0.5 + a[0] * 0.5;
-            let y = a[5] + a[4] * 0.5 + a[3] * 0.5;
-            Steps::Double([a[0], a[1], x, a[3], a[4], y])
-        }
-    }
-
     /// Writes row `y` of the output from column `left` on.
-    fn row<const C: usize>(&self, source: &Source<'_, C>, y: usize, left: usize, fill: [u8; C], line: &mut [[u8; C]]) {
-        match self {
-            Steps::Fixed(a) => {
-                let start = |origin: i32, down: i32, across: i32| {
-                    origin.wrapping_add(down.wrapping_mul(y as i32)).wrapping_add(across.wrapping_mul(left as i32))
-                };
-                let (mut xx, mut yy) = (start(a[2], a[1], a[0]), start(a[5], a[4], a[3]));
-                for out in line {
-                    let (x, y) = ((xx >> 16) as usize, (yy >> 16) as usize);
-                    let inside = x < source.size.width && y < source.size.height;
-                    *out = if inside { source.pixel(x, y) } else { fill };
-                    (xx, yy) = (xx.wrapping_add(a[0]), yy.wrapping_add(a[3]));
-                }
-            }
-            Steps::Double(a) => {
-                // Sums of doubles depend on their order, so every step is made.
-                let (mut xx, mut yy) = (a[2], a[5]);
-                (0..y).for_each(|_| (xx, yy) = (xx + a[1], yy + a[4]));
-                (0..left).for_each(|_| (xx, yy) = (xx + a[0], yy + a[3]));
-                for out in line {
-                    *out = source.nearest(xx, yy).unwrap_or(fill);
-                    (xx, yy) = (xx + a[0], yy + a[3]);
-                }
+    fn row(&self, source: &Source<'_>, y: usize, left: usize, channels: usize, line: &mut [u8]) {
+        let (mut xs, mut ys) = ([0.0; PLACES], [0.0; PLACES]);
+        for (block, out) in line.chunks_mut(PLACES * channels).enumerate() {
+            let first = left + block * PLACES;
+            self.map.places(first, y, &mut xs, &mut ys);
+            let count = out.len() / channels;
+            let (xs, ys) = (&xs[..count], &ys[..count]);
+            match self.filter {
+                Filter::Nearest if channels == 1 => nearest::<1>(source, xs, ys, self.fill, out),
+                Filter::Nearest => nearest::<3>(source, xs, ys, self.fill, out),
+                Filter::Bilinear => kernel::bilinear(source, channels, xs, ys, self.fill, out),
+                _ => kernel::bicubic(source, channels, xs, ys, self.fill, out),
             }
         }
     }
 }
 
-/// For each of `len` positions the input position that a scale without a filter shows, if it is inside.
-pub(crate) fn scale(len: usize, input: usize, step: f64, offset: f64) -> Vec<Option<usize>> {
-    let mut at = offset + step * 0.5;
-    let mut next = || {
-        let here = at;
-        at += step;
-        (here >= 0.0 && here < input as f64).then_some(here as usize)
-    };
-    (0..len).map(|_| next()).collect()
+/// Places of a row that are worked out together.
+const PLACES: usize = 64;
+
+/// Bytes of other loops that take as long as one of this.
+const WORK: usize = 8;
+
+/// The pixels at the places (`x`, `y`).
+fn nearest<const C: usize>(source: &Source<'_>, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]) {
+    let fill = *fill.first_chunk().expect("a byte per channel");
+    for ((&x, &y), out) in x.iter().zip(y).zip(out.as_chunks_mut::<C>().0) {
+        *out = source.nearest(x, y).unwrap_or(fill);
+    }
 }
 
 impl fmt::Display for Warp {
