@@ -12,6 +12,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_memory;
+#[cfg(target_arch = "x86_64")]
 mod avx2_warp;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
