@@ -48,12 +48,8 @@ _FUNCTIONS = {
 }
 
 
-# Functions of Pillow's own.
-_FILTERS = {"pil_box_blur": ImageFilter.BoxBlur, "pil_gaussian_blur": ImageFilter.GaussianBlur}
-
-
 def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) -> Image.Image:
-    """Replays drawn calls through `torchvision.transforms.functional`, each by its function and parameters.
+    """Replays drawn calls through `torchvision.transforms.functional`, or Pillow, each by its function and parameters.
 
     Args:
         image: a decoded image, RGB or L.
@@ -71,12 +67,9 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             if "num_output_channels" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
-            if function in _FILTERS:
-                image = image.filter(_FILTERS[function](parameters["radius"]))
-                continue
             # Coefficients are what v2 alone takes.
             of = their_v2_functional if function == "perspective" else F
-            image = getattr(of, function)(image, **parameters)
+            image = (_OF_PILLOW.get(function) or getattr(of, function))(image, **parameters)
     return image
 
 
@@ -104,6 +97,25 @@ def _erased_with(tensor: torch.Tensor, parameters: dict[str, Any]) -> torch.Tens
     shape = (channels, 1, 1) if kind == "normal_color" else (channels, parameters["h"], parameters["w"])
     numbers = bytearray(_native.normals(value["seed"], math.prod(shape)))
     return torch.frombuffer(numbers, dtype=torch.float32).reshape(shape) if numbers else torch.empty(shape)
+
+
+def _transform(image: Image.Image, matrix: Sequence[float], interpolation: Image.Resampling, fill: Any) -> Image.Image:
+    fill = tuple(fill) if isinstance(fill, list) else fill
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample=interpolation, fillcolor=fill)
+
+
+def _solarize_add(image: Image.Image, add: int, thresh: int) -> Image.Image:
+    table = [min(255, value + add) if value < thresh else value for value in range(256)]
+    return image.point(table * len(image.getbands()))
+
+
+# The functions that are Pillow's or timm's own.
+_OF_PILLOW: dict[str, Any] = {
+    "transform": _transform,
+    "pil_gaussian_blur": lambda image, radius: image.filter(ImageFilter.GaussianBlur(radius)),
+    "pil_box_blur": lambda image, radius: image.filter(ImageFilter.BoxBlur(radius)),
+    "solarize_add": _solarize_add,
+}
 
 
 def views(drawn: Drawn) -> list[Drawn]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,8 @@ from torch import Tensor
 from torchfeed.util.default_device import default_device
 
 from .known_classes import is_named
-from .replaced_code import Slots, Watch, code_of
+from .replaced_code import Slots, Watch, code_of, code_of_function
+from .written_code import home_of, is_followed
 
 __all__ = ["Fingerprint"]
 
@@ -36,6 +39,7 @@ class Fingerprint:
         self._objects: list[Any] = []
         self._lists: list[list[Any]] = []
         self._dicts: list[dict[Any, Any]] = []
+        self._functions: list[Any] = []
         self._empty: list[Any] = []
         self._copies: list[tuple[Any, Any]] = []
         self._is_lasting = True
@@ -45,6 +49,7 @@ class Fingerprint:
         self._held = self._hold()
         slots: Slots = {}
         codes = [code_of(kind) for kind in set(map(type, self._objects))]
+        codes += map(code_of_function, self._functions)
         for code in codes:
             for owner, (held, names) in code.slots.items():
                 slots.setdefault(owner, (held, set()))[1].update(names)
@@ -88,10 +93,20 @@ class Fingerprint:
         elif is_named(value):
             inner = vars(value).values()
             self._objects.append(value)
-        elif not callable(value):
+        elif callable(value):
+            inner = self._inside(value)
+        else:
             self._is_lasting = False  # nobody knows what is in there
         for each in inner:
             self._add(each)
+
+    def _inside(self, function: Any) -> Iterable[Any]:
+        """Notes a function that an object holds, and yields what is bound to it."""
+        if isinstance(function, partial):
+            return function.func, function.args, function.keywords
+        if isinstance(function, FunctionType) and is_followed(home_of(function)):
+            self._functions.append(function)
+        return ()
 
 
 def _copy(value: Any) -> Any:

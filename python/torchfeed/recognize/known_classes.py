@@ -15,7 +15,8 @@ _PACKAGES = ("torchfeed", "torchvision")
 _OF_TORCH = {nn.Identity, nn.ModuleList, nn.Sequential}
 
 # Other packages' classes, each of which does what one of torchvision's does, or is run as it is on every pixel value.
-CLASSES = {"timm": names_of(lambda rule: "timm" in rule.of)}
+# An `AugmentOp` is a part of such a class.
+CLASSES = {"timm": names_of(lambda rule: "timm" in rule.of) | {"AugmentOp"}}
 
 
 def class_name(value: object) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import arguments, auto_augment, on_tensor, warps
+from . import arguments, auto_augment, on_tensor, timm_augment, warps
 from .arguments import Op, fill_of, read_padding, size_of
 from .common import Unrecognized
 from .value import Ramp
@@ -66,6 +66,10 @@ def _random_crop_pads(step: Any) -> Pads | None:
     if step.padding is None and not step.pad_if_needed:
         return None
     return Pads(_fill(step), _mode(step), is_certain=step.padding is not None)
+
+
+def _is_timm_s(step: Any) -> bool:
+    return type(step).__module__.startswith("timm.")
 
 
 def _p(name: str) -> Callable[[Any], Op]:
@@ -168,8 +172,18 @@ RULES: dict[str, Rule] = {
     "RandomPosterize": Rule("colours", read=_posterize),
     "RandomSolarize": Rule("colours", read=_solarize),
     "RandomErasing": Rule("erasing", "v1, v2, timm", erases=True),
-    "AutoAugment": Rule("automatic augmentation", read=auto_augment.auto_augment, loses_metadata=lambda _: True),
-    "RandAugment": Rule("automatic augmentation", read=auto_augment.rand_augment, loses_metadata=lambda _: True),
+    "AutoAugment": Rule(
+        "automatic augmentation",
+        "v1, v2, torchfeed, timm",
+        read=lambda step: (timm_augment if _is_timm_s(step) else auto_augment).auto_augment(step),
+        loses_metadata=lambda _: True,
+    ),
+    "RandAugment": Rule(
+        "automatic augmentation",
+        "v1, v2, torchfeed, timm",
+        read=lambda step: (timm_augment if _is_timm_s(step) else auto_augment).rand_augment(step),
+        loses_metadata=lambda _: True,
+    ),
     "TrivialAugmentWide": Rule(
         "automatic augmentation", read=auto_augment.trivial_augment_wide, loses_metadata=lambda _: True
     ),

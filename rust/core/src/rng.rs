@@ -59,6 +59,14 @@ impl Stream {
         low + (high - low) * self.unit()
     }
 
+    /// A number of the standard normal distribution.
+    ///
+    /// G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Ann. Math. Statist. 29 (1958).
+    pub fn normal(&mut self) -> f64 {
+        let (radius, turn) = (1.0 - self.unit(), self.unit());
+        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * turn).cos()
+    }
+
     /// An integer in `0..end`, without bias.
     ///
     /// D. Lemire, "Fast random integer generation in an interval", ACM TOMACS 29 (2019).
@@ -215,5 +223,9 @@ mod tests {
         let mean = (0..50_000).map(|_| stream.uniform(2.0, 4.0)).sum::<f64>() / 50_000.0;
         assert!((mean - 3.0).abs() < 0.02, "{mean}");
         assert_eq!(stream.uniform(1.5, 1.5), 1.5);
+        let normal: Vec<f64> = (0..50_000).map(|_| stream.normal()).collect();
+        let within = |limit: f64| normal.iter().filter(|x| x.abs() < limit).count();
+        assert!((33_800..34_500).contains(&within(1.0)) && (47_500..47_950).contains(&within(2.0)));
+        assert!((normal.iter().sum::<f64>() / 50_000.0).abs() < 0.02);
     }
 }

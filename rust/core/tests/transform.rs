@@ -104,6 +104,7 @@ fn point() -> impl Strategy<Value = Call> {
         Just(ColorCall::Invert {}.into()),
         (1u8..=8).prop_map(|bits| ColorCall::Posterize { bits }.into()),
         (-1.0f64..258.0).prop_map(|threshold| ColorCall::Solarize { threshold }.into()),
+        (0u8..=255, 0u8..=255).prop_map(|(add, thresh)| ColorCall::SolarizeAdd { add, thresh }.into()),
         (0u8..=255).prop_map(|threshold| ColorCall::Solarize { threshold: f64::from(threshold) }.into()),
     ]
 }

@@ -23,7 +23,7 @@ pub use form::{Form, Layout};
 pub use lookup::Lookup;
 pub use ops::{
     Call, Op,
-    augmentation::{Augmentation, Function, Magnitude, Source, Warping},
+    augmentation::{Augmentation, Function, Level, Magnitude, Source, Warping},
     auto_augment::AutoAugmentOp,
     blur::{BlurCall, BlurOp},
     color::{ColorCall, ColorOp},

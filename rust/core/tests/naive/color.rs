@@ -6,7 +6,10 @@ use super::Image;
 
 /// Whether a function looks at more than one byte, or blends.
 pub(super) fn is_mixed(call: &ColorCall) -> bool {
-    !matches!(call, ColorCall::Invert {} | ColorCall::Posterize { .. } | ColorCall::Solarize { .. })
+    !matches!(
+        call,
+        ColorCall::Invert {} | ColorCall::Posterize { .. } | ColorCall::Solarize { .. } | ColorCall::SolarizeAdd { .. }
+    )
 }
 
 pub(super) fn apply(mut image: Image, call: &ColorCall) -> Image {

@@ -66,6 +66,9 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         Call::Color(ColorCall::Solarize { threshold }) => {
             point(image, |value| if f64::from(value) < threshold { value } else { 255 - value })
         }
+        Call::Color(ColorCall::SolarizeAdd { add, thresh }) => {
+            point(image, |value| if value < u32::from(thresh) { 255.min(value + u32::from(add)) } else { value })
+        }
         Call::Color(_) => unreachable!("mixed"),
     }
 }

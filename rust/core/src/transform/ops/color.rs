@@ -198,6 +198,13 @@ pub enum ColorCall {
         /// Bytes that are not below it are inverted.
         threshold: f64,
     },
+    /// timm's `solarize_add`.
+    SolarizeAdd {
+        /// What is added, up to 255.
+        add: u8,
+        /// Bytes that are not below it are left as they are.
+        thresh: u8,
+    },
 }
 
 impl FamilyCall for ColorCall {
@@ -226,6 +233,7 @@ impl FamilyCall for ColorCall {
             ColorCall::Invert {} => Function::Invert,
             ColorCall::Posterize { bits } => Function::Posterize { bits },
             ColorCall::Solarize { threshold } => Function::solarize(threshold),
+            ColorCall::SolarizeAdd { add, thresh } => Function::SolarizeAdd { add, thresh },
         });
     }
 }
@@ -251,6 +259,7 @@ impl fmt::Display for ColorCall {
             ColorCall::Invert {} => f.write_str("invert()"),
             ColorCall::Posterize { bits } => write!(f, "posterize(bits={bits})"),
             ColorCall::Solarize { threshold } => write!(f, "solarize(threshold={threshold})"),
+            ColorCall::SolarizeAdd { add, thresh } => write!(f, "solarize_add(add={add}, thresh={thresh})"),
         }
     }
 }

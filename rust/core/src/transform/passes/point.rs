@@ -26,6 +26,8 @@ pub(crate) enum Function {
     Posterize { bits: u8 },
     /// Inverts values that are not below `threshold` (`PIL.ImageOps.solarize`). The threshold is at most 256.
     Solarize { threshold: u16 },
+    /// Adds to values below `thresh`, up to 255 (timm's `solarize_add`).
+    SolarizeAdd { add: u8, thresh: u8 },
 }
 
 impl Function {
@@ -48,6 +50,9 @@ impl Function {
             }
             Function::Solarize { threshold } => {
                 bytes.map(|byte| if u16::from(byte) < threshold { byte } else { 255 - byte })
+            }
+            Function::SolarizeAdd { add, thresh } => {
+                bytes.map(|byte| if byte < thresh { byte.saturating_add(add) } else { byte })
             }
         }
     }
@@ -136,6 +141,8 @@ mod tests {
         assert_eq!(made(Function::solarize(128.0)), [0, 1, 127, 127, 126, 0]);
         assert_eq!(made(Function::solarize(127.5)), [0, 1, 127, 127, 126, 0]);
         assert_eq!(made(Function::solarize(128.1)), [0, 1, 127, 128, 126, 0]);
+        assert_eq!(made(Function::SolarizeAdd { add: 2, thresh: 128 }), [2, 3, 129, 128, 129, 255]);
+        assert_eq!(made(Function::SolarizeAdd { add: 200, thresh: 128 }), [200, 201, 255, 128, 129, 255]);
         let all = [255, 254, 128, 127, 126, 0];
         assert_eq!([0.0, -0.5, -1e300, f64::NAN].map(|t| made(Function::solarize(t))), [all; 4]);
         assert_eq!([255.1, f64::INFINITY].map(|t| made(Function::solarize(t))), [[0, 1, 127, 128, 129, 255]; 2]);
