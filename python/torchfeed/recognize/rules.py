@@ -135,6 +135,7 @@ RULES: dict[str, Rule] = {
     "RandomChoice": Rule("structure", "v1, v2", compose=arguments.random_choice),
     "RandomOrder": Rule("structure", "v1, v2", compose=arguments.random_order),
     "MultiViewTransform": Rule("views of one image", "torchfeed"),
+    "Views": Rule("views of one image", "torchfeed"),
     "Resize": Rule("geometry", read=arguments.resize, on_tensor=on_tensor.resizes),
     "CenterCrop": Rule(
         "geometry",
