@@ -16,12 +16,12 @@
 //! and the pixels at the very end of the image are left to the scalar body.
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_load_si128, _mm_loadu_si128, _mm_packs_epi32, _mm_packus_epi16, _mm_set1_epi32,
-    _mm_srai_epi32, _mm_storeu_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_si128,
-    _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
+    __m128i, _mm_add_epi32, _mm_load_si128, _mm_packs_epi32, _mm_packus_epi16, _mm_set1_epi32, _mm_srai_epi32,
+    _mm256_add_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_madd_epi16,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
 };
 
+pub(super) use super::avx2_memory::{load, store};
 use super::{
     Kernels, avx2_warp,
     coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
@@ -155,23 +155,7 @@ fn resample_pixels(rows: &[u8], stride: usize, groups: &[SplitWeights]) -> [u8; 
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn load(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: the reference is to 16 readable bytes, and the load needs no alignment.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
 pub(super) fn load_weights(weights: &SplitWeights) -> __m128i {
     // SAFETY: the reference is to 16 readable bytes, aligned to 16 by the type.
     unsafe { _mm_load_si128(weights.0.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn store(value: __m128i) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    // SAFETY: the reference is to 16 writable bytes, and the store needs no alignment.
-    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), value) };
-    bytes
 }
