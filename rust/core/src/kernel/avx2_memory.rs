@@ -1,4 +1,4 @@
-//! Sixteen bytes from memory to a register and back.
+//! Sixteen bytes between memory and a register of AVX2.
 
 use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};
 

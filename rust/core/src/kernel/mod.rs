@@ -1,8 +1,9 @@
 //! The loops over pixels, each built for several instruction sets.
 //!
-//! [`scalar`] and [`rows`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its own;
-//! [`avx512`] has a table look-up and a resize, [`avx512_rows`] moves rows and pixels. All builds give the same bits: the
-//! arithmetic is on integers, and tests run each build on the same input.
+//! [`scalar`], [`rows`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its
+//! own, and [`avx2_warp`] has the filters of a warp; [`avx512`] has a table look-up and a resize, [`avx512_rows`] moves rows
+//! and pixels. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, and tests run each
+//! build on the same input.
 //!
 //! [`Kernels`] is the table of one build. It is made once per process, for [`InstructionSet::in_use`]. A build with
 //! vector instructions starts from its token, the proof that the CPU has them; another instruction set (NEON, say) is a
