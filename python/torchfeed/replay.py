@@ -73,6 +73,25 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
     return image
 
 
+def _transform(image: Image.Image, matrix: Sequence[float], interpolation: Image.Resampling, fill: Any) -> Image.Image:
+    fill = tuple(fill) if isinstance(fill, list) else fill
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample=interpolation, fillcolor=fill)
+
+
+def _solarize_add(image: Image.Image, add: int, thresh: int) -> Image.Image:
+    table = [min(255, value + add) if value < thresh else value for value in range(256)]
+    return image.point(table * len(image.getbands()))
+
+
+# The functions that are Pillow's or timm's own.
+_OF_PILLOW: dict[str, Any] = {
+    "transform": _transform,
+    "pil_gaussian_blur": lambda image, radius: image.filter(ImageFilter.GaussianBlur(radius)),
+    "pil_box_blur": lambda image, radius: image.filter(ImageFilter.BoxBlur(radius)),
+    "solarize_add": _solarize_add,
+}
+
+
 def erased(tensor: torch.Tensor, drawn: Sequence[tuple[str, dict[str, Any]]]) -> torch.Tensor:
     """Replays drawn erasures through `torchvision.transforms.functional`.
 
@@ -97,25 +116,6 @@ def _erased_with(tensor: torch.Tensor, parameters: dict[str, Any]) -> torch.Tens
     shape = (channels, 1, 1) if kind == "normal_color" else (channels, parameters["h"], parameters["w"])
     numbers = bytearray(_native.normals(value["seed"], math.prod(shape)))
     return torch.frombuffer(numbers, dtype=torch.float32).reshape(shape) if numbers else torch.empty(shape)
-
-
-def _transform(image: Image.Image, matrix: Sequence[float], interpolation: Image.Resampling, fill: Any) -> Image.Image:
-    fill = tuple(fill) if isinstance(fill, list) else fill
-    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample=interpolation, fillcolor=fill)
-
-
-def _solarize_add(image: Image.Image, add: int, thresh: int) -> Image.Image:
-    table = [min(255, value + add) if value < thresh else value for value in range(256)]
-    return image.point(table * len(image.getbands()))
-
-
-# The functions that are Pillow's or timm's own.
-_OF_PILLOW: dict[str, Any] = {
-    "transform": _transform,
-    "pil_gaussian_blur": lambda image, radius: image.filter(ImageFilter.GaussianBlur(radius)),
-    "pil_box_blur": lambda image, radius: image.filter(ImageFilter.BoxBlur(radius)),
-    "solarize_add": _solarize_add,
-}
 
 
 def views(drawn: Drawn) -> list[Drawn]:

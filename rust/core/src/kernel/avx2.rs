@@ -21,7 +21,6 @@ use std::arch::x86_64::{
     _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
 };
 
-pub(super) use super::avx2_memory::{load, store};
 use super::{
     Kernels,
     avx2_memory::{load, store},

@@ -209,7 +209,7 @@ impl Level {
     fn draw(self, stream: &mut Stream) -> f64 {
         match self {
             Level::Uniform(most) => stream.uniform(0.0, most),
-            Level::Normal { mean, deviation } => mean + deviation * stream.normal(),
+            Level::Normal { mean, deviation } => mean + deviation * stream.normals()[0],
         }
     }
 }
