@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torchvision.transforms import functional as their_functional
 
 from .plan.drawn import Drawn
@@ -45,8 +45,15 @@ _FUNCTIONS = {
 }
 
 
+# What torchvision has no function for.
+_OF_PILLOW = {
+    "pil_gaussian_blur": lambda image, radius: image.filter(ImageFilter.GaussianBlur(radius)),
+    "pil_box_blur": lambda image, radius: image.filter(ImageFilter.BoxBlur(radius)),
+}
+
+
 def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) -> Image.Image:
-    """Replays drawn calls through `torchvision.transforms.functional`, each by its function and parameters.
+    """Replays drawn calls through `torchvision.transforms.functional` or Pillow, each by its function and parameters.
 
     Args:
         image: a decoded image, RGB or L.
@@ -60,7 +67,8 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
         for function, parameters in call.functions():
             if "fill" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
-            image = getattr(F, function)(image, **parameters)
+            run = _OF_PILLOW.get(function) or getattr(F, function)
+            image = run(image, **parameters)
     return image
 
 

@@ -83,6 +83,18 @@ def _solarize(step: Any) -> Op:
     return {"RandomSolarize": {"threshold": float(threshold), "p": float(step.p)}}
 
 
+def _sharpness(step: Any) -> Op:
+    factor = step.sharpness_factor
+    # Pillow takes what is a float of single precision.
+    if not isinstance(factor, (int, float)) or not abs(factor) <= MOST_SHARPNESS:
+        raise Unrecognized(f"RandomAdjustSharpness with sharpness_factor={factor!r:.40} has no native kernel")
+    return {"RandomAdjustSharpness": {"sharpness_factor": float(factor), "p": float(step.p)}}
+
+
+MOST_SHARPNESS = 2.0**100
+"""Where times a byte is a number in single precision."""
+
+
 RULES: dict[str, Rule] = {
     "Compose": Rule("structure"),
     "Sequential": Rule("structure", "torch.nn"),
@@ -114,6 +126,12 @@ RULES: dict[str, Rule] = {
     "RandomInvert": Rule("colours", read=_p("RandomInvert")),
     "RandomPosterize": Rule("colours", read=_posterize),
     "RandomSolarize": Rule("colours", read=_solarize),
+    "RandomAdjustSharpness": Rule("colours", read=_sharpness),
+    "RandomGaussianBlur": Rule(
+        "blurs",
+        "torchfeed",
+        read=lambda step: {"RandomGaussianBlur": {"radius": step.radius, "p": float(step.p)}},
+    ),
     "ConvertImageDtype": Rule("values"),
     "Normalize": Rule("values"),
     "PILToTensor": Rule("values", makes_tensor=True),

@@ -5,8 +5,9 @@ pipeline is then compiled and runs without the GIL. Each is also a function of o
 the same result for the same parameters.
 """
 
-from . import color, geometry, mix, structure, target, value
-from .color import *  # noqa: F403  (each module lists what is public)
+from . import blur, color, geometry, mix, structure, target, value
+from .blur import *  # noqa: F403  (each module lists what is public)
+from .color import *  # noqa: F403
 from .geometry import *  # noqa: F403
 from .mix import *  # noqa: F403
 from .structure import *  # noqa: F403
@@ -14,6 +15,7 @@ from .target import *  # noqa: F403
 from .value import *  # noqa: F403
 
 __all__: list[str] = []
+__all__ += blur.__all__
 __all__ += color.__all__
 __all__ += geometry.__all__
 __all__ += mix.__all__
