@@ -67,6 +67,8 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
         for function, parameters in call.functions():
             if "fill" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
+            if "num_output_channels" in parameters and image.mode != "RGB":
+                parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
             run = _OF_PILLOW.get(function) or getattr(F, function)
             image = run(image, **parameters)
     return image

@@ -192,7 +192,7 @@ def test_sample_source(how: str, workers: int, folder: Path) -> None:
 
 
 BLIND = {
-    "ColorJitter": [theirs.ColorJitter(0.1), theirs.ToTensor()],
+    "AugMix": [theirs.AugMix(), theirs.ToTensor()],
     "automatic": [theirs.Resize((20, 20)), theirs.TrivialAugmentWide(), theirs.ToTensor(), theirs.RandomErasing()],
     "v2": [v2.RandomApply([v2.GaussianBlur(3)]), v2.RandomGrayscale(), v2.ToImage(), v2.Lambda(lambda image: image)],
     "noise last": [theirs.RandomRotation(9), theirs.PILToTensor(), lambda image: image + 1],

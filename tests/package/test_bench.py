@@ -36,7 +36,7 @@ from torchfeed.replay import same
 OWN = """
 from torchvision import transforms as T
 
-own = T.Compose([T.RandomCrop(16, pad_if_needed=True), T.ColorJitter(0.4), T.ToTensor()])
+own = T.Compose([T.RandomCrop(16, pad_if_needed=True), T.AugMix(), T.ToTensor()])
 number = 3
 """
 

@@ -40,7 +40,7 @@ def cifar(data: Any = None) -> Any:
     return dataset
 
 
-JITTER = theirs.ColorJitter(0.1)
+JITTER = theirs.AugMix()
 NORMALIZED = [theirs.ToTensor(), theirs.Normalize([0.5], [0.5])]
 
 
@@ -77,7 +77,7 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "no tensor": (theirs.Resize(8), "does not make a tensor"),
     "function": (theirs.functional.pil_to_tensor, "runs in Python"),
     "subclass": (theirs.Compose([Flip(), theirs.ToTensor()]), r"test_recognize\.Flip runs in Python"),
-    "colour": (theirs.Compose([JITTER, theirs.ToTensor()]), "ColorJitter runs in Python"),
+    "colour": (theirs.Compose([JITTER, theirs.ToTensor()]), "AugMix runs in Python"),
     "late": (theirs.Compose([theirs.ToTensor(), theirs.Resize(8)]), "move Resize before the step that makes a tensor"),
     "late, filled": (theirs.Compose([*NORMALIZED, theirs.CenterCrop(50)]), "fills with 0, .* move CenterCrop before"),
     "late, mirrored": (theirs.Compose([theirs.ToTensor(), theirs.Pad(2, padding_mode="reflect")]), "reflect"),
@@ -90,7 +90,7 @@ PYTHON: dict[str, tuple[Any, str]] = {
     "no float": (theirs.Compose([theirs.RandomSolarize(10**400), theirs.ToTensor()]), "threshold=1000"),
     "no bits": (theirs.Compose([theirs.RandomPosterize(0), theirs.ToTensor()]), "bits=0"),
     "erasing": (theirs.Compose([theirs.ToTensor(), theirs.RandomErasing()]), "RandomErasing runs in Python"),
-    "choice": (theirs.Compose([theirs.RandomChoice([JITTER]), theirs.ToTensor()]), "ColorJitter runs in Python"),
+    "choice": (theirs.Compose([theirs.RandomChoice([JITTER]), theirs.ToTensor()]), "AugMix runs in Python"),
 }
 
 

@@ -17,8 +17,8 @@ _TO_TENSOR = names_of(lambda rule: rule.makes_tensor)
 _PIXELS_ONLY = {
     *names_of(lambda rule: rule.read or rule.kind == "values"),
     *("AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"),
-    *("ColorJitter", "Grayscale", "RGB", "RandomChannelPermutation", "RandomGrayscale", "RandomPhotometricDistort"),
-    *("GaussianBlur", "RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize", "RandomErasing"),
+    *("Grayscale", "RGB", "RandomChannelPermutation", "RandomPhotometricDistort"),
+    *("GaussianBlur", "RandomAdjustSharpness", "RandomErasing"),
     *("ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"),
     *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
 }
@@ -47,13 +47,16 @@ def _sees_pixels_only(step: Any) -> bool:
 
 
 def hands_metadata_on(step: Any, size: tuple[int, int]) -> bool:
-    """Whether a transform of torchfeed's hands the metadata of an image on, as torchvision's does: unless it pads.
+    """Whether a transform of torchfeed's hands an image's metadata on, as torchvision's does: unless it pads or blends.
 
     Args:
         step: the transform.
         size: the image's (width, height).
     """
-    pads = padding_of(step, own_name(step))
+    name = own_name(step)
+    if RULES[name].loses_metadata(step):
+        return False
+    pads = padding_of(step, name)
     if pads is None or pads.is_certain:
         return pads is None
     return bool(size[0] >= step.size[1] and size[1] >= step.size[0])

@@ -218,6 +218,8 @@ class _Walk:
                 found.append(value)
             if isinstance(value, type) and not issubclass(value, Enum) and value.__module__.startswith("torchvision."):
                 self._class(value, ("__new__", "__init__"))
+            if isinstance(value, type) and value.__module__ == "PIL.ImageEnhance":
+                self._class(value, {"__new__", "__init__", *names})
         return found
 
     def _class(self, cls: type, names: Iterable[str]) -> None:
@@ -257,6 +259,9 @@ class _Walk:
             if not is_trusted(kernel) or inside != function.__name__:
                 self.why = self.why or f"{where} was replaced by {describe(kernel)}"
             self._later(kernel, None)
+            home = sys.modules.get(getattr(kernel, "__module__", ""))
+            if home is not None:
+                self._module(home, {name})
 
     def _check(self, module: str, scope: str, name: str, value: Any, cls: type | None) -> None:
         key = module, scope, name, id(value), cls

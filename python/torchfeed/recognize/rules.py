@@ -6,6 +6,7 @@ draws are replayed: all of it follows from the rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,8 @@ class Rule:
     """Reads a random composition, given the ops in each of its transforms."""
     pads: Callable[[Any], Pads | None] = lambda _: None
     """The padding that a step may do; `None` for none. A padding loses an image's metadata."""
+    loses_metadata: Callable[[Any], bool] = lambda _: False
+    """Whether a step may lose an image's metadata without a padding, as Pillow's blend with a new image does."""
     on_tensor: Callable[[Any, Ramp], list[str]] = on_tensor.runs_in_python
     """Checks that an op does to a tensor what it does to the pixels before; returns what differs."""
     makes_tensor: bool = False
@@ -81,6 +84,24 @@ def _solarize(step: Any) -> Op:
     if not (is_int or isinstance(threshold, float)) or (is_int and abs(threshold) > 2**53):
         raise Unrecognized(f"RandomSolarize with threshold={threshold!r:.40} has no native kernel: give it a number")
     return {"RandomSolarize": {"threshold": float(threshold), "p": float(step.p)}}
+
+
+def _color_jitter(step: Any) -> Op:
+    ranges: dict[str, tuple[float, float] | None] = {}
+    for name, least, most in (
+        ("brightness", 0.0, math.inf),
+        ("contrast", 0.0, math.inf),
+        ("saturation", 0.0, math.inf),
+        ("hue", -0.5, 0.5),
+    ):
+        value = getattr(step, name)
+        if value is not None:
+            low, high = map(float, value)
+            if not least <= low <= high <= most or not math.isfinite(high):
+                raise Unrecognized(f"ColorJitter with {name}={value!r} has no native kernel: give it a finite range")
+            value = (low, high)
+        ranges[name] = value
+    return {"ColorJitter": ranges}
 
 
 def _sharpness(step: Any) -> Op:
@@ -123,6 +144,14 @@ RULES: dict[str, Rule] = {
         on_tensor=on_tensor.moves_pixels,
     ),
     "RandomResizedCropAndInterpolation": Rule("geometry", "timm", read=arguments.random_resized_crop_and_interpolation),
+    "ColorJitter": Rule(
+        "colours",
+        read=_color_jitter,
+        loses_metadata=lambda step: (step.brightness, step.contrast, step.hue) != (None, None, None),
+    ),
+    "RandomGrayscale": Rule("colours", read=_p("RandomGrayscale")),
+    "RandomAutocontrast": Rule("colours", read=_p("RandomAutocontrast")),
+    "RandomEqualize": Rule("colours", read=_p("RandomEqualize")),
     "RandomInvert": Rule("colours", read=_p("RandomInvert")),
     "RandomPosterize": Rule("colours", read=_posterize),
     "RandomSolarize": Rule("colours", read=_solarize),

@@ -17,7 +17,7 @@ from .on_tensor import check_padding
 from .rules import RULES, Pads
 from .value import Ramp
 
-__all__ = ["check_on_tensor", "flatten", "has_plain_steps", "may_pad", "own_name", "padding_of", "read_step"]
+__all__ = ["check_on_tensor", "flatten", "has_plain_steps", "may_lose_metadata", "own_name", "padding_of", "read_step"]
 
 _IMAGES = (Tensor, Image.Image)
 
@@ -81,10 +81,13 @@ def padding_of(step: Any, name: str) -> Pads | None:
     return None if rule is None else rule.pads(step)
 
 
-def may_pad(step: Any) -> bool:
-    """Whether a step may enlarge an image by padding, and so lose its metadata."""
+def may_lose_metadata(step: Any) -> bool:
+    """Whether a step may enlarge an image by padding, or blend it with a new one, and so lose its metadata."""
     inside = _inside(step)
-    return padding_of(step, type(step).__name__) is not None if inside is None else any(map(may_pad, inside))
+    if inside is not None:
+        return any(map(may_lose_metadata, inside))
+    rule = RULES.get(type(step).__name__)
+    return rule is not None and (rule.pads(step) is not None or rule.loses_metadata(step))
 
 
 def check_on_tensor(step: Any, ramp: Ramp) -> list[str]:

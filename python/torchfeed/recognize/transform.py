@@ -11,8 +11,8 @@ A `MultiViewTransform` holds several transforms, one for each view of the image.
 their ends; otherwise all of it runs in Python.
 
 Code of the user's own that gets a PIL image, be it a step, a step inside another one or a collate_fn, may read its
-metadata (`ImageOps.exif_transpose` does). torchvision's crops, flips and resizes hand the metadata on and its paddings
-do not, so before such code the chain is cut at the first step that may pad.
+metadata (`ImageOps.exif_transpose` does). torchvision's crops, flips and resizes hand the metadata on; its paddings and
+most of its colours do not, so before such code the chain is cut at the first step that may lose it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .common import Unrecognized
 from .known_classes import class_name, why_in_python
 from .metadata import may_see_metadata
 from .rules import RULES, names_of
-from .steps import check_on_tensor, flatten, has_plain_steps, may_pad, own_name, read_step
+from .steps import check_on_tensor, flatten, has_plain_steps, may_lose_metadata, own_name, read_step
 from .value import Ramp, Table
 
 __all__ = ["Plan", "recognize", "recognize_geometry"]
@@ -107,8 +107,8 @@ def recognize(
     plan = _chain(steps, channels, end, why, images=images)
     if not metadata or plan.kind is not Image.Image or not may_see_metadata(plan.rest):
         return plan
-    padding = (i for i, step in enumerate(steps[: len(steps) - len(plan.rest)]) if may_pad(step))
-    cut = next(padding, None)
+    losing = (i for i, step in enumerate(steps[: len(steps) - len(plan.rest)]) if may_lose_metadata(step))
+    cut = next(losing, None)
     return replace(plan if cut is None else _chain(steps, channels, cut, plan.why), wants_metadata=True)
 
 

@@ -2,9 +2,78 @@
 
 from __future__ import annotations
 
+import math
+
 from .base import NativeTransform
 
-__all__ = ["RandomInvert", "RandomPosterize", "RandomSolarize"]
+__all__ = [
+    "ColorJitter",
+    "RandomAutocontrast",
+    "RandomEqualize",
+    "RandomGrayscale",
+    "RandomInvert",
+    "RandomPosterize",
+    "RandomSolarize",
+]
+
+_Range = float | tuple[float, float]
+
+
+def _range(value: _Range, name: str, centre: float, least: float, most: float) -> tuple[float, float] | None:
+    """Reads a range, which one number stretches to both sides of the centre; `None` where it is no more than that."""
+    if isinstance(value, (int, float)):
+        if value < 0:
+            raise ValueError(f"{name}={value}: a single number must not be negative; give a pair for other ranges")
+        value = (max(centre - value, least) if centre else -float(value), centre + value)
+    low, high = map(float, value)
+    if not least <= low <= high <= most:
+        raise ValueError(f"{name}={value}: a range must rise, from {least} to {most}")
+    return None if low == high == centre else (low, high)
+
+
+class ColorJitter(NativeTransform):
+    """Changes brightness, contrast, saturation and hue, in a random order; `torchvision.transforms.ColorJitter`.
+
+    Args:
+        brightness: the range of the factor, or how far it goes to both sides of 1 (not below 0); 0 leaves it out.
+        contrast: the same.
+        saturation: the same.
+        hue: the range in turns of the colour wheel, within -0.5 and 0.5, or how far it goes to both sides of 0.
+
+    Raises:
+        ValueError: a range that falls, or leads beyond its limits.
+
+    Example:
+        >>> ColorJitter(brightness=0.4, hue=0.1)
+        ColorJitter(brightness=(0.6, 1.4), contrast=None, saturation=None, hue=(-0.1, 0.1))
+    """
+
+    def __init__(self, brightness: _Range = 0, contrast: _Range = 0, saturation: _Range = 0, hue: _Range = 0) -> None:
+        self.brightness = _range(brightness, "brightness", 1, 0, math.inf)
+        self.contrast = _range(contrast, "contrast", 1, 0, math.inf)
+        self.saturation = _range(saturation, "saturation", 1, 0, math.inf)
+        self.hue = _range(hue, "hue", 0, -0.5, 0.5)
+
+
+class RandomGrayscale(NativeTransform):
+    """Makes an image gray with probability `p`, with as many channels; `torchvision.transforms.RandomGrayscale`."""
+
+    def __init__(self, p: float = 0.1) -> None:
+        self.p = p
+
+
+class RandomAutocontrast(NativeTransform):
+    """Stretches each channel to all 256 values with probability `p`; `torchvision.transforms.RandomAutocontrast`."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+
+class RandomEqualize(NativeTransform):
+    """Equalizes each channel's histogram with probability `p`; `torchvision.transforms.RandomEqualize`."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
 
 
 class RandomInvert(NativeTransform):

@@ -6,6 +6,7 @@
 
 pub mod allocator;
 pub mod batch;
+mod color;
 pub mod decode;
 pub mod error;
 pub mod image;

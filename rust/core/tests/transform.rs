@@ -69,9 +69,15 @@ fn leaf() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A call that changes each byte by itself.
+/// A call that changes colours in their places.
 fn point() -> impl Strategy<Value = Call> {
     prop_oneof![
+        (0.0f64..3.0).prop_map(|factor| ColorCall::AdjustBrightness { brightness_factor: factor }.into()),
+        (0.0f64..3.0).prop_map(|factor| ColorCall::AdjustContrast { contrast_factor: factor }.into()),
+        (0.0f64..3.0).prop_map(|factor| ColorCall::AdjustSaturation { saturation_factor: factor }.into()),
+        Just(ColorCall::RgbToGrayscale { num_output_channels: 3 }.into()),
+        Just(ColorCall::Autocontrast {}.into()),
+        Just(ColorCall::Equalize {}.into()),
         Just(ColorCall::Invert {}.into()),
         (1u8..=8).prop_map(|bits| ColorCall::Posterize { bits }.into()),
         (-1.0f64..258.0).prop_map(|threshold| ColorCall::Solarize { threshold }.into()),

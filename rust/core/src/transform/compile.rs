@@ -8,6 +8,8 @@
 //! | A gather after a point comes before the point: the point waits for the end. | [`Compiler::gather`] |
 //! | So does a padding with a colour that the point makes of another colour, which is then the padding's. | [`before_point`] |
 //! | A point after a point is one point. | [`Compiler::point`] |
+//! | A mix comes before the gathers that only move pixels: it changes what they show. | [`Compiler::mix`] |
+//! | A statistic comes before a flip. | [`Compiler::statistic`] |
 //! | A crop before a resize is the rectangle that is resized. | [`Compiler::resize`] |
 //! | A point at the end is part of the final table. | [`Lookup`](super::lookup) |
 //! | The rows of a first resize are resized while they are decoded. | [`streaming_resize`](super::streaming_resize) |
@@ -20,7 +22,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::passes::{
-    Gather, Pass, Point, Resample,
+    Gather, Mix, Pass, Point, Resample, Statistic,
     filter::Filter,
     padding::{PadMode, Padding},
     point::Function,
@@ -119,13 +121,41 @@ impl<'a> Compiler<'a> {
         self.program.ending.point.push(function);
     }
 
-    /// Adds what `pass` makes for the size of the image: a pass that reads the pixels around each pixel.
-    pub(crate) fn stencil(&mut self, pass: impl FnOnce(Size) -> Pass) {
-        self.settle();
-        self.push(pass(self.size));
+    /// Adds a function of pixels.
+    pub(crate) fn mix(&mut self, mix: Mix) {
+        if !self.program.ending.gather.has_no_fill() {
+            self.settle();
+        }
+        self.push_before_gather(Pass::Mix(mix));
     }
 
-    /// Makes passes of the ending, for a call that must come after it.
+    /// Adds a function of bytes that depends on all pixels.
+    pub(crate) fn statistic(&mut self, statistic: Statistic) {
+        if !self.program.ending.gather.is_permutation(self.size) {
+            self.settle();
+        }
+        self.push_before_gather(Pass::Statistic(statistic, self.size));
+    }
+
+    /// Adds a function of each pixel and of those around it, the same for a mirrored image. `pass` makes it for the size of
+    /// the image.
+    pub(crate) fn stencil(&mut self, pass: impl FnOnce(Size) -> Pass) {
+        if !self.program.ending.gather.is_permutation(self.size) {
+            self.settle();
+        }
+        self.push_before_gather(pass(self.size));
+    }
+
+    /// Adds a pass that comes after the ending's point, and may come before its gather.
+    fn push_before_gather(&mut self, pass: Pass) {
+        let point = std::mem::take(&mut self.program.ending.point);
+        if !point.is_identity() {
+            self.push(Pass::Point(point));
+        }
+        self.push(pass);
+    }
+
+    /// Makes passes of the ending, for a call that must come after its point.
     fn settle(&mut self) {
         let size = self.program.ending.gather.size();
         let Ending { gather, point } = std::mem::replace(&mut self.program.ending, Ending::new(size));

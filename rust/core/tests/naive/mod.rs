@@ -12,6 +12,8 @@ use torchfeed_core::{
     },
 };
 
+mod color;
+
 pub(crate) struct Image {
     pub(crate) size: Size,
     pub(crate) channels: usize,
@@ -53,6 +55,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         Call::Blur(BlurCall::PilGaussianBlur { radius }) => {
             blur::boxes(image, radius.map(|radius| blur::box_radius(radius as f32)), 3)
         }
+        Call::Color(call) if color::is_mixed(&call) => color::apply(image, &call),
         Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),
         Call::Color(ColorCall::Posterize { bits }) => {
             point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits)))
@@ -60,6 +63,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         Call::Color(ColorCall::Solarize { threshold }) => {
             point(image, |value| if f64::from(value) < threshold { value } else { 255 - value })
         }
+        Call::Color(_) => unreachable!("mixed"),
     }
 }
 

@@ -1,11 +1,14 @@
-//! The ops that change colours, each byte by itself.
+//! The ops that change colours and leave pixels in their places.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
-    super::{compile::Compiler, passes::point::Function},
+    super::{
+        compile::Compiler,
+        passes::{Mix, Statistic, point::Function},
+    },
     Family, FamilyCall,
     drawing::Drawing,
 };
@@ -15,6 +18,32 @@ use crate::{Result, image::Size, rng::Stream};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum ColorOp {
+    /// `torchvision.transforms.ColorJitter`: each range is drawn from evenly; `None` leaves its function out.
+    ColorJitter {
+        /// The range of the brightness' factor.
+        brightness: Option<(f64, f64)>,
+        /// The range of the contrast's factor.
+        contrast: Option<(f64, f64)>,
+        /// The range of the saturation's factor.
+        saturation: Option<(f64, f64)>,
+        /// The range of the hue's turn, within -0.5 and 0.5.
+        hue: Option<(f64, f64)>,
+    },
+    /// `torchvision.transforms.RandomGrayscale`.
+    RandomGrayscale {
+        /// The probability.
+        p: f64,
+    },
+    /// `torchvision.transforms.RandomAutocontrast`.
+    RandomAutocontrast {
+        /// The probability.
+        p: f64,
+    },
+    /// `torchvision.transforms.RandomEqualize`.
+    RandomEqualize {
+        /// The probability.
+        p: f64,
+    },
     /// `torchvision.transforms.RandomInvert`.
     RandomInvert {
         /// The probability.
@@ -45,9 +74,24 @@ fn bits<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u8, D
     }
 }
 
+/// Reads the number of channels of an image that keeps its own.
+fn three<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u8, D::Error> {
+    match u8::deserialize(deserializer)? {
+        3 => Ok(3),
+        other => Err(D::Error::custom(format_args!("images have 3 channels afterwards, not {other}"))),
+    }
+}
+
 impl Family for ColorOp {
     fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
         let (p, call) = match *self {
+            ColorOp::ColorJitter { brightness, contrast, saturation, hue } => {
+                jitter([brightness, contrast, saturation, hue], position, stream, drawing);
+                return Ok(());
+            }
+            ColorOp::RandomGrayscale { p } => (p, ColorCall::RgbToGrayscale { num_output_channels: 3 }),
+            ColorOp::RandomAutocontrast { p } => (p, ColorCall::Autocontrast {}),
+            ColorOp::RandomEqualize { p } => (p, ColorCall::Equalize {}),
             ColorOp::RandomInvert { p } => (p, ColorCall::Invert {}),
             ColorOp::RandomPosterize { bits, p } => (p, ColorCall::Posterize { bits }),
             ColorOp::RandomSolarize { threshold, p } => (p, ColorCall::Solarize { threshold }),
@@ -65,9 +109,42 @@ impl Family for ColorOp {
     }
 }
 
+/// Draws the functions of `ColorJitter`, which are applied in a random order.
+fn jitter(ranges: [Option<(f64, f64)>; 4], position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) {
+    let mut order = [0, 1, 2, 3];
+    for last in (1..order.len()).rev() {
+        order.swap(last, stream.below(last + 1));
+    }
+    // torch draws single precision numbers.
+    let factors = ranges.map(|range| range.map(|(low, high)| f64::from(stream.uniform(low, high) as f32)));
+    for function in order {
+        let Some(factor) = factors[function] else { continue };
+        let call = match function {
+            0 => ColorCall::AdjustBrightness { brightness_factor: factor },
+            1 => ColorCall::AdjustContrast { contrast_factor: factor },
+            2 => ColorCall::AdjustSaturation { saturation_factor: factor },
+            // The rounding above may lead beyond what the function takes.
+            _ => ColorCall::AdjustHue { hue_factor: factor.clamp(-0.5, 0.5) },
+        };
+        drawing.push(position, call);
+    }
+}
+
 impl fmt::Display for ColorOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = |range: &Option<(f64, f64)>| range.map_or("None".into(), |(low, high)| format!("({low}, {high})"));
         match self {
+            ColorOp::ColorJitter { brightness, contrast, saturation, hue } => write!(
+                f,
+                "ColorJitter(brightness={}, contrast={}, saturation={}, hue={})",
+                range(brightness),
+                range(contrast),
+                range(saturation),
+                range(hue)
+            ),
+            ColorOp::RandomGrayscale { p } => write!(f, "RandomGrayscale(p={p})"),
+            ColorOp::RandomAutocontrast { p } => write!(f, "RandomAutocontrast(p={p})"),
+            ColorOp::RandomEqualize { p } => write!(f, "RandomEqualize(p={p})"),
             ColorOp::RandomInvert { p } => write!(f, "RandomInvert(p={p})"),
             ColorOp::RandomPosterize { bits, p } => write!(f, "RandomPosterize(bits={bits}, p={p})"),
             ColorOp::RandomSolarize { threshold, p } => write!(f, "RandomSolarize(threshold={threshold}, p={p})"),
@@ -79,6 +156,36 @@ impl fmt::Display for ColorOp {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColorCall {
+    /// `adjust_brightness`.
+    AdjustBrightness {
+        /// 0 makes black, 1 leaves the image as it is.
+        brightness_factor: f64,
+    },
+    /// `adjust_contrast`.
+    AdjustContrast {
+        /// 0 makes all pixels the mean lightness, 1 leaves the image as it is.
+        contrast_factor: f64,
+    },
+    /// `adjust_saturation`.
+    AdjustSaturation {
+        /// 0 makes gray, 1 leaves the image as it is.
+        saturation_factor: f64,
+    },
+    /// `adjust_hue`.
+    AdjustHue {
+        /// Turns of the colour wheel, -0.5 to 0.5.
+        hue_factor: f64,
+    },
+    /// `rgb_to_grayscale`, which keeps the number of channels.
+    RgbToGrayscale {
+        /// 3; an image of one channel keeps that.
+        #[serde(deserialize_with = "three")]
+        num_output_channels: u8,
+    },
+    /// `autocontrast`.
+    Autocontrast {},
+    /// `equalize`.
+    Equalize {},
     /// `invert`.
     Invert {},
     /// `posterize`.
@@ -100,6 +207,22 @@ impl FamilyCall for ColorCall {
 
     fn lower(&self, compiler: &mut Compiler) {
         compiler.point(match *self {
+            ColorCall::AdjustContrast { contrast_factor } => {
+                return compiler.statistic(Statistic::Contrast { factor: contrast_factor as f32 });
+            }
+            ColorCall::AdjustSaturation { saturation_factor } => {
+                return compiler.mix(Mix::Saturation { factor: saturation_factor as f32 });
+            }
+            // As NumPy makes a byte of an int32: its lowest bits.
+            ColorCall::AdjustHue { hue_factor } => {
+                return compiler.mix(Mix::Hue { turn: (hue_factor * 255.0) as i32 as u8 });
+            }
+            ColorCall::RgbToGrayscale { .. } => return compiler.mix(Mix::Gray),
+            ColorCall::Autocontrast {} => return compiler.statistic(Statistic::AutoContrast),
+            ColorCall::Equalize {} => return compiler.statistic(Statistic::Equalize),
+            ColorCall::AdjustBrightness { brightness_factor } => {
+                Function::Brightness { factor: brightness_factor as f32 }
+            }
             ColorCall::Invert {} => Function::Invert,
             ColorCall::Posterize { bits } => Function::Posterize { bits },
             ColorCall::Solarize { threshold } => Function::solarize(threshold),
@@ -110,6 +233,21 @@ impl FamilyCall for ColorCall {
 impl fmt::Display for ColorCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ColorCall::AdjustBrightness { brightness_factor } => {
+                write!(f, "adjust_brightness(brightness_factor={brightness_factor})")
+            }
+            ColorCall::AdjustContrast { contrast_factor } => {
+                write!(f, "adjust_contrast(contrast_factor={contrast_factor})")
+            }
+            ColorCall::AdjustSaturation { saturation_factor } => {
+                write!(f, "adjust_saturation(saturation_factor={saturation_factor})")
+            }
+            ColorCall::AdjustHue { hue_factor } => write!(f, "adjust_hue(hue_factor={hue_factor})"),
+            ColorCall::RgbToGrayscale { num_output_channels } => {
+                write!(f, "rgb_to_grayscale(num_output_channels={num_output_channels})")
+            }
+            ColorCall::Autocontrast {} => f.write_str("autocontrast()"),
+            ColorCall::Equalize {} => f.write_str("equalize()"),
             ColorCall::Invert {} => f.write_str("invert()"),
             ColorCall::Posterize { bits } => write!(f, "posterize(bits={bits})"),
             ColorCall::Solarize { threshold } => write!(f, "solarize(threshold={threshold})"),

@@ -51,6 +51,17 @@ impl Gather {
         (forward(rows) && forward(columns)).then_some(window)
     }
 
+    /// Whether every pixel of the output is one of the input.
+    pub(crate) fn has_no_fill(&self) -> bool {
+        self.fills.is_empty()
+    }
+
+    /// Whether the output has the pixels of an image of `size`, each once.
+    pub(crate) fn is_permutation(&self, size: Size) -> bool {
+        let (IndexMap::Run(rows), IndexMap::Run(columns)) = (&self.rows, &self.columns) else { return false };
+        rows.is_bare() && columns.is_bare() && Size::new(rows.len, columns.len) == size
+    }
+
     /// The runs of both axes and the one colour around them, where the gather consists of no more than that.
     pub(crate) fn runs(&self) -> Option<(Run, Run, [u8; 3])> {
         let (IndexMap::Run(rows), IndexMap::Run(columns)) = (&self.rows, &self.columns) else { return None };

@@ -1,21 +1,20 @@
 //! Passes: the steps that a sample's calls are compiled to.
 //!
-//! A pass turns one image into the next. A few kinds of pass cover all calls:
+//! A pass turns one image into the next. These kinds of pass cover all calls:
 //!
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.
-//! - [`Point`] changes each byte by itself: invert, posterize, solarize.
-//! - [`Sharpen`] and [`BoxBlur`] are stencils: they read the pixels around each pixel.
+//! - [`Point`] changes each byte by itself: invert, posterize, solarize, brightness.
+//! - [`Mix`] changes each pixel by itself: saturation, hue, gray.
+//! - [`Statistic`] changes bytes by a table that all pixels make: contrast, autocontrast, equalize.
+//! - [`Sharpen`] and [`BoxBlur`] are stencils, which read the pixels around each pixel.
 //!
 //! # Adding a kind
 //!
 //! A new kind is a file here, a variant of [`Pass`] and an arm in each of its methods. The executor runs it unchanged:
 //!
 //! - A *warp* (affine, rotation, perspective) answers [`Pass::needs`] with the box around the corners that it reads.
-//! - A *mix* (blends with gray, hue) is like a point, for a pixel instead of a byte.
 //! - A *stencil* (3 x 3 filters, blurs) needs its radius more on each side.
-//! - A *statistic* (autocontrast, equalize, contrast) reads every pixel whatever is asked for. It keeps the size of its
-//!   input and answers [`Pass::needs`] with all of it.
 //! - An *erasure* of values that no byte stands for comes after the final table, so it belongs beside
 //!   [`lookup`](super::lookup) and not here.
 
@@ -31,17 +30,21 @@ pub(crate) mod blur;
 pub(crate) mod filter;
 pub(crate) mod gather;
 pub(crate) mod index_map;
+pub(crate) mod mix;
 pub(crate) mod padding;
 pub(crate) mod point;
 pub(crate) mod resample;
 pub(crate) mod sharpen;
+pub(crate) mod statistic;
 mod stencil;
 
 pub(crate) use blur::BoxBlur;
 pub(crate) use gather::Gather;
+pub(crate) use mix::Mix;
 pub(crate) use point::Point;
 pub(crate) use resample::Resample;
 pub(crate) use sharpen::Sharpen;
+pub(crate) use statistic::Statistic;
 
 /// A step from one 8-bit image to the next.
 #[derive(Debug, Clone)]
@@ -52,6 +55,10 @@ pub(crate) enum Pass {
     Resample(Resample),
     /// Changes bytes.
     Point(Point),
+    /// Changes pixels.
+    Mix(Mix),
+    /// Changes bytes by a table of the whole image's. It holds the image's size.
+    Statistic(Statistic, Size),
     /// Sharpens or smooths.
     Sharpen(Sharpen),
     /// Blurs as Pillow does.
@@ -76,7 +83,7 @@ impl Pass {
         match self {
             Pass::Gather(gather) => gather.size(),
             Pass::Resample(resample) => resample.size,
-            Pass::Point(_) | Pass::Sharpen(_) | Pass::BoxBlur(_) => input,
+            Pass::Point(_) | Pass::Mix(_) | Pass::Statistic(..) | Pass::Sharpen(_) | Pass::BoxBlur(_) => input,
         }
     }
 
@@ -85,7 +92,8 @@ impl Pass {
         match self {
             Pass::Gather(gather) => gather.needs(rect),
             Pass::Resample(resample) => resample.needs(rect),
-            Pass::Point(_) => rect,
+            Pass::Point(_) | Pass::Mix(_) => rect,
+            Pass::Statistic(_, size) => Rect::all(*size),
             Pass::Sharpen(sharpen) => sharpen.needs(rect),
             Pass::BoxBlur(blur) => blur.needs(rect),
         }
@@ -102,6 +110,8 @@ impl Pass {
             Pass::Gather(gather) => gather.run(image, rect, out),
             Pass::Resample(resample) => resample.run(image, rect, scratch, out),
             Pass::Point(point) => point.run(image, rect, out),
+            Pass::Mix(mix) => mix.run(image, rect, out),
+            Pass::Statistic(statistic, _) => statistic.run(image, rect, out),
             Pass::Sharpen(sharpen) => sharpen.run(image, rect, out),
             Pass::BoxBlur(blur) => blur.run(image, rect, &mut scratch.blur, out),
         }
@@ -114,6 +124,8 @@ impl fmt::Display for Pass {
             Pass::Gather(gather) => gather.fmt(f),
             Pass::Resample(resample) => resample.fmt(f),
             Pass::Point(point) => point.fmt(f),
+            Pass::Mix(mix) => mix.fmt(f),
+            Pass::Statistic(statistic, _) => statistic.fmt(f),
             Pass::Sharpen(sharpen) => sharpen.fmt(f),
             Pass::BoxBlur(blur) => blur.fmt(f),
         }

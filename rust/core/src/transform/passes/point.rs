@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::{
     Result,
+    color::blend,
     image::{Rect, View, Window},
     interrupt::Pace,
     kernel::byte_tables,
@@ -15,10 +16,12 @@ use crate::{
 ///
 /// All channels share it. A function with parameters per channel, or with parameters that an earlier pass of the same
 /// sample computes, is a variant that holds them; [`Point::table`] is where it would become 256 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Function {
     /// `255 - value` (`PIL.ImageOps.invert`).
     Invert,
+    /// Multiplies (`PIL.ImageEnhance.Brightness`).
+    Brightness { factor: f32 },
     /// Keeps the `bits` highest bits (`PIL.ImageOps.posterize`).
     Posterize { bits: u8 },
     /// Inverts values that are not below `threshold` (`PIL.ImageOps.solarize`). The threshold is at most 256.
@@ -38,6 +41,7 @@ impl Function {
     fn apply(self, bytes: [u8; 256]) -> [u8; 256] {
         match self {
             Function::Invert => bytes.map(|byte| 255 - byte),
+            Function::Brightness { factor } => bytes.map(|byte| blend(0, byte, factor)),
             Function::Posterize { bits } => {
                 let mask = (0xff00_u16 >> bits.min(8)) as u8;
                 bytes.map(|byte| byte & mask)
@@ -53,7 +57,7 @@ impl Function {
 ///
 /// A point stays a list of functions, which is small and cheap to move, until it runs or is folded into the final
 /// table: then it becomes a table of 256 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Point {
     functions: SmallVec<[Function; 4]>,
 }
