@@ -1,6 +1,6 @@
 //! The loops over pixels, each built for several instruction sets.
 //!
-//! [`scalar`] and [`rows`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its own;
+//! [`scalar`], [`rows`] and [`stencils`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its own;
 //! [`avx512`] has a table look-up and a resize, [`avx512_rows`] moves rows and pixels. All builds give the same bits: the
 //! arithmetic is on integers, and tests run each build on the same input.
 //!
@@ -21,6 +21,7 @@ mod instruction_set;
 mod prefetch;
 mod rows;
 mod scalar;
+mod stencils;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub(crate) use coefficients::PRECISION_BITS;
 pub use instruction_set::InstructionSet;
 pub(crate) use prefetch::{prefetch, prefetch_value};
 pub(crate) use rows::{Columns, Rows};
+pub(crate) use stencils::BoxWeights;
 
 /// Resamples rows of pixels: `out[x] = clip(sum(weights[x] * row[bounds[x]..]))`. Rows begin every `stride` bytes; there
 /// are as many as fit in `out`, where they begin every `out_stride` bytes, without gaps.
@@ -45,6 +47,8 @@ pub(crate) struct Kernels {
     resample_column: fn(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]),
     move_rows: fn(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]),
     split_rows: fn(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]),
+    sharpen_row: fn(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]),
+    blur_line: fn(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]),
     /// For kernels that are generic, and so cannot be pointers.
     #[cfg(target_arch = "x86_64")]
     avx512: Option<avx512::Avx512Token>,
@@ -59,6 +63,8 @@ impl Kernels {
             resample_column: scalar::resample_column,
             move_rows: rows::move_rows,
             split_rows: rows::split_rows,
+            sharpen_row: stencils::sharpen_row,
+            blur_line: stencils::blur_line,
             #[cfg(target_arch = "x86_64")]
             avx512: None,
         }
@@ -117,4 +123,15 @@ pub(crate) fn move_rows(rows: Rows<'_>, columns: Columns, fill: u8, out: &mut [u
 /// Copies rows of RGB pixels to the rows of three planes, one for each colour.
 pub(crate) fn split_rows(rows: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]) {
     (Kernels::in_use().split_rows)(rows, columns, out);
+}
+
+/// Blends a row with its smoothed self. The rows begin `channels` bytes before `out`, and end as many behind it.
+pub(crate) fn sharpen_row(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]) {
+    (Kernels::in_use().sharpen_row)(rows, channels, factor, out);
+}
+
+/// Moves the sums of boxes on by a line and writes the means. Of `lines`, the first leaves the boxes and is then the pixel
+/// before them, the second enters them, and the third is the pixel behind them.
+pub(crate) fn blur_line(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]) {
+    (Kernels::in_use().blur_line)(weights, lines, sums, out);
 }
