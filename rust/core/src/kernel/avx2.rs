@@ -1,4 +1,5 @@
-//! Kernels for AVX2. All but one are the bodies of [`super::scalar`] and [`super::rows`], compiled with AVX2.
+//! Kernels for AVX2. All but one are the bodies of [`super::scalar`], [`super::rows`] and [`super::stencils`], compiled with
+//! AVX2.
 //!
 //! # RGB pixels of a horizontal pass
 //!
@@ -29,6 +30,7 @@ use super::{
     color,
     rows::{self, Columns, Rows},
     scalar,
+    stencils::{self, BoxWeights},
 };
 
 /// Proof that the CPU has AVX2, BMI1, BMI2 and LZCNT, as the AVX2 code of `torchfeed-jpeg` needs them.
@@ -78,6 +80,10 @@ pub(super) fn kernels(_: Avx2Token) -> Kernels {
         bicubic_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_rgb(source, x, y, fill, out) },
         // SAFETY: as above.
         bicubic_gray: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_gray(source, x, y, fill, out) },
+        // SAFETY: as above.
+        sharpen_row: |rows, channels, factor, out| unsafe { sharpen_row(rows, channels, factor, out) },
+        // SAFETY: as above.
+        blur_line: |weights, lines, sums, out| unsafe { blur_line(weights, lines, sums, out) },
         ..Kernels::portable()
     }
 }
@@ -100,6 +106,8 @@ with_avx2! {
     color::turn_hue(pixels: &[u8], turn: u8, out: &mut [u8]);
     rows::move_rows(from: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]);
     rows::split_rows(from: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]);
+    stencils::sharpen_row(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]);
+    stencils::blur_line(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]);
 }
 
 /// Rows that are resampled together, so that the weights and the loop's own work are shared.
