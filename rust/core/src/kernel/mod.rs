@@ -50,6 +50,9 @@ type ResampleRows = fn(rows: &[u8], stride: usize, table: &Coefficients, out: &m
 /// Filters the pixels around places of an image, (`x`, `y`). Places outside have the colour `fill`.
 type Warp = fn(source: &Source<'_>, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]);
 
+/// Moves the sums of boxes on by a line: see [`blur_line`].
+type BlurLine = fn(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]);
+
 /// One build of all kernels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kernels {
@@ -67,7 +70,7 @@ pub(crate) struct Kernels {
     bicubic_rgb: Warp,
     bicubic_gray: Warp,
     sharpen_row: fn(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]),
-    blur_line: fn(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]),
+    blur_line: BlurLine,
     /// For kernels that are generic, and so cannot be pointers.
     #[cfg(target_arch = "x86_64")]
     avx512: Option<avx512::Avx512Token>,
