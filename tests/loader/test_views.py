@@ -336,3 +336,45 @@ def test_it_is_a_function_of_an_image() -> None:
     same(second, PIXELS(image))
     assert third.size == (4, 4)
     assert repr(T.MultiViewTransform([T.CenterCrop(4)])) == "MultiViewTransform(\n    CenterCrop(size=(4, 4))\n)"
+
+
+NEST: dict[str, Any] = {"global": [LARGE, LARGE], "others": {"small": SMALL, "pixels": [PIXELS]}}
+
+
+def flat(nest: Any) -> list[Any]:
+    if isinstance(nest, dict):
+        nest = [*nest.values()]
+    return [each for inner in nest for each in flat(inner)] if isinstance(nest, list) else [nest]
+
+
+def shape_of(nest: Any) -> Any:
+    if isinstance(nest, dict):
+        return {name: shape_of(inner) for name, inner in nest.items()}
+    return [shape_of(inner) for inner in nest] if isinstance(nest, list) else (nest.dtype, nest.shape)
+
+
+@WORKERS
+@pytest.mark.parametrize("size", [4, None])
+def test_views_have_names(folder: Path, workers: int, size: int | None) -> None:
+    dataset = datasets.ImageFolder(folder, T.Views(NEST))
+    loader = DataLoader(dataset, size, num_workers=workers, native="require")
+    torchs = torch.utils.data.DataLoader(TheirImageFolder(folder, T.Views(NEST)), size)
+    step = size or 1
+    for number, ((images, _), (theirs_images, _)) in enumerate(zip(loader, torchs, strict=True)):
+        assert shape_of(images) == shape_of(theirs_images)
+        chosen = range(COUNT)[number * step :][:step]
+        wanted = [expected(loader, dataset, index) for index in chosen]
+        for view, made in enumerate(flat(images)):
+            same(made, torch.stack([sample[view] for sample in wanted]) if size else wanted[0][view], f"view {view}")
+    dataset.seed = loader.seed
+    assert shape_of(dataset[3][0]) == shape_of(TheirImageFolder(folder, T.Views(NEST))[3][0])
+
+
+def test_nests_of_other_containers_run_in_python(folder: Path) -> None:
+    class Mapping(dict[str, Any]):
+        """A dict of the user's own."""
+
+    text = explain(DataLoader(datasets.ImageFolder(folder, T.Views([Mapping(a=LARGE)]))))
+    assert text.startswith("native in part")
+    assert "views run in Python, because of view 0" in text
+    assert explain(DataLoader(datasets.ImageFolder(folder, T.Views([])))).startswith("native in part")

@@ -212,8 +212,8 @@ class NativeEpoch(Epoch):
         return [self._image(alone), collated]
 
     def _image(self, views: list[Tensor]) -> Any:
-        """What stands for the image in a sample, or for the images in a batch: the only view, or a list of several."""
-        return views if self._compiled.leaves[0].plan.several else views[0]
+        """What stands for the image in a sample, or for the images in a batch: the only view, or several."""
+        return self._compiled.leaves[0].plan.arranged(views)
 
     def _device_of_images(self, device: torch.device) -> torch.device:
         """Finds where torchvision would put images, if a default device was set after the epoch began."""

@@ -89,7 +89,7 @@ class SampleMaker:
             for position, (leaf, index) in enumerate(leaves):
                 plans = zip(made[position], leaf.plan.views, strict=True)
                 views = [_as_kind(view, plan.kind) for view, plan in plans]
-                image: Any = views if leaf.plan.several else views[0]
+                image: Any = leaf.plan.arranged(views)
                 if leaf.plan.wants_metadata:
                     image.info = _metadata(leaf, index, given[position] if given else None) or metadata[position]
                 with random_state_turns if seeded and leaf.why else nullcontext():

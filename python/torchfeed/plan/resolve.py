@@ -141,6 +141,12 @@ def _gathered(dataset: Any, settings: Settings, why: str) -> Gathered | Torch:
     return Gathered(columns)
 
 
+def _kinds(nest: Any) -> set[type]:
+    """The kinds of the containers in a nest of views."""
+    inside = nest if isinstance(nest, list) else [*nest.values()] if isinstance(nest, dict) else None
+    return set() if inside is None else {type(nest)}.union(*map(_kinds, inside))
+
+
 def _why_not_collated(tree: Tree[Leaf], *, batched: bool) -> str:
     """Says why Python does what torch's collate_fn does; empty if it need not."""
     first = tree.leaves[0]
@@ -150,7 +156,7 @@ def _why_not_collated(tree: Tree[Leaf], *, batched: bool) -> str:
     if batched:
         targets = [Tensor] if first.one_hot is not None else [] if brought else [*kinds]
         images: list[type] = [view.kind for view in first.plan.views]
-        return registered_for(*([list] if first.plan.several else []), *images, *targets)
+        return registered_for(*_kinds(first.plan.nest), *images, *targets)
     if first.one_hot is None and not brought and not kinds <= {int}:
         return "numpy's numbers become tensors where there are no batches: make each target an int"
     return ""

@@ -29,7 +29,7 @@ def registered_for(*parts: type) -> str:
     """Looks for functions of the user's that collate samples, which are tuples, or parts of them.
 
     Args:
-        parts: the types of a sample's parts: integers, tensors, or lists.
+        parts: the types of a sample's parts: integers, tensors, lists, or dicts.
 
     Returns:
         What is collated in Python, by another function than torch's own; empty if nothing is.
@@ -38,10 +38,11 @@ def registered_for(*parts: type) -> str:
         return f"{torch_collate.__name__}.collate is another function than torch's own, and runs in Python"
     if _finds(tuple) is not None:
         return "default_collate_fn_map has a function for tuples, which runs in Python"
-    if list in parts and _finds(list) is not None:
-        return "default_collate_fn_map has a function for lists, which runs in Python"
+    for container in {list, dict}.intersection(parts):
+        if _finds(container) is not None:
+            return f"default_collate_fn_map has a function for {container.__name__}s, which runs in Python"
     for part in parts:
-        if part is list:
+        if part in {list, dict}:
             continue
         name = next(name for kind, name in _OWN.items() if issubclass(part, kind))
         if not _is_torch_s(_finds(part), name):

@@ -50,7 +50,7 @@ def read_datasets(dataset: Any) -> Tree[Leaf]:
 
 def _made(leaf: Leaf) -> tuple[Any, ...]:
     views = [(view.kind, view.table.dtype, view.table.channels) for view in leaf.plan.views]
-    return bool(leaf.plan.several), *views
+    return repr(leaf.plan.nest), *views
 
 
 def read_leaf(dataset: Any) -> Leaf:

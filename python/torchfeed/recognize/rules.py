@@ -111,21 +111,16 @@ def _color_jitter(step: Any) -> Op:
 
 
 def _sharpness(step: Any) -> Op:
-    factor = float(step.sharpness_factor)
-    if not math.isfinite(factor):
-        raise Unrecognized(f"RandomAdjustSharpness with {factor} has no native kernel: give it a finite factor")
-    return {"RandomAdjustSharpness": {"sharpness_factor": factor, "p": float(step.p)}}
+    factor = step.sharpness_factor
+    # Pillow takes what is a float of single precision.
+    if not isinstance(factor, (int, float)) or not abs(factor) <= MOST_SHARPNESS:
+        raise Unrecognized(f"RandomAdjustSharpness with sharpness_factor={factor!r:.40} has no native kernel")
+    return {"RandomAdjustSharpness": {"sharpness_factor": float(factor), "p": float(step.p)}}
 
 
-def _gaussian_blur(step: Any) -> Op:
-    low, high = map(float, step.radius)
-    if not 0 <= low <= high <= MOST_RADIUS:
-        raise Unrecognized(f"RandomGaussianBlur with radius={step.radius}: give it a range from 0 to {MOST_RADIUS}")
-    return {"RandomGaussianBlur": {"radius": (low, high), "p": float(step.p)}}
+MOST_SHARPNESS = 2.0**100
+"""Where times a byte is a number in single precision."""
 
-
-MOST_RADIUS = 1000
-"""Pixels; of images that are smaller, Pillow's own blur refuses none."""
 
 RULES: dict[str, Rule] = {
     "Compose": Rule("structure"),
@@ -135,6 +130,7 @@ RULES: dict[str, Rule] = {
     "RandomChoice": Rule("structure", "v1, v2", compose=arguments.random_choice),
     "RandomOrder": Rule("structure", "v1, v2", compose=arguments.random_order),
     "MultiViewTransform": Rule("views of one image", "torchfeed"),
+    "Views": Rule("views of one image", "torchfeed"),
     "Resize": Rule("geometry", read=arguments.resize, on_tensor=on_tensor.resizes),
     "CenterCrop": Rule(
         "geometry",
@@ -167,7 +163,11 @@ RULES: dict[str, Rule] = {
     "RandomAutocontrast": Rule("colours", read=_p("RandomAutocontrast")),
     "RandomEqualize": Rule("colours", read=_p("RandomEqualize")),
     "RandomAdjustSharpness": Rule("colours", read=_sharpness),
-    "RandomGaussianBlur": Rule("colours", "torchfeed", read=_gaussian_blur),
+    "RandomGaussianBlur": Rule(
+        "colours",
+        "torchfeed",
+        read=lambda step: {"RandomGaussianBlur": {"radius": step.radius, "p": float(step.p)}},
+    ),
     "RandomInvert": Rule("colours", read=_p("RandomInvert")),
     "RandomPosterize": Rule("colours", read=_posterize),
     "RandomSolarize": Rule("colours", read=_solarize),

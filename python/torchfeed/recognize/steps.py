@@ -15,6 +15,7 @@ from .common import Unrecognized
 from .known_classes import class_name, why_in_python
 from .on_tensor import check_padding
 from .rules import RULES, Pads
+from .self_test import check_functions
 from .value import Ramp
 
 __all__ = ["check_on_tensor", "flatten", "has_plain_steps", "may_lose_metadata", "own_name", "padding_of", "read_step"]
@@ -63,6 +64,7 @@ def read_step(step: Any) -> tuple[Op, list[str]]:
         # v2's pass over images of types that are not listed.
         if rule.read is not None and set(_IMAGES) <= set(getattr(step, "_transformed_types", _IMAGES)):
             op = rule.read(step)
+            check_functions(op)
             return op, [name] * _native.Op(op).positions
     raise Unrecognized(why_in_python(step))
 

@@ -8,8 +8,8 @@ pixel at a time, become a table. Geometry that follows them moves in front of th
 crop or a flip only chooses pixels. Steps that leave an image as it is are passed over. At the first step that is none
 of these, the chain is cut: that step and all after it run in Python.
 
-A `MultiViewTransform` holds several transforms, one for each view of the image. It is native if all of them are, to
-their ends; otherwise all of it runs in Python.
+A `MultiViewTransform` or `Views` holds several transforms, one for each view of the image. It is native if all of them
+are, to their ends; otherwise all of it runs in Python.
 
 Code of the user's own that gets a PIL image, be it a step, a step inside another one or a collate_fn, may read its
 metadata (`ImageOps.exif_transpose` does). torchvision's crops, flips and resizes hand the metadata on; its paddings and
@@ -67,13 +67,18 @@ class Plan:
     wants_metadata: bool = False
     """Whether the rest begins with a PIL image and may read its metadata."""
     several: tuple[Plan, ...] = ()
-    """The plans of several views of the image, which a sample is then a list of; the first one's table and kind are
-    those here. Empty for an image as such."""
+    """The plans of several views of the image, if there are; the first one's table and kind are those here."""
+    nest: Any = 0
+    """What a sample holds in the place of its image: the numbers of its views, in lists and dicts."""
 
     @property
     def views(self) -> tuple[Plan, ...]:
         """The plan of each view: this one, if there are not several."""
         return self.several or (self,)
+
+    def arranged(self, views: Sequence[Any]) -> Any:
+        """Puts the views of a sample, or of a batch, where they belong."""
+        return nested(self.nest, lambda number: views[number])
 
     @property
     def is_random(self) -> bool:
@@ -122,28 +127,50 @@ def recognize(
 
 
 def _makes_views(step: Any) -> bool:
-    return type(step).__module__ == "torchfeed.transforms.structure" and class_name(step) == "MultiViewTransform"
+    return type(step).__module__ == "torchfeed.transforms.structure" and class_name(step) in {
+        "MultiViewTransform",
+        "Views",
+    }
+
+
+def nested(nest: Any, of: Callable[[Any], Any]) -> Any:
+    """Makes lists and dicts like those of a nest, of what `of` makes of what is in them."""
+    if type(nest) in {list, tuple}:
+        return [nested(inner, of) for inner in nest]
+    if type(nest) is dict:
+        return {key: nested(inner, of) for key, inner in nest.items()}
+    return of(nest)
 
 
 def _read_views(transform: Any, channels: int) -> Plan:
-    """Compiles a `MultiViewTransform`.
+    """Compiles a `MultiViewTransform` or `Views`.
 
     Raises:
         Unrecognized: a view is not native to its end.
     """
-    if not has_plain_steps(transform) or not transform.transforms:
+    chains: list[Any] = []
+
+    def number(chain: Any) -> int:
+        chains.append(chain)
+        return len(chains) - 1
+
+    if type(transform).__name__ == "MultiViewTransform" and not has_plain_steps(transform):
         raise Unrecognized(why_in_python(transform))
-    views = tuple(recognize(each, channels, metadata=False) for each in transform.transforms)
-    for number, view in enumerate(views):
+    nest = nested(transform.transforms, number)
+    if not chains:
+        raise Unrecognized(why_in_python(transform))
+    views = tuple(recognize(each, channels, metadata=False) for each in chains)
+    for place, view in enumerate(views):
         if view.why or view.several:
             why = view.why or "it is made of views itself"
-            raise Unrecognized(f"views run in Python, because of view {number}: {why}")
+            raise Unrecognized(f"views run in Python, because of view {place}: {why}")
     return replace(
         views[0],
         ops=tuple(op for view in views for op in view.ops),
         names=tuple(name for view in views for name in view.names),
         notes=tuple(dict.fromkeys(note for view in views for note in view.notes)),
         several=views,
+        nest=nest,
     )
 
 

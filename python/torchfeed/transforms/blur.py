@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .base import NativeTransform
 
 __all__ = ["RandomAdjustSharpness", "RandomGaussianBlur"]
 
+LARGEST = 65536.0
+"""The largest radius."""
+
 
 class RandomAdjustSharpness(NativeTransform):
-    """Changes the sharpness with probability `p`; `torchvision.transforms.RandomAdjustSharpness`.
+    """Changes the sharpness of an image with probability `p`; `torchvision.transforms.RandomAdjustSharpness`.
 
     Args:
-        sharpness_factor: 0 smooths the image, 1 leaves it as it is, 2 sharpens it; any number from 0 on.
+        sharpness_factor: 0 smooths the image, 1 leaves it as it is, 2 sharpens it.
         p: the probability.
     """
 
@@ -21,23 +26,22 @@ class RandomAdjustSharpness(NativeTransform):
 
 
 class RandomGaussianBlur(NativeTransform):
-    """Blurs with probability `p` by `PIL.ImageFilter.GaussianBlur`, its radius drawn evenly from a range.
+    """Blurs an image with probability `p`, as `PIL.ImageFilter.GaussianBlur` with a random radius does.
 
-    It is the blur that MoCo, SimCLR, BYOL and DINO write as a class of their own. It has another kernel than
-    `torchvision.transforms.GaussianBlur`, and is faster.
+    It is the blur that the code of MoCo, SimCLR and DINO defines. `torchvision.transforms.GaussianBlur` is another one:
+    its kernel ends where its size says.
 
     Args:
-        radius: the least and the largest standard deviation, in pixels, 0 to 1000.
+        radius: the standard deviation in pixels; of two numbers, it lies between them, all equally likely.
         p: the probability.
 
     Raises:
-        ValueError: when applied: a range that falls, or leads beyond its limits.
-
-    Example:
-        >>> RandomGaussianBlur(p=0.5)
-        RandomGaussianBlur(radius=(0.1, 2.0), p=0.5)
+        ValueError: radii that do not rise, or are not between 0 and 65536.
     """
 
-    def __init__(self, radius: tuple[float, float] = (0.1, 2.0), p: float = 0.5) -> None:
-        self.radius = radius
+    def __init__(self, radius: float | Sequence[float] = (0.1, 2.0), p: float = 0.5) -> None:
+        low, high = (radius, radius) if isinstance(radius, (int, float)) else radius
+        if not 0 <= low <= high <= LARGEST:
+            raise ValueError(f"radius must be a number, or two that rise, between 0 and {LARGEST:g}: {radius}")
+        self.radius = (float(low), float(high))
         self.p = p

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Compose", "MultiViewTransform"]
+__all__ = ["Compose", "MultiViewTransform", "Views"]
 
 
 class Compose:
@@ -59,3 +59,39 @@ class MultiViewTransform:
     def __repr__(self) -> str:
         lines = [f"    {transform}" for transform in self.transforms]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+class Views:
+    """Makes several views of one image, by name: a list or dict of transforms, nested as you like.
+
+    A batch of a loader is then ``[views, targets]``, with a tensor in the place of each transform. A native loader
+    reads and decodes each image once, whatever the number of its views.
+
+    Args:
+        transforms: functions of the image, in lists and dicts. The same transform twice draws twice.
+
+    Example:
+        >>> large = Compose([RandomResizedCrop(224), ToTensor()])
+        >>> small = Compose([RandomResizedCrop(96), ToTensor()])
+        >>> views = Views({"global": [large, large], "local": [small] * 8})(image)
+        >>> len(views["local"]), views["global"][1].shape
+        (8, torch.Size([3, 224, 224]))
+    """
+
+    def __init__(self, transforms: Any) -> None:
+        self.transforms = transforms
+
+    def __call__(self, image: Any) -> Any:
+        """Makes the views."""
+        return _views(self.transforms, image)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.transforms})"
+
+
+def _views(transforms: Any, image: Any) -> Any:
+    if type(transforms) in {list, tuple}:
+        return [_views(each, image) for each in transforms]
+    if type(transforms) is dict:
+        return {name: _views(each, image) for name, each in transforms.items()}
+    return transforms(image)

@@ -1,4 +1,5 @@
-//! Kernels for AVX2. All but one are the bodies of [`super::scalar`] and [`super::rows`], compiled with AVX2.
+//! Kernels for AVX2. All but one are the bodies of [`super::scalar`], [`super::rows`] and [`super::stencils`], compiled with
+//! AVX2.
 //!
 //! # RGB pixels of a horizontal pass
 //!
@@ -16,18 +17,20 @@
 //! and the pixels at the very end of the image are left to the scalar body.
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_load_si128, _mm_loadu_si128, _mm_packs_epi32, _mm_packus_epi16, _mm_set1_epi32,
-    _mm_srai_epi32, _mm_storeu_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_si128,
-    _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
+    __m128i, _mm_add_epi32, _mm_load_si128, _mm_packs_epi32, _mm_packus_epi16, _mm_set1_epi32, _mm_srai_epi32,
+    _mm256_add_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_madd_epi16,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32,
 };
 
 use super::{
-    Kernels, avx2_warp,
+    Kernels,
+    avx2_memory::{load, store},
+    avx2_warp,
     coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
     color,
     rows::{self, Columns, Rows},
     scalar,
+    stencils::{self, BoxWeights},
 };
 
 /// Proof that the CPU has AVX2, BMI1, BMI2 and LZCNT, as the AVX2 code of `torchfeed-jpeg` needs them.
@@ -77,6 +80,10 @@ pub(super) fn kernels(_: Avx2Token) -> Kernels {
         bicubic_rgb: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_rgb(source, x, y, fill, out) },
         // SAFETY: as above.
         bicubic_gray: |source, x, y, fill, out| unsafe { avx2_warp::bicubic_gray(source, x, y, fill, out) },
+        // SAFETY: as above.
+        sharpen_row: |rows, channels, factor, out| unsafe { sharpen_row(rows, channels, factor, out) },
+        // SAFETY: as above.
+        blur_line: |weights, lines, sums, out| unsafe { blur_line(weights, lines, sums, out) },
         ..Kernels::portable()
     }
 }
@@ -99,6 +106,8 @@ with_avx2! {
     color::turn_hue(pixels: &[u8], turn: u8, out: &mut [u8]);
     rows::move_rows(from: Rows<'_>, columns: Columns, fill: u8, out: &mut [u8]);
     rows::split_rows(from: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]);
+    stencils::sharpen_row(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]);
+    stencils::blur_line(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]);
 }
 
 /// Rows that are resampled together, so that the weights and the loop's own work are shared.
@@ -168,23 +177,7 @@ fn resample_pixels(rows: &[u8], stride: usize, groups: &[SplitWeights]) -> [u8; 
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn load(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: the reference is to 16 readable bytes, and the load needs no alignment.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
 pub(super) fn load_weights(weights: &SplitWeights) -> __m128i {
     // SAFETY: the reference is to 16 readable bytes, aligned to 16 by the type.
     unsafe { _mm_load_si128(weights.0.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn store(value: __m128i) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    // SAFETY: the reference is to 16 writable bytes, and the store needs no alignment.
-    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), value) };
-    bytes
 }

@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    avx2::{load, store},
+    avx2_memory::{load, store},
     warp::{self, Source},
 };
 

@@ -30,7 +30,7 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    Kernels, avx2,
+    Kernels, avx2, avx2_memory,
     avx512_rows::{self, load, store},
     coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
     scalar,
@@ -200,7 +200,7 @@ fn resample_pixels(rows: &[u8], stride: usize, table: &Coefficients, x: usize) -
     if rows.len() < (ROWS - 1) * stride + furthest + groups * 12 + 4 {
         return None;
     }
-    let pairs = |order: [i8; 16]| _mm512_broadcast_i32x4(avx2::load(&order.map(|i| i as u8)));
+    let pairs = |order: [i8; 16]| _mm512_broadcast_i32x4(avx2_memory::load(&order.map(|i| i as u8)));
     let [first, second] = [
         pairs([0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1]),
         pairs([6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1]),
@@ -232,10 +232,10 @@ fn resample_pixels(rows: &[u8], stride: usize, table: &Coefficients, x: usize) -
     let words = [_mm512_packs_epi32(rounded(0), rounded(1)), _mm512_packs_epi32(rounded(2), rounded(3))];
     let sorted = _mm512_permutexvar_epi8(load(&BY_ROWS), _mm512_packus_epi16(words[0], words[1]));
     Some([
-        avx2::store(_mm512_extracti32x4_epi32::<0>(sorted)),
-        avx2::store(_mm512_extracti32x4_epi32::<1>(sorted)),
-        avx2::store(_mm512_extracti32x4_epi32::<2>(sorted)),
-        avx2::store(_mm512_extracti32x4_epi32::<3>(sorted)),
+        avx2_memory::store(_mm512_extracti32x4_epi32::<0>(sorted)),
+        avx2_memory::store(_mm512_extracti32x4_epi32::<1>(sorted)),
+        avx2_memory::store(_mm512_extracti32x4_epi32::<2>(sorted)),
+        avx2_memory::store(_mm512_extracti32x4_epi32::<3>(sorted)),
     ])
 }
 

@@ -1,8 +1,9 @@
 //! The loops over pixels, each built for several instruction sets.
 //!
-//! [`scalar`] and [`rows`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its own;
-//! [`avx512`] has a table look-up and a resize, [`avx512_rows`] moves rows and pixels. All builds give the same bits: the
-//! arithmetic is on integers, and tests run each build on the same input.
+//! [`scalar`], [`rows`], [`color`], [`stencils`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its
+//! own, and [`avx2_warp`] has the filters of a warp; [`avx512`] has a table look-up and a resize, [`avx512_rows`] moves rows
+//! and pixels. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, and tests run each
+//! build on the same input.
 //!
 //! [`Kernels`] is the table of one build. It is made once per process, for [`InstructionSet::in_use`]. A build with
 //! vector instructions starts from its token, the proof that the CPU has them; another instruction set (NEON, say) is a
@@ -11,6 +12,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_memory;
 #[cfg(target_arch = "x86_64")]
 mod avx2_warp;
 #[cfg(target_arch = "x86_64")]
@@ -24,6 +27,7 @@ mod instruction_set;
 mod prefetch;
 mod rows;
 mod scalar;
+mod stencils;
 #[cfg(test)]
 mod tests;
 mod warp;
@@ -36,6 +40,7 @@ pub(crate) use coefficients::PRECISION_BITS;
 pub use instruction_set::InstructionSet;
 pub(crate) use prefetch::{prefetch, prefetch_value};
 pub(crate) use rows::{Columns, Rows};
+pub(crate) use stencils::BoxWeights;
 pub(crate) use warp::Source;
 
 /// Resamples rows of pixels: `out[x] = clip(sum(weights[x] * row[bounds[x]..]))`. Rows begin every `stride` bytes; there
@@ -44,6 +49,9 @@ type ResampleRows = fn(rows: &[u8], stride: usize, table: &Coefficients, out: &m
 
 /// Filters the pixels around places of an image, (`x`, `y`). Places outside have the colour `fill`.
 type Warp = fn(source: &Source<'_>, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]);
+
+/// Moves the sums of boxes on by a line: see [`blur_line`].
+type BlurLine = fn(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]);
 
 /// One build of all kernels.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +69,8 @@ pub(crate) struct Kernels {
     bilinear_gray: Warp,
     bicubic_rgb: Warp,
     bicubic_gray: Warp,
+    sharpen_row: fn(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]),
+    blur_line: BlurLine,
     /// For kernels that are generic, and so cannot be pointers.
     #[cfg(target_arch = "x86_64")]
     avx512: Option<avx512::Avx512Token>,
@@ -83,6 +93,8 @@ impl Kernels {
             bilinear_gray: warp::bilinear::<1>,
             bicubic_rgb: warp::bicubic::<3>,
             bicubic_gray: warp::bicubic::<1>,
+            sharpen_row: stencils::sharpen_row,
+            blur_line: stencils::blur_line,
             #[cfg(target_arch = "x86_64")]
             avx512: None,
         }
@@ -175,4 +187,15 @@ pub(crate) fn bilinear(source: &Source<'_>, channels: usize, x: &[f64], y: &[f64
 pub(crate) fn bicubic(source: &Source<'_>, channels: usize, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]) {
     let kernels = Kernels::in_use();
     (if channels == 1 { kernels.bicubic_gray } else { kernels.bicubic_rgb })(source, x, y, fill, out);
+}
+
+/// Blends a row with its smoothed self. The rows begin `channels` bytes before `out`, and end as many behind it.
+pub(crate) fn sharpen_row(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]) {
+    (Kernels::in_use().sharpen_row)(rows, channels, factor, out);
+}
+
+/// Moves the sums of boxes on by a line and writes the means. Of `lines`, the first leaves the boxes and is then the pixel
+/// before them, the second enters them, and the third is the pixel behind them.
+pub(crate) fn blur_line(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]) {
+    (Kernels::in_use().blur_line)(weights, lines, sums, out);
 }

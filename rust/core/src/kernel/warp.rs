@@ -53,27 +53,41 @@ impl Source<'_> {
     /// The four pixels around a place, weighted by their distances.
     #[inline]
     pub(super) fn bilinear<const C: usize>(&self, x: f64, y: f64) -> Option<[u8; C]> {
-        self.filter::<C, 2>(x, y, |[a, b], d| a + (b - a) * d)
+        let ((columns, dx), (rows, dy)) = (around::<2>(x), around::<2>(y));
+        self.filter(x, y, columns, rows, |pixels: &[[[u8; C]; 2]; 2], c| {
+            let [above, below] = [0, 1].map(|row: usize| {
+                let [a, b] = [0, 1].map(|column: usize| i32::from(pixels[row][column][c]));
+                f64::from(a) + f64::from(b - a) * dx
+            });
+            above + (below - above) * dy
+        })
     }
 
     /// The sixteen pixels around a place, weighted by the cubic with a = -1.
     #[inline]
     pub(super) fn bicubic<const C: usize>(&self, x: f64, y: f64) -> Option<[u8; C]> {
-        self.filter::<C, 4>(x, y, |[v1, v2, v3, v4], d| {
-            let p2 = -v1 + v3;
-            let p3 = 2.0 * (v1 - v2) + v3 - v4;
-            let p4 = -v1 + v2 - v3 + v4;
-            v2 + d * (p2 + d * (p3 + d * p4))
+        let ((columns, dx), (rows, dy)) = (around::<4>(x), around::<4>(y));
+        let cubic = |v2: f64, p2: f64, p3: f64, p4: f64, d: f64| v2 + d * (p2 + d * (p3 + d * p4));
+        self.filter(x, y, columns, rows, |pixels: &[[[u8; C]; 4]; 4], c| {
+            let [v1, v2, v3, v4] = [0, 1, 2, 3].map(|row: usize| {
+                // The sums of bytes are exact in any order.
+                let [v1, v2, v3, v4] = [0, 1, 2, 3].map(|column: usize| i32::from(pixels[row][column][c]));
+                let (p2, p3, p4) = (v3 - v1, 2 * (v1 - v2) + v3 - v4, v2 - v1 - v3 + v4);
+                cubic(f64::from(v2), f64::from(p2), f64::from(p3), f64::from(p4), dx)
+            });
+            cubic(v2, -v1 + v3, 2.0 * (v1 - v2) + v3 - v4, -v1 + v2 - v3 + v4, dy)
         })
     }
 
-    /// Filters `N` x `N` pixels around a place, the rows first; `line` is the filter along one axis.
+    /// Filters `N` x `N` pixels around the place (`x`, `y`), the first of which is at (`left`, `top`).
     #[inline(always)]
     fn filter<const C: usize, const N: usize>(
         &self,
         x: f64,
         y: f64,
-        line: impl Fn([f64; N], f64) -> f64,
+        left: isize,
+        top: isize,
+        channel: impl Fn(&[[[u8; C]; N]; N], usize) -> f64,
     ) -> Option<[u8; C]> {
         if self.is_outside(x, y) {
             return None;
@@ -81,24 +95,30 @@ impl Source<'_> {
         if x.is_nan() || y.is_nan() {
             return Some([0; C]);
         }
-        let ((left, dx), (top, dy)) = (around::<N>(x), around::<N>(y));
         let (right, bottom) = (left + N as isize, top + N as isize);
         let whole = left >= 0 && top >= 0 && right <= self.size.width as isize && bottom <= self.size.height as isize;
-        let pixels: [[[u8; C]; N]; N] = if whole {
+        let mut pixels = [[[0; C]; N]; N];
+        if whole {
             let (stride, first) = (self.rect.width * C, (left as usize - self.rect.left) * C);
             let at = (top as usize - self.rect.top) * stride + first;
-            std::array::from_fn(|row| {
-                let pixels = self.data[at + row * stride..][..N * C].as_chunks().0;
-                *pixels.first_chunk().expect("the length of the slice")
-            })
+            for (row, to) in pixels.iter_mut().enumerate() {
+                to.as_flattened_mut().copy_from_slice(&self.data[at + row * stride..][..N * C]);
+            }
         } else {
             let clamped = |at: isize, len: usize| at.clamp(0, len as isize - 1) as usize;
-            let columns: [usize; N] = std::array::from_fn(|i| clamped(left + i as isize, self.size.width));
-            let rows: [usize; N] = std::array::from_fn(|i| clamped(top + i as isize, self.size.height));
-            rows.map(|row| columns.map(|column| self.pixel(column, row)))
-        };
+            for (row, to) in (top..).zip(&mut pixels) {
+                let row = clamped(row, self.size.height);
+                for (column, to) in (left..).zip(to) {
+                    *to = self.pixel(clamped(column, self.size.width), row);
+                }
+            }
+        }
         // The cast cuts at 0 and 255.
-        Some(std::array::from_fn(|c| line(pixels.map(|row| line(row.map(|pixel| f64::from(pixel[c])), dx)), dy) as u8))
+        let mut filtered = [0; C];
+        for (c, to) in filtered.iter_mut().enumerate() {
+            *to = channel(&pixels, c) as u8;
+        }
+        Some(filtered)
     }
 }
 
@@ -108,5 +128,5 @@ pub(super) fn around<const N: usize>(place: f64) -> (isize, f64) {
     let at = place - 0.5;
     // The floor, without a call. It is -1 where the cast is 0.
     let floor = if at < 0.0 { -1 } else { at as i64 };
-    (floor as isize + 1 - N as isize / 2, at - floor as f64)
+    ((floor as isize).saturating_add(1 - N as isize / 2), at - floor as f64)
 }

@@ -174,6 +174,15 @@ impl<'a> Compiler<'a> {
         self.push_before_gather(Pass::Statistic(statistic, self.size));
     }
 
+    /// Adds a function of each pixel and of those around it, the same for a mirrored image. `pass` makes it for the size of
+    /// the image.
+    pub(crate) fn stencil(&mut self, pass: impl FnOnce(Size) -> Pass) {
+        if !self.program.ending.gather.is_permutation(self.size) {
+            self.settle();
+        }
+        self.push_before_gather(pass(self.size));
+    }
+
     /// Adds a pass that comes after the ending's point, and may come before its gather.
     fn push_before_gather(&mut self, pass: Pass) {
         let point = std::mem::take(&mut self.program.ending.point);
@@ -181,12 +190,6 @@ impl<'a> Compiler<'a> {
             self.push(Pass::Point(point));
         }
         self.push(pass);
-    }
-
-    /// Adds what `pass` makes for the size of the image: a pass that reads the pixels around each pixel.
-    pub(crate) fn stencil(&mut self, pass: impl FnOnce(Size) -> Pass) {
-        self.settle();
-        self.push(pass(self.size));
     }
 
     /// Makes passes of the ending, for a call that must come after it.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lookup::{Form, Layout};
+use super::form::{Form, Layout};
 use crate::{image::Size, interrupt::Pace, rng::Normals};
 
 /// What an erased rectangle is filled with.

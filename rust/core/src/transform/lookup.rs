@@ -8,6 +8,7 @@
 
 use super::{
     compile::Ending,
+    form::{Form, Layout},
     passes::{Gather, Point, index_map::Run},
 };
 use crate::{
@@ -19,26 +20,6 @@ use crate::{
         byte_tables::{self, Table},
     },
 };
-
-/// How an output sample lies in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Layout {
-    /// Channel by channel: torch's contiguous (C, H, W).
-    ChannelsFirst,
-    /// Pixel by pixel: torch's `channels_last`.
-    ChannelsLast,
-}
-
-/// What the values of an output sample are, and how they lie in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Form {
-    /// Channels: 1 or 3.
-    pub channels: usize,
-    /// Bytes of one value: 1, 2, 4 or 8.
-    pub element: usize,
-    /// The order of the values.
-    pub layout: Layout,
-}
 
 /// The output value of each byte of each channel, in the two forms that [`byte_tables::Table`] takes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -10,6 +10,7 @@
 mod compile;
 mod erasure;
 pub mod execute;
+mod form;
 pub mod lookup;
 mod ops;
 pub(crate) mod passes;
@@ -18,7 +19,8 @@ mod scaled_decode;
 pub mod streaming_resize;
 
 pub use erasure::{ErasedValue, Erasure};
-pub use lookup::{Form, Layout, Lookup};
+pub use form::{Form, Layout};
+pub use lookup::Lookup;
 pub use ops::{
     Call, Op,
     augmentation::{Augmentation, Function, Level, Magnitude, Source, Warping},

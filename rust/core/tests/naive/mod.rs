@@ -58,6 +58,7 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
             blur::boxes(image, radius.map(|radius| blur::box_radius(radius as f32)), 3)
         }
         Call::Warp(ref call) => warp::warp(image, call),
+        Call::Erase(_) => panic!("an erasure comes after the table"),
         Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),
         Call::Color(ColorCall::Posterize { bits }) => {
             point(image, |value| value / (1 << (8 - bits)) * (1 << (8 - bits)))

@@ -80,7 +80,7 @@ fn without_replacement(count: usize, weights: &[f64], stream: &mut Stream) -> Re
             end += **weight;
             end > at
         });
-        match found.or_else(|| left().last()) {
+        match found.or_else(|| left().next_back()) {
             Some((i, _)) => drawn.push(i),
             None => return Err(Error::Parameter(format!("there are no {count} functions of a positive weight"))),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
     super::{
@@ -25,30 +25,40 @@ pub enum BlurOp {
         /// The probability.
         p: f64,
     },
-    /// Pillow's `ImageFilter.GaussianBlur` of a radius from a range, as contrastive learning has it.
+    /// `torchfeed.transforms.RandomGaussianBlur`: Pillow's blur, as recipes of self-supervised learning write it.
     RandomGaussianBlur {
-        /// The range of the standard deviation, in pixels.
+        /// The radius lies between these two.
+        #[serde(deserialize_with = "radii")]
         radius: (f64, f64),
         /// The probability.
         p: f64,
     },
 }
 
+/// Reads a range of radii.
+fn radii<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<(f64, f64), D::Error> {
+    match <(f64, f64)>::deserialize(deserializer)? {
+        (low, high) if 0.0 <= low && low <= high && high <= LARGEST => Ok((low, high)),
+        (low, high) => Err(D::Error::custom(format_args!("radii are 0 to {LARGEST} and rise, unlike {low}, {high}"))),
+    }
+}
+
+/// The largest radius of a random blur. No image needs a larger one.
+const LARGEST: f64 = 65536.0;
+
 impl Family for BlurOp {
     fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
-        let (p, call) = match *self {
+        match *self {
             BlurOp::RandomAdjustSharpness { sharpness_factor, p } => {
-                (p, BlurCall::AdjustSharpness { sharpness_factor })
+                drawing.push_with_probability(p, stream, position, BlurCall::AdjustSharpness { sharpness_factor });
             }
             BlurOp::RandomGaussianBlur { radius: (low, high), p } => {
                 if stream.unit() < p {
-                    let radius = stream.uniform(low, high);
-                    drawing.push(position, BlurCall::PilGaussianBlur { radius: [radius; 2] });
+                    let radius = [stream.uniform(low, high); 2];
+                    drawing.push(position, BlurCall::PilGaussianBlur { radius });
                 }
-                return Ok(());
             }
-        };
-        drawing.push_with_probability(p, stream, position, call);
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::{
     Result,
     image::{Rect, Size, View, Window, resize as make_room},
     interrupt,
+    kernel::{self, BoxWeights},
 };
 
 /// The mean over a box around each pixel of an image of `size`, taken several times, across and then down.
@@ -23,10 +24,7 @@ pub(crate) struct BoxBlur {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Box {
     radius: u32,
-    /// The weight of a whole pixel, in 24 bits.
-    whole: u32,
-    /// The weight of a pixel at the end.
-    end: u32,
+    weights: BoxWeights,
     /// Whether the box is one pixel.
     is_point: bool,
 }
@@ -74,21 +72,17 @@ impl BoxBlur {
         make_room(other, bytes)?;
         make_room(sums, height.max(width) * channels)?;
         out.try_reset(self.size, rect, channels)?;
-        let row = |y: usize| image.row(needs.top + y, needs.left, width);
-        if self.across.is_point {
-            one.chunks_exact_mut(width * channels)
-                .take(height)
-                .enumerate()
-                .for_each(|(y, line)| line.copy_from_slice(row(y)));
-        } else {
+        let rows = &mut one[..bytes];
+        for (y, line) in (needs.top..).zip(rows.chunks_exact_mut(width * channels)) {
+            line.copy_from_slice(image.row(y, needs.left, width));
+        }
+        if !self.across.is_point {
             // Columns become lines: a sum of lines takes many pixels at a time.
-            for y in 0..height {
-                scatter(row(y), channels, &mut one[y * channels..], height * channels);
-            }
+            let transpose = if channels == 1 { transpose::<1> } else { transpose::<3> };
+            transpose(&one[..bytes], width, &mut other[..bytes]);
+            std::mem::swap(one, other);
             self.repeat(self.across, [one, other], height * channels, width, sums);
-            for (y, line) in other.chunks_exact_mut(width * channels).take(height).enumerate() {
-                collect(&one[y * channels..], height * channels, channels, line);
-            }
+            transpose(&one[..bytes], height, &mut other[..bytes]);
             std::mem::swap(one, other);
         }
         self.repeat(self.down, [one, other], width * channels, height, sums);
@@ -122,7 +116,7 @@ impl Box {
         let integer = radius as u32;
         let pixels = integer.wrapping_mul(2).wrapping_add(1);
         let end = (1u32 << 24).wrapping_sub(pixels.wrapping_mul(whole)) / 2;
-        Self { radius: integer, whole, end, is_point: radius == 0.0 }
+        Self { radius: integer, weights: BoxWeights { whole, end }, is_point: radius == 0.0 }
     }
 
     /// How many pixels away a pixel is read.
@@ -148,18 +142,7 @@ impl Box {
         for (at, out) in to.chunks_exact_mut(length).enumerate() {
             let before = line((at).saturating_sub(radius + 1));
             let (entering, after) = (line(at.saturating_add(radius)), line(at.saturating_add(radius + 1)));
-            self.blur_line(before, entering, after, sums, out);
-        }
-    }
-
-    /// Moves the sums on by a line and makes the means. `before` leaves the sums, `entering` comes in, and `after` is next.
-    fn blur_line(&self, before: &[u8], entering: &[u8], after: &[u8], sums: &mut [u32], out: &mut [u8]) {
-        let lines = before.iter().zip(entering).zip(after);
-        for ((sum, out), ((&before, &entering), &after)) in sums.iter_mut().zip(out).zip(lines) {
-            let [before, entering, after] = [before, entering, after].map(u32::from);
-            *sum = sum.wrapping_add(entering).wrapping_sub(before);
-            let mean = sum.wrapping_mul(self.whole).wrapping_add((before + after).wrapping_mul(self.end));
-            *out = (mean.wrapping_add(1 << 23) >> 24) as u8;
+            kernel::blur_line(self.weights, [before, entering, after], sums, out);
         }
     }
 }
@@ -174,19 +157,23 @@ fn box_radius(sigma: f32, times: u8) -> f32 {
     integer + fraction / (6.0 * (variance - (integer + 1.0) * (integer + 1.0)))
 }
 
-/// Writes the pixels of a row `stride` bytes apart.
-fn scatter(row: &[u8], channels: usize, out: &mut [u8], stride: usize) {
-    for (pixel, out) in row.chunks_exact(channels).zip(out.chunks_mut(stride)) {
-        out[..channels].copy_from_slice(pixel);
+/// Turns columns of pixels into lines: `out` has a line for each column of `rows`, which are `width` pixels long.
+fn transpose<const C: usize>(rows: &[u8], width: usize, out: &mut [u8]) {
+    let (pixels, _) = rows.as_chunks::<C>();
+    let (out, _) = out.as_chunks_mut::<C>();
+    let height = pixels.len() / width;
+    // A strip of rows at a time: what it writes to each line is in the cache until the next row comes.
+    for strip in (0..height).step_by(STRIP) {
+        for x in 0..width {
+            for y in strip..height.min(strip + STRIP) {
+                out[x * height + y] = pixels[y * width + x];
+            }
+        }
     }
 }
 
-/// Reads the pixels of a row that lie `stride` bytes apart.
-fn collect(from: &[u8], stride: usize, channels: usize, row: &mut [u8]) {
-    for (pixel, from) in row.chunks_exact_mut(channels).zip(from.chunks(stride)) {
-        pixel.copy_from_slice(&from[..channels]);
-    }
-}
+/// Rows of a strip.
+const STRIP: usize = 16;
 
 impl fmt::Display for BoxBlur {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! Passes: the steps that a sample's calls are compiled to.
 //!
-//! A pass turns one image into the next. A few kinds of pass cover all calls:
+//! A pass turns one image into the next. These kinds cover all calls:
 //!
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.
@@ -12,11 +12,8 @@
 //!
 //! # Adding a kind
 //!
-//! A new kind is a file here, a variant of [`Pass`] and an arm in each of its methods. The executor runs it unchanged:
-//!
-//! - A *stencil* (3 x 3 filters, blurs) needs its radius more on each side.
-//! - An *erasure* of values that no byte stands for comes after the final table, so it belongs beside
-//!   [`lookup`](super::lookup) and not here.
+//! A new kind is a file here, a variant of [`Pass`] and an arm in each of its methods. The executor runs it unchanged, if
+//! [`Pass::needs`] says what it reads. What comes after the final table is no pass: see [`erasure`](super::erasure).
 
 use std::fmt;
 

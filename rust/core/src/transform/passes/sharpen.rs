@@ -7,6 +7,7 @@ use crate::{
     Result,
     image::{Rect, Size, View, Window},
     interrupt::Pace,
+    kernel,
 };
 
 /// A blend of an image of `size` with its smoothed self.
@@ -46,34 +47,10 @@ impl Sharpen {
             }
             let rows = [y - 1, y, y + 1].map(|y| image.row(y, first - 1, last - first + 2));
             let inner = &mut line[(first - rect.left) * channels..(last - rect.left) * channels];
-            sharpen_row(rows, channels, self.factor, inner);
+            kernel::sharpen_row(rows, channels, self.factor, inner);
         }
         Ok(())
     }
-}
-
-/// Blends the pixels of the middle row with the means around them. The rows begin one pixel before `out`.
-fn sharpen_row([above, row, below]: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]) {
-    for (i, out) in out.iter_mut().enumerate() {
-        let sum = |row: &[u8]| [0, channels, 2 * channels].iter().map(|at| u32::from(row[i + at])).sum::<u32>();
-        let byte = row[i + channels];
-        *out = blend(smooth(sum(above) + sum(row) + sum(below) + 4 * u32::from(byte)), byte, factor);
-    }
-}
-
-/// A thirteenth of the `sum` of eight neighbours and five times the pixel, rounded.
-///
-/// Pillow adds products with `1 / 13` and `5 / 13` in single precision, then 0.5, and truncates. Its errors are below 1e-4.
-/// The sum is an integer, so its thirteenth is never nearer to a half than 1/26: Pillow's bits are those of the exact
-/// quotient, whatever the order of additions.
-const fn smooth(sum: u32) -> u8 {
-    ((2 * sum + 13) / 26) as u8
-}
-
-/// Pillow's blend from `smoothed` to `byte`, clipped and truncated. Where `factor` is between 0 and 1, nothing is clipped.
-fn blend(smoothed: u8, byte: u8, factor: f32) -> u8 {
-    let difference = f32::from(i16::from(byte) - i16::from(smoothed));
-    (f32::from(smoothed) + factor * difference) as u8
 }
 
 impl fmt::Display for Sharpen {
