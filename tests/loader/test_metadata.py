@@ -193,7 +193,13 @@ def test_sample_source(how: str, workers: int, folder: Path) -> None:
 
 BLIND = {
     "AugMix": [theirs.AugMix(), theirs.ToTensor()],
-    "automatic": [theirs.Resize((20, 20)), theirs.TrivialAugmentWide(), theirs.ToTensor(), theirs.RandomErasing()],
+    "automatic": [
+        theirs.Resize((20, 20)),
+        theirs.RandAugment(),
+        theirs.AugMix(),
+        theirs.ToTensor(),
+        theirs.RandomErasing(),
+    ],
     "v2": [
         v2.RandomApply([v2.GaussianBlur(3)]),
         v2.RandomGrayscale(),

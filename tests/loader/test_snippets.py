@@ -22,7 +22,7 @@ from torchfeed.recognize.steps import flatten
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 
-IN_PART = {"fashion_one_hot", "reference_recipe", "mixup_tutorial mixed", "timm_like", "simclr", "ten_crop"}
+IN_PART = {"fashion_one_hot", "mixup_tutorial mixed", "simclr", "ten_crop"}
 BY_TORCH = {"custom_dataset", "siamese", "stream"}
 # Their random transforms, or their collate_fn, draw: torch's batches have other bits.
 RANDOM = {

@@ -52,7 +52,7 @@ REPLACEMENTS: dict[str, Callable[[Any], Any]] = {
     "mock": lambda _: mock.Mock(),
     "magic mock": lambda _: mock.MagicMock(),
     "spec": lambda value: mock.create_autospec(function_in(value)),
-    "function of torchvision's": lambda _: theirs.RandomErasing.forward,
+    "function of torchvision's": lambda _: theirs.LinearTransformation.forward,
     "kernel of torchvision's": lambda _: theirs.functional.vflip,
     "builtin": lambda _: len,
 }
