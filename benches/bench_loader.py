@@ -31,11 +31,11 @@ OWN = torchfeed.transforms.Compose(
         torchfeed.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     ]
 )
-JITTER = T.Compose(
+ELASTIC = T.Compose(
     [
         T.RandomResizedCrop(224),
         T.RandomHorizontalFlip(),
-        T.ColorJitter(0.4, 0.4, 0.4),
+        T.ElasticTransform(),
         T.ToTensor(),
         T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     ]
@@ -89,14 +89,14 @@ def bench_own_classes(measure: Measure, side: str, photos: Path, quick: bool) ->
 @pytest.mark.parametrize("side", SIDES)
 def bench_split(measure: Measure, side: str, photos: Path, quick: bool) -> None:
     """A pipeline that is native in part."""
-    dataset = datasets.ImageFolder(photos, JITTER)
+    dataset = datasets.ImageFolder(photos, ELASTIC)
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))[: 8 if quick else 500].tolist()
     ours, theirs = torchfeed.DataLoader(dataset, 64, sampler=order), DataLoader(dataset, 64, sampler=order)
 
     def check() -> None:
         assert assert_same_bits(ours, order) == "same bits, in part by Python"
 
-    name = "photos, train, with ColorJitter (in Python)"
+    name = "photos, train, with ElasticTransform (in Python)"
     measure(Work(name, lambda: drain(ours), lambda: drain(theirs), check, amount=len(order)), side)
 
 

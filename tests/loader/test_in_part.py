@@ -57,7 +57,10 @@ CHAINS: dict[str, tuple[list[Any], list[Any]]] = {
     "colour first": ([], [JITTER, theirs.RandomResizedCrop(16), *TO_TENSOR]),
     "noise last": ([theirs.RandomCrop(24, padding=4)], [*TO_TENSOR, own_noise]),
     "a choice that is not native": ([theirs.CenterCrop(20)], [theirs.RandomApply([JITTER], 0.5), *TO_TENSOR]),
-    "v2": ([v2.Resize((16, 18)), v2.RandomVerticalFlip()], [v2.ToImage(), v2.ElasticTransform(sigma=1.0), v2.ToPureTensor()]),
+    "v2": (
+        [v2.Resize((16, 18)), v2.RandomVerticalFlip()],
+        [v2.ToImage(), v2.ElasticTransform(sigma=1.0), v2.ToPureTensor()],
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import DataLoader as TorchDataLoader
 
 from equality import equal
-from oracle import OPS, functional, same
+from oracle import OPS, erased, functional, same
 from snippets import SNIPPETS, Faces
 from torchfeed import DataLoader, explain
 from torchfeed.recognize import recognize
@@ -111,6 +111,8 @@ def replayed(loader: Any, index: int) -> Any:
     for step in chain[: len(chain) - len(rest)]:
         if type(step).__name__ not in OPS:
             image = step(image)
+    if isinstance(image, torch.Tensor):
+        image = erased(image, drawn)
     if rest:
         ((_, parameters),) = (call for call in drawn if call[0] == "Python")
         torch.manual_seed(parameters["seed"])
