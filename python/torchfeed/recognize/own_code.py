@@ -38,7 +38,7 @@ def as_known(step: Any) -> Any:
         or any("__new__" in vars(each) for each in base.__mro__[:-1])
     ):
         return step
-    known = object.__new__(base)
+    known: Any = object.__new__(base)
     known.__dict__ = step.__dict__  # the same attributes, not a copy
     return known if class_name(known) is not None else step
 
@@ -79,12 +79,16 @@ def why_not_traced(step: object) -> str:
     if is_named(step):
         return ""
     try:
-        trace(step)
+        found = trace(step)
     except Refused as reason:
         equivalents = sorted({_EQUIVALENTS[name] for name in _names(step) if name in _EQUIVALENTS})
         instead = f"; {' and '.join(equivalents)} of torchfeed.transforms can take its place" if equivalents else ""
-        return f"its code is not followed, because {reason}{instead}"
-    return ""
+        return f". Its code is not followed, because {reason}{instead}"
+    if found.is_one_image:
+        return ""
+    if len(found.ways) > 1:
+        return ". It returns several views, and which ones depends on what it draws"
+    return ". It returns several views, which are native where no other step of PIL images stands beside it"
 
 
 # What code uses that has an equivalent in torchfeed.transforms.

@@ -21,7 +21,7 @@ from torchfeed.recognize.written_code import is_written
 from .paths import Drawn, Refused
 from .stand_ins import Held, View, shown
 
-__all__ = ["METHODS", "Made", "is_image_class", "known_function", "made_class"]
+__all__ = ["METHODS", "Made", "is_image_class", "known_function", "made_class", "to_rgb"]
 
 
 @dataclass(frozen=True)

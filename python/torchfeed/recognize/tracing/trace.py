@@ -15,7 +15,7 @@ from torchfeed.recognize.nest import nested
 from torchfeed.recognize.replaced_code import code_of, set_on
 from torchfeed.recognize.written_code import function_of, home_of
 
-from .functions import METHODS, Made, is_image_class, known_function, made_class
+from .functions import METHODS, Made, is_image_class, known_function, made_class, to_rgb
 from .paths import Drawn, Path, Refused, ways
 from .stand_ins import FrozenDict, FrozenList, Held, View, shown
 from .wiring import MISSING, Readings, rewired
@@ -109,6 +109,9 @@ class _Tracer:
     def run(self, value: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Runs the user's own code: a function, a method, or what an object of the user's class does when called."""
         self.path.work()
+        known = known_function(value)
+        if known is not None:
+            return known(self, *arguments, **keywords)
         if isinstance(value, partial):
             bound = {name: self.wrap(each) for name, each in value.keywords.items()}
             return self.call(value.func, (*map(self.wrap, value.args), *arguments), bound | keywords)
@@ -132,10 +135,7 @@ class _Tracer:
     def call(self, value: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Calls whatever the code calls."""
         self.path.work()
-        known = known_function(value)
-        if known is not None:
-            return known(self, *arguments, **keywords)
-        if isinstance(value, type):
+        if isinstance(value, type) and known_function(value) is None:
             return Held(self, made_class(value, *map(shown, arguments), **{k: shown(v) for k, v in keywords.items()}))
         if len(arguments) == 1 and isinstance(arguments[0], View) and not keywords:
             return self._step(arguments[0], value)
@@ -145,6 +145,8 @@ class _Tracer:
         """Calls a value with an image alone: a step, which is looked at later, unless it makes several views."""
         if is_named(value):
             return self.then(view, value)
+        if known_function(value) is not None:
+            return self.run(value, (view,), {})
         try:
             found = trace(value)
         except Refused:
@@ -271,6 +273,15 @@ class _Tracer:
         return int(shown(value))
 
 
+def _is_as_read(view: View) -> bool:
+    """Whether a stand-in is that of the image itself, or of what converting it makes."""
+    while view._torchfeed_made is not None:  # noqa: SLF001  (its own slot)
+        view, step = view._torchfeed_made  # noqa: SLF001
+        if step is not to_rgb:
+            return False
+    return True
+
+
 def _nest(returned: Any) -> Any:
     """Takes the steps out of the stand-ins that the code returns.
 
@@ -287,7 +298,7 @@ def _nest(returned: Any) -> Any:
             child = id(view)
             view, step = view._torchfeed_made  # noqa: SLF001
             steps.append(step)
-            if view._torchfeed_made is not None and children.setdefault(id(view), child) != child:  # noqa: SLF001
+            if not _is_as_read(view) and children.setdefault(id(view), child) != child:
                 raise Refused("two of its views begin with the same steps, drawn once")
         return Chain(reversed(steps))
 
