@@ -1,8 +1,8 @@
 //! The loops over pixels, each built for several instruction sets.
 //!
-//! [`scalar`], [`rows`], [`color`], [`stencils`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its
-//! own, and [`avx2_warp`] has the filters of a warp; [`avx512`] has a table look-up and a resize, [`avx512_rows`] moves rows
-//! and pixels. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, and tests run each
+//! [`scalar`], [`rows`], [`color`], [`stencils`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and has
+//! a resize of its own, and [`avx2_warp`] has the filters of a warp. [`avx512`] compiles some for yet wider ones and has table
+//! look-ups, [`avx512_resize`] has a resize, and [`avx512_rows`] moves rows and pixels. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, and tests run each
 //! build on the same input.
 //!
 //! [`Kernels`] is the table of one build. It is made once per process, for [`InstructionSet::in_use`]. A build with
@@ -18,6 +18,8 @@ mod avx2_memory;
 mod avx2_warp;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_resize;
 #[cfg(target_arch = "x86_64")]
 mod avx512_rows;
 pub(crate) mod byte_tables;
