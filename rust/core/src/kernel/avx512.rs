@@ -20,7 +20,7 @@ use std::arch::x86_64::{
 use super::{
     Kernels, avx2, avx512_resize,
     avx512_rows::{self, load, store},
-    color,
+    avx512_warp, color,
     stencils::{self, BoxWeights},
 };
 
@@ -91,6 +91,12 @@ pub(super) fn kernels(token: Avx512Token) -> Kernels {
         sharpen_row: |rows, channels, factor, out| unsafe { sharpen_row(rows, channels, factor, out) },
         // SAFETY: as above.
         blur_line: |weights, lines, sums, out| unsafe { blur_line(weights, lines, sums, out) },
+        // SAFETY: as above.
+        bicubic_rgb: |source, x, y, fill, out| unsafe { avx512_warp::bicubic_rgb(source, x, y, fill, out) },
+        // SAFETY: as above.
+        nearest_steps_rgb: |data, width, at, step, out| unsafe {
+            avx512_warp::nearest_steps_rgb(data, width, at, step, out);
+        },
         avx512: Some(token),
         ..avx2::kernels(token.0)
     }

@@ -90,6 +90,30 @@ proptest! {
             }
         }
     }
+
+    /// Every build finds the nearest pixels that the portable body does, up to the last of the image.
+    #[test]
+    fn pixels_are_found_alike(
+        (height, width) in (1usize..12, 1usize..40),
+        ends in prop::array::uniform4(0.0f64..1.0),
+        count in 0usize..100,
+        bytes in prop::collection::vec(any::<u8>(), 3 * 12 * 40),
+    ) {
+        let inside = |share: f64, len: usize| ((share * (len << 16) as f64) as i64).min((len as i64) << 16).max(0);
+        let from = [inside(ends[0], width), inside(ends[1], height)];
+        // The last place is inside, too; often it is the last pixel.
+        let to = [inside((ends[2] * 1.5).min(1.0), width), inside((ends[3] * 1.5).min(1.0), height)].map(|to| (to - 1).max(0));
+        let step = [0, 1].map(|i: usize| (to[i] - from[i]) / count.max(1) as i64);
+        let data = &bytes[..height * width * 3];
+        let run = |kernels: Kernels| {
+            let mut out = vec![7; count * 3];
+            (kernels.nearest_steps_rgb)(data, width, from, step, &mut out);
+            out
+        };
+        for kernels in Kernels::all() {
+            prop_assert_eq!(run(kernels), run(Kernels::portable()));
+        }
+    }
 }
 
 /// A place in or beside an image, often at a pixel or between two.
