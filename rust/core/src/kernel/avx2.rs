@@ -177,7 +177,7 @@ fn resample_pixels(rows: &[u8], stride: usize, groups: &[SplitWeights]) -> [u8; 
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn load_weights(weights: &SplitWeights) -> __m128i {
+fn load_weights(weights: &SplitWeights) -> __m128i {
     // SAFETY: the reference is to 16 readable bytes, aligned to 16 by the type.
     unsafe { _mm_load_si128(weights.0.as_ptr().cast()) }
 }

@@ -1,8 +1,8 @@
 //! The loops over pixels, each built for several instruction sets.
 //!
-//! [`scalar`], [`rows`], [`color`], [`stencils`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its
-//! own, and [`avx2_warp`] has the filters of a warp; [`avx512`] has a table look-up and a resize, [`avx512_rows`] moves rows
-//! and pixels. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, and tests run each
+//! [`scalar`], [`rows`], [`color`], [`stencils`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and has
+//! a resize of its own, and [`avx2_warp`] has the filters of a warp. [`avx512`] compiles some for yet wider ones and has table
+//! look-ups, [`avx512_resize`] has a resize, [`avx512_rows`] moves rows and pixels, and [`avx512_warp`] has kernels of a warp. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, and tests run each
 //! build on the same input.
 //!
 //! [`Kernels`] is the table of one build. It is made once per process, for [`InstructionSet::in_use`]. A build with
@@ -19,7 +19,11 @@ mod avx2_warp;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod avx512_resize;
+#[cfg(target_arch = "x86_64")]
 mod avx512_rows;
+#[cfg(target_arch = "x86_64")]
+mod avx512_warp;
 pub(crate) mod byte_tables;
 mod coefficients;
 mod color;
@@ -50,6 +54,10 @@ type ResampleRows = fn(rows: &[u8], stride: usize, table: &Coefficients, out: &m
 /// Filters the pixels around places of an image, (`x`, `y`). Places outside have the colour `fill`.
 type Warp = fn(source: &Source<'_>, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]);
 
+/// Copies the pixels at places of rows of `width` pixels: at `at`, a `step` further, and so on. Places are (x, y) in units of
+/// 1/65536 pixel; all that fill `out` lie in the data.
+type NearestSteps = fn(data: &[u8], width: usize, at: [i64; 2], step: [i64; 2], out: &mut [u8]);
+
 /// Moves the sums of boxes on by a line: see [`blur_line`].
 type BlurLine = fn(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]);
 
@@ -69,6 +77,7 @@ pub(crate) struct Kernels {
     bilinear_gray: Warp,
     bicubic_rgb: Warp,
     bicubic_gray: Warp,
+    nearest_steps_rgb: NearestSteps,
     sharpen_row: fn(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]),
     blur_line: BlurLine,
     /// For kernels that are generic, and so cannot be pointers.
@@ -93,6 +102,7 @@ impl Kernels {
             bilinear_gray: warp::bilinear::<1>,
             bicubic_rgb: warp::bicubic::<3>,
             bicubic_gray: warp::bicubic::<1>,
+            nearest_steps_rgb: warp::nearest_steps::<3>,
             sharpen_row: stencils::sharpen_row,
             blur_line: stencils::blur_line,
             #[cfg(target_arch = "x86_64")]
@@ -187,6 +197,14 @@ pub(crate) fn bilinear(source: &Source<'_>, channels: usize, x: &[f64], y: &[f64
 pub(crate) fn bicubic(source: &Source<'_>, channels: usize, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]) {
     let kernels = Kernels::in_use();
     (if channels == 1 { kernels.bicubic_gray } else { kernels.bicubic_rgb })(source, x, y, fill, out);
+}
+
+/// The nearest pixels of places in steps. See [`NearestSteps`].
+pub(crate) fn nearest_steps(data: &[u8], channels: usize, width: usize, at: [i64; 2], step: [i64; 2], out: &mut [u8]) {
+    match channels {
+        1 => warp::nearest_steps::<1>(data, width, at, step, out),
+        _ => (Kernels::in_use().nearest_steps_rgb)(data, width, at, step, out),
+    }
 }
 
 /// Blends a row with its smoothed self. The rows begin `channels` bytes before `out`, and end as many behind it.
