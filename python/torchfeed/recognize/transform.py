@@ -35,7 +35,7 @@ from .identity import leaves_as_is
 from .known_classes import class_name, why_in_python
 from .metadata import may_see_metadata
 from .rules import RULES, names_of
-from .steps import check_on_tensor, flatten, has_plain_steps, may_lose_metadata, own_name, read_step
+from .steps import check_on_tensor, flatten, has_plain_steps, may_lose_metadata, notes_of, own_name, read_step
 from .value import Ramp, Table
 
 __all__ = ["ERASING", "Plan", "recognize", "recognize_geometry"]
@@ -223,7 +223,7 @@ def _read(
         ramp.apply(step)
         return [], [], []
     op, inner = read_step(step)
-    return [op], inner, check_on_tensor(step, ramp) if ramp.is_tensor else []
+    return [op], inner, notes_of(step) + (check_on_tensor(step, ramp) if ramp.is_tensor else [])
 
 
 def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int) -> Plan:
