@@ -20,7 +20,16 @@ from .self_test import check_functions
 from .tracing import Made
 from .value import Ramp
 
-__all__ = ["check_on_tensor", "flatten", "has_plain_steps", "may_lose_metadata", "own_name", "padding_of", "read_step"]
+__all__ = [
+    "check_on_tensor",
+    "flatten",
+    "has_plain_steps",
+    "may_lose_metadata",
+    "notes_of",
+    "own_name",
+    "padding_of",
+    "read_step",
+]
 
 _IMAGES = (Tensor, Image.Image)
 
@@ -118,6 +127,14 @@ def may_lose_metadata(step: Any) -> bool:
         return any(map(may_lose_metadata, inside))
     rule = RULES.get(_name_of(step))
     return rule is not None and (rule.pads(step) is not None or rule.loses_metadata(step))
+
+
+def notes_of(step: Any) -> list[str]:
+    """What an op, or one in a random composition, does not do quite as torchvision does."""
+    inside = _inside(step)
+    if inside is not None:
+        return [note for inner in inside for note in notes_of(inner)]
+    return list(RULES[type(step).__name__].notes)
 
 
 def check_on_tensor(step: Any, ramp: Ramp) -> list[str]:

@@ -36,7 +36,7 @@ from .known_classes import class_name
 from .metadata import may_see_metadata
 from .nest import nested
 from .rules import RULES, names_of
-from .steps import check_on_tensor, flatten, may_lose_metadata, own_name, read_step
+from .steps import check_on_tensor, flatten, may_lose_metadata, notes_of, own_name, read_step
 from .value import Ramp, Table
 from .views import nest_of
 
@@ -210,7 +210,7 @@ def _read(
         ramp.apply(step)
         return [], [], []
     op, inner = read_step(step)
-    return [op], inner, check_on_tensor(step, ramp) if ramp.is_tensor else []
+    return [op], inner, notes_of(step) + (check_on_tensor(step, ramp) if ramp.is_tensor else [])
 
 
 def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int) -> Plan:

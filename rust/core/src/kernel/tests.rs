@@ -157,3 +157,34 @@ fn colours_are_those_of_one_pixel() {
         }
     }
 }
+
+proptest! {
+    /// Every build sums and rounds as the portable body does.
+    #[test]
+    fn weighted_lines_and_their_bytes_are_those_of_the_portable_body(
+        weights in prop::collection::vec(0.0f32..0.2, 1..9),
+        bytes in prop::collection::vec(any::<u8>(), 200),
+        len in 0usize..150,
+        tolerance in 0.0f32..0.1,
+    ) {
+        let numbers: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();
+        let starts: Vec<usize> = (0..weights.len()).map(|at| at * 5 % 48).collect();
+        let total: f32 = weights.iter().sum::<f32>().max(1.0);
+        let weights: Vec<f32> = weights.iter().map(|weight| weight / total).collect();
+        let mut expected = None;
+        for kernels in Kernels::all() {
+            let (mut sums, mut out, mut near) = (vec![7.0; len], vec![7; len], true);
+            (kernels.weigh_lines)(&weights, &numbers, &starts, &mut sums);
+            (kernels.round_bytes)(&sums, tolerance, &mut out, &mut near);
+            for (i, (&sum, &byte)) in sums.iter().zip(&out).enumerate() {
+                let terms = weights.iter().zip(&starts);
+                let exact: f64 = terms.map(|(&w, start)| f64::from(w) * f64::from(numbers[start + i])).sum();
+                prop_assert!((f64::from(sum) - exact).abs() < 1e-3);
+                prop_assert_eq!(byte, sum.round_ties_even() as u8);
+            }
+            prop_assert_eq!(near, sums.iter().any(|sum| (sum - sum.round_ties_even()).abs() > 0.5 - tolerance));
+            let made = (sums, out, near);
+            prop_assert_eq!(expected.get_or_insert_with(|| made.clone()), &made);
+        }
+    }
+}
