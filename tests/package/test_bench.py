@@ -242,10 +242,8 @@ def test_the_table_of_recipes() -> None:
         }
         for name, data, speed in recipes
     ]
-    failed = {"name": "moco", "title": "2 views", "recipe": "given", "rows": [row("torchfeed", 2, 1.0)]}
-    failed["rows"].append(
-        {"peer": "torchvision", "label": "", "cores": 2, "exact": True, "note": "", "error": "Error: a|b"}
-    )
+    error = {"peer": "torchvision", "label": "", "cores": 2, "exact": True, "note": "", "error": "Error: a|b"}
+    failed = {"name": "moco", "title": "2 views", "recipe": "given", "rows": [row("torchfeed", 2, 1.0), error]}
     result = {**RESULT, "operators": [], "stages": {}, "tasks": [*tasks, failed]}
     assert recipe_table(result).splitlines()[2:] == [
         "| plain | of plain | 2 | 400 images/s | 100 images/s | 4.00 x | same bits |",

@@ -30,9 +30,9 @@ def recipe_table(result: dict[str, Any]) -> str:
     ]
     for task in filter(is_recipe, result["tasks"]):
         for cores, sides in _by_cores(task).items():
-            speeds = [sides[name].get("images_per_second") for name in SIDES]
-            cells = [f"{figure(speed)} images/s" if speed else "failed" for speed in speeds]
-            ratio = f"{figure(speeds[0] / speeds[1])} x" if all(speeds) else ""
+            ours, theirs = _speeds(sides)
+            cells = [f"{figure(speed)} images/s" if speed else "failed" for speed in (ours, theirs)]
+            ratio = f"{figure(ours / theirs)} x" if ours and theirs else ""
             said = next((row["error"] for row in sides.values() if "error" in row), sides["torchfeed"].get("verdict"))
             said = str(said).replace("|", "/")
             rows.append(f"| {task['name']} | {task['title']} | {cores} | {' | '.join(cells)} | {ratio} | {said} |")
@@ -60,12 +60,18 @@ def _by_cores(task: dict[str, Any]) -> dict[int, dict[str, dict[str, Any]]]:
     return {cores: sides for cores, sides in found.items() if all(name in sides for name in SIDES)}
 
 
+def _speeds(sides: dict[str, dict[str, Any]]) -> tuple[float, float]:
+    """Images per second of both; 0 if there was an error."""
+    ours, theirs = (sides[name].get("images_per_second", 0.0) for name in SIDES)
+    return ours, theirs
+
+
 def _ratios(result: dict[str, Any]) -> dict[int, list[float]]:
     """For each number of cores. Small images in memory are another matter: their ratio would be most of the mean."""
     ratios: dict[int, list[float]] = {}
     for task in (task for task in result["tasks"] if task.get("recipe") == "given"):
         for cores, sides in _by_cores(task).items():
-            speeds = [sides[name].get("images_per_second") for name in SIDES]
-            if all(speeds):
-                ratios.setdefault(cores, []).append(speeds[0] / speeds[1])
+            ours, theirs = _speeds(sides)
+            if ours and theirs:
+                ratios.setdefault(cores, []).append(ours / theirs)
     return ratios
