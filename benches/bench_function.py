@@ -85,7 +85,8 @@ THEIRS = {f"RandomGaussianBlur({radius})": PillowBlur((radius, radius)) for radi
 if installed("timm"):
     from timm.data import create_transform
 
-    TIMM_STRINGS = ("rand-m9-mstd0.5-inc1", "original", "v0r", "3a")
+    # With magnitudes that Pillow takes: more of them would posterize to 0 bits now and then.
+    TIMM_STRINGS = ("rand-m8-inc1", "original", "v0r", "3a")
     FUNCTIONS |= {
         f"timm, {string}": [create_transform(224, is_training=True, auto_augment=string).transforms[2], *TO_TENSOR]
         for string in TIMM_STRINGS
