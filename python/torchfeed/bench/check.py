@@ -15,7 +15,7 @@ from torchfeed.recognize import Plan
 from torchfeed.replay import OPS, erased, functional, same, steps, views
 from torchfeed.util.random_state import own_random_state, seed_everything
 
-__all__ = ["assert_same_bits", "level_difference", "pil_image"]
+__all__ = ["assert_same_bits", "leaves", "level_difference", "pil_image", "replayed"]
 
 
 def pil_image(dataset: Any, index: int) -> Image.Image:
@@ -52,8 +52,8 @@ def assert_same_bits(loader: Any, order: Iterable[int], dataset: Any = None) -> 
     for images, labels in loader:
         for place, label in enumerate(labels.tolist()):
             index = next(indices)
-            expected = _views(pil_image(dataset, index), dataset.transform, loader.drawn(index), plan)
-            for made, wanted in zip(_leaves(images), expected, strict=True):
+            expected = replayed(pil_image(dataset, index), dataset.transform, loader.drawn(index), plan)
+            for made, wanted in zip(leaves(images), expected, strict=True):
                 same(made[place], wanted, f"sample {index} has other bits than torchvision's")
             if label != dataset.targets[index]:
                 raise AssertionError(f"sample {index} is labelled {label}, not {dataset.targets[index]}")
@@ -62,18 +62,28 @@ def assert_same_bits(loader: Any, order: Iterable[int], dataset: Any = None) -> 
     return "same bits, in part by Python" if plan.rest else "same bits"
 
 
-def _leaves(nested: Any) -> list[Any]:
+def leaves(nested: Any) -> list[Any]:
     """The tensors, or transforms, in lists and dicts, in the order in which they are written."""
     if isinstance(nested, (list, tuple, dict)):
-        return [leaf for each in (nested.values() if isinstance(nested, dict) else nested) for leaf in _leaves(each)]
+        return [leaf for each in (nested.values() if isinstance(nested, dict) else nested) for leaf in leaves(each)]
     return [nested]
 
 
-def _views(image: Image.Image, transform: Any, drawn: Any, plan: Plan) -> list[Any]:
-    """What torchvision makes of an image with what was drawn: each of several views, or the one."""
+def replayed(image: Image.Image, transform: Any, drawn: Any, plan: Plan) -> list[Any]:
+    """Makes by torchvision what torchfeed made of an image.
+
+    Args:
+        image: a decoded image.
+        transform: the dataset's transform.
+        drawn: as `torchfeed.DataLoader.drawn` tells it.
+        plan: how the transform was recognised.
+
+    Returns:
+        Each of several views, or the one.
+    """
     if not plan.several:
-        return _leaves(_replayed(image, transform, drawn, plan))
-    of_each = zip(_leaves(transform.transforms), views(drawn), strict=True)
+        return leaves(_replayed(image, transform, drawn, plan))
+    of_each = zip(leaves(transform.transforms), views(drawn), strict=True)
     return [_replayed(image, each, calls, plan) for each, calls in of_each]
 
 
