@@ -9,7 +9,7 @@ FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
 .PHONY: help demo test test-frameworks test-free-threaded test-rust test-rust-simd test-simd soak bad-photos shuttle \
 	test-asan test-rust-asan test-tsan test-msan test-memcheck miri fuzz deny need-std-sources \
-	bench bench-peers bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
+	bench bench-peers bench-recipes replay bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
@@ -26,6 +26,8 @@ help:
 	@echo "make deny              the crates' advisories and licences (needs cargo-deny; CHECKS=licenses goes offline)"
 	@echo "make bench [DATA=DIR]  time every stage beside torchvision, into bench-results/"
 	@echo "make bench-peers DATA=DIR  time whole epochs beside all loaders that are installed: torchfeed bench --task all"
+	@echo "make bench-recipes DATA=DIR  time what people train with beside torch's loader: torchfeed bench --recipe all"
+	@echo "make replay DATA=DIR   replay every native transform over a folder of photos by torchvision and timm, and count differences"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
 	@echo "make bench-device [DATA=DIR]  check and time the way to a CUDA device, beside torch's loader"
 	@echo "make sanitize-device   the same batches under NVIDIA's compute-sanitizer"
@@ -190,6 +192,15 @@ bench-peers: build
 	@test -n "$(DATA)" || { echo "of which images? make bench-peers DATA=DIR" >&2; exit 2; }
 	$(BIN)/python -m torchfeed bench "$(DATA)" --task all --json bench-results/peers.json \
 		--markdown bench-results/peers.md --plots bench-results $(ARGS)
+
+bench-recipes: build
+	@test -n "$(DATA)" || { echo "of which photos? make bench-recipes DATA=DIR" >&2; exit 2; }
+	$(BIN)/python -m torchfeed bench "$(DATA)" --recipe all --cores 2 --workers 2 --json bench-results/recipes.json \
+		--markdown bench-results/recipes.md $(ARGS)
+
+replay: build
+	@test -n "$(DATA)" || { echo "over which photos? make replay DATA=DIR" >&2; exit 2; }
+	$(BIN)/python tools/replay_folder.py "$(DATA)" $(ARGS)
 
 bench-kernels: $(INSTALLED)
 	$(IN_VENV) cargo bench --package torchfeed-core --bench kernels

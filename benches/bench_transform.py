@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision import datasets
 from torchvision import transforms as T
 
-from oracle import functional, same, values
-from torchfeed.datasets import ImageList
-
+from .pipelines import job
 from .work import SIDES, Work
 
 Measure = Callable[[Work, str], None]
 
 MEAN_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-COUNT = 16
 
 # On images of 500 x 375 pixels, each followed by PILToTensor.
 GEOMETRY = {
@@ -42,33 +36,6 @@ VALUES: dict[str, list[Any]] = {
     "ToTensor, Normalize": [T.ToTensor(), T.Normalize(*MEAN_STD)],
     "ToTensor, Normalize, to bfloat16": [T.ToTensor(), T.Normalize(*MEAN_STD), T.ConvertImageDtype(torch.bfloat16)],
 }
-
-
-@pytest.fixture(scope="module")
-def images(photos: Path) -> list[Image.Image]:
-    """The first photos, decoded, all of 500 x 375 pixels."""
-    folder = datasets.ImageFolder(photos)
-    return [folder[i % len(folder)][0].resize((500, 375)) for i in range(COUNT)]
-
-
-def job(name: str, steps: list[Any], images: list[Image.Image]) -> Work:
-    """Makes the job of a pipeline on some images of one size."""
-    pipeline = T.Compose(steps)
-    ours = ImageList(np.stack([np.asarray(image) for image in images]), transform=pipeline)
-
-    def check() -> None:
-        ours.seed = 0  # so that what is drawn can be asked for
-        for index, (made, _) in enumerate(ours.__getitems__(range(COUNT))):
-            same(made, values(pipeline, functional(images[index], ours.draw(index, seed=0))), name)
-        ours.seed = None
-
-    return Work(
-        name,
-        torchfeed=lambda: ours.__getitems__(range(COUNT)),
-        torchvision=lambda: [pipeline(image) for image in images],
-        check=check,
-        amount=COUNT,
-    )
 
 
 @pytest.mark.parametrize("side", SIDES)

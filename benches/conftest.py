@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import datasets
 
 from .report import describe, table
 from .work import Work
+
+COUNT = 16
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +60,13 @@ def photos(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         folder.mkdir(exist_ok=True)
         photo(number).save(folder / f"{number}.jpg", quality=90)
     return root
+
+
+@pytest.fixture(scope="session")
+def images(photos: Path) -> list[Image.Image]:
+    """The first photos, decoded, all of 500 x 375 pixels."""
+    folder = datasets.ImageFolder(photos)
+    return [folder[i % len(folder)][0].resize((500, 375)) for i in range(COUNT)]
 
 
 def photo(seed: int, width: int = 500, height: int = 375) -> Image.Image:

@@ -12,7 +12,7 @@ from .work import SIDES
 
 __all__ = ["describe", "table"]
 
-STAGES = ("loader", "decode", "transform", "batch")  # what counts most comes first
+STAGES = ("loader", "decode", "transform", "function", "batch")  # what counts most comes first
 
 
 def describe(machine: dict[str, Any], profile: str) -> None:

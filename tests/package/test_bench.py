@@ -19,13 +19,17 @@ import torchfeed
 from pictures import encode, picture
 from repository import ROOT
 from torchfeed.bench import peers, usage
+from torchfeed.bench import run as run_module
 from torchfeed.bench.check import assert_same_bits, level_difference
 from torchfeed.bench.child import _Server
+from torchfeed.bench.contrastive import TwoCropsTransform
 from torchfeed.bench.data import count, part, prepare
 from torchfeed.bench.operators import collate, one_hot, time_sides
 from torchfeed.bench.options import parse
 from torchfeed.bench.plots import plot
 from torchfeed.bench.process import Failed, Process
+from torchfeed.bench.recipe_table import recipe_table
+from torchfeed.bench.recipes import RECIPES, recipe_task
 from torchfeed.bench.report import lines, markdown
 from torchfeed.bench.run import run
 from torchfeed.bench.stages import STAGES
@@ -63,7 +67,7 @@ def job(folder: Path | str, task: str = "train", **given: Any) -> Job:
 def test_the_command_measures_and_reports(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(peers, "_installed", lambda module: module not in {"cv2", "nvidia.dali"})
+    monkeypatch.setattr(peers, "installed", lambda module: module not in {"cv2", "nvidia.dali"})
     files = {name: tmp_path / "out" / name for name in ("result.json", "table.md")}
     options = ["--task", "val", "--cores", "1", "--rounds", "2", "--batch-size", "4", "--peers", "torchvision,dali"]
     status = main(
@@ -118,6 +122,9 @@ def test_an_own_transform(folder: Path, own: str) -> None:
         (["--transform", "no_such_file.py:x"], "there is no file"),
         (["--transform", "json:JSONDecoder"], "should be a transform"),
         (["--transform", "OWN", "--task", "val"], "leave --task out"),
+        (["--transform", "OWN", "--recipe", "moco"], "leave --task out"),
+        (["--recipe", "mocha"], "'mocha' is none of plain"),
+        (["--workers", "-1"], "is negative"),
     ],
 )
 def test_bad_arguments(
@@ -171,6 +178,82 @@ def test_every_task_is_done_by_all_who_can(task: str, peer: str, folder: Path, t
     assert answer["verdict"] == ("same bits" if able.exact else "")
     if not able.exact and task == "val":
         assert 0 <= answer["levels"] < 8
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_the_same_bits(name: str, folder: Path) -> None:
+    task = recipe_task(name)
+    if not peers.installed(task.needs):
+        assert task.needs == "timm"
+        return
+    from_memory = task.data == "cifar"
+    given = vars(Job(name, task.transform, "" if from_memory else str(folder), "", 4, images=6 if from_memory else 0))
+    for peer in ("torchfeed", "torchvision"):
+        server = _Server(peer, given)
+        server.prepare()
+        assert server.epoch()["images"] == 6
+        assert server.check()["verdict"] == "same bits"
+    ours, theirs = (next(iter(peers.build(peer, Job(**given))()))[0] for peer in ("torchfeed", "torchvision"))
+    shapes = [[view.shape for view in (batch if isinstance(batch, list) else [batch])] for batch in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+
+
+def test_recipes_from_the_command_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_module, "installed", lambda module: module != "timm")
+    options = ["--recipe", "plain,timm", "--cores", "1", "--workers", "0", "--rounds", "1", "--batch-size", "3"]
+    assert main(["bench", str(folder), *options]) == 0
+    said = capsys.readouterr()
+    assert "timm, for the recipe timm, is not installed: pip install timm" in said.err
+    assert "timm, for the recipe timm, was not installed: pip install timm" in said.out
+    assert "| plain | RandomResizedCrop, flip | 1 |" in said.out
+    assert "1 recipes of photos, 1 core: " in said.out
+    assert "DALI" not in said.out
+    assert parse([str(folder), "--recipe", "all"]).tasks == tuple(map(recipe_task, RECIPES))
+
+
+def test_wrong_bits_of_a_view_are_found(folder: Path) -> None:
+    chain = T.Compose([T.RandomResizedCrop(8), T.ToTensor()])
+    dataset = datasets.ImageFolder(folder, torchfeed.transforms.Views({"a": chain, "b": [chain]}))
+    order = [*range(6)]
+    loader = torchfeed.DataLoader(dataset, 4, sampler=order)
+    assert assert_same_bits(loader, order) == "same bits"
+    brighter = T.Compose([*chain.transforms, T.Normalize(0, 0.5)])
+    other = datasets.ImageFolder(folder, torchfeed.transforms.Views({"a": chain, "b": [brighter]}))
+    with pytest.raises(AssertionError, match="sample 0 has other bits"):
+        assert_same_bits(loader, order, other)
+
+
+def test_views_in_python_have_the_same_bits(folder: Path) -> None:
+    dataset = datasets.ImageFolder(folder, TwoCropsTransform(T.Compose([T.RandomCrop(9), T.AugMix(), T.ToTensor()])))
+    loader = torchfeed.DataLoader(dataset, 4, sampler=[*range(6)])
+    assert assert_same_bits(loader, range(6)) == "same bits, in part by Python"
+
+
+def test_the_table_of_recipes() -> None:
+    recipes = [("plain", "given", 100.0), ("cifar", "cifar", 10.0), ("jitter", "given", 25.0)]
+    tasks = [
+        {
+            "name": name,
+            "title": f"of {name}",
+            "recipe": data,
+            "rows": [row("torchfeed", 2, 400.0, verdict="same bits"), row("torchvision", 2, speed)],
+        }
+        for name, data, speed in recipes
+    ]
+    error = {"peer": "torchvision", "label": "", "cores": 2, "exact": True, "note": "", "error": "Error: a|b"}
+    failed = {"name": "moco", "title": "2 views", "recipe": "given", "rows": [row("torchfeed", 2, 1.0), error]}
+    result = {**RESULT, "operators": [], "stages": {}, "tasks": [*tasks, failed]}
+    assert recipe_table(result).splitlines()[2:] == [
+        "| plain | of plain | 2 | 400 images/s | 100 images/s | 4.00 x | same bits |",
+        "| cifar | of cifar | 2 | 400 images/s | 10.0 images/s | 40.0 x | same bits |",
+        "| jitter | of jitter | 2 | 400 images/s | 25.0 images/s | 16.0 x | same bits |",
+        "| moco | 2 views | 2 | 1.00 images/s | failed |  | Error: a/b |",
+        "| | geometric mean of those of photos | 2 | | | 8.00 x | |",
+    ]
+    assert list(lines(result))[-1].startswith("2 recipes of photos, 2 cores: 8.00 x")
+    assert recipe_table(result) in markdown(result)
 
 
 def test_copies(folder: Path, tmp_path: Path) -> None:
@@ -315,3 +398,4 @@ def test_plots(tmp_path: Path) -> None:
 def test_jobs_use_workers_where_there_are_cores(folder: Path) -> None:
     one = job(folder)
     assert (one.workers, replace(one, cores=4).workers) == (0, 4)
+    assert replace(one, cores=4, given_workers=0).workers == 0

@@ -65,7 +65,7 @@ class _Server:
         """Runs an epoch."""
         images, cpu, start = 0, cpu_seconds(), time.perf_counter()
         for batch, _ in self._epochs():
-            images += len(batch)
+            images += _length(batch)
         seconds = time.perf_counter() - start
         return {"images": images, "seconds": seconds, "cpu": cpu_seconds() - cpu, "max_rss": max_rss()}
 
@@ -107,6 +107,13 @@ class _Server:
         from .stages import stage_times
 
         return {"milliseconds": stage_times(self._job, rounds)}
+
+
+def _length(views: Any) -> int:
+    """How many samples a batch has; of several views, the first one's."""
+    while isinstance(views, (list, tuple, dict)):
+        views = next(iter(views.values() if isinstance(views, dict) else views))
+    return len(views)
 
 
 def _order(job: Any) -> list[int]:

@@ -84,14 +84,15 @@ def _noise() -> Any:
     return np.random.default_rng(0).normal(0, 3, (3000, 4000, 3)).astype(np.int16)
 
 
-def cifar(images: int) -> Any:
+def cifar(images: int, transform: Any = None) -> Any:
     """A torchvision `CIFAR10` of made images: the real ones are a download.
 
     Args:
         images: how many, of 32 x 32 pixels.
+        transform: the task's own if omitted.
     """
     dataset = datasets.CIFAR10.__new__(datasets.CIFAR10)
-    datasets.VisionDataset.__init__(dataset, "", transform=pipeline("cifar"))
+    datasets.VisionDataset.__init__(dataset, "", transform=transform or pipeline("cifar"))
     rng = np.random.default_rng(0)
     # Its memory is planar, as that of the files.
     planes = rng.integers(0, 256, (images, 3, 32, 32), dtype=np.uint8)

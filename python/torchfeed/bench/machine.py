@@ -13,7 +13,7 @@ from torchfeed.util.cores import usable_cores
 __all__ = ["describe"]
 
 PACKAGES = ("torch", "torchvision", "pillow", "numpy")
-PEERS = ("nvidia-dali-cuda130", "ffcv", "spdl", "opencv-python-headless", "opencv-python", "simplejpeg")
+PEERS = ("timm", "nvidia-dali-cuda130", "ffcv", "spdl", "opencv-python-headless", "opencv-python", "simplejpeg")
 
 
 def describe() -> dict[str, Any]:
@@ -42,9 +42,12 @@ def _version(name: str) -> str | None:
 
 
 def _cpu() -> str:
+    """The processor's name. Those of clouds often name no generation, so family and model come with it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    name = told.get("model name", platform.processor() or platform.machine())
+    generation = [f"{key} {told[of]}" for key, of in (("family", "cpu family"), ("model", "model")) if of in told]
+    return ", ".join([name, " ".join(generation)]) if generation else name

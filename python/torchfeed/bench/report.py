@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["about", "figure", "lines", "markdown", "table"]
+from .figure import figure
+from .recipe_table import is_recipe, mean_lines, recipe_table
+
+__all__ = ["about", "lines", "markdown", "table"]
 
 TITLES = {"cpu": "CPU s per 1000", "memory": "peak memory", "first": "first batch"}
 
@@ -16,7 +19,10 @@ def markdown(result: dict[str, Any]) -> str:
     Args:
         result: the content of the JSON file.
     """
-    parts = [f"### {task['title']}\n\n{table(task)}" for task in result["tasks"] if task["rows"]]
+    tasks = [task for task in result["tasks"] if task["rows"] and not is_recipe(task)]
+    parts = [f"### {task['title']}\n\n{table(task)}" for task in tasks]
+    if any(map(is_recipe, result["tasks"])):
+        parts.append(f"### Recipes\n\n{recipe_table(result)}")
     if result["operators"]:
         parts.append(f"### The batch stage alone\n\n{_operators(result['operators'])}")
     if "milliseconds" in result["stages"]:
@@ -36,15 +42,6 @@ def about(result: dict[str, Any]) -> str:
         "peak, sampled during the first epoch: anonymous and shared memory of the process and its children, and "
         "libraries once."
     )
-
-
-def figure(value: float) -> str:
-    """Writes a number with three digits."""
-    if value == 0:
-        return "0"
-    if value < 1:
-        return f"{value:.2g}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def table(task: dict[str, Any]) -> str:
@@ -136,6 +133,7 @@ def lines(result: dict[str, Any]) -> Iterator[str]:
         for side, seconds in operator.get("seconds", {}).items():
             if side != "torchfeed":
                 yield f"{operator['name']}: {seconds / operator['seconds']['torchfeed']:.2f} x the speed of {side}"
+    yield from mean_lines(result)
 
 
 def _beside(ours: dict[str, Any], row: dict[str, Any]) -> Iterator[str]:

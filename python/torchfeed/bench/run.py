@@ -14,9 +14,9 @@ from typing import Any
 from .data import count, part, prepare
 from .machine import describe
 from .options import Options
-from .peers import OURS, PEERS, Peer, missing
+from .peers import OURS, PEERS, Peer, installed, missing
 from .process import Failed, Process
-from .tasks import Job, Task
+from .tasks import RECIPE, Job, Task
 
 __all__ = ["run"]
 
@@ -51,14 +51,24 @@ def run(options: Options, say: Say = print, cifar_images: int = CIFAR_IMAGES, la
         result["images"] = count(str(folder))
         result["tasks"] = []
         for task in options.tasks:
+            if not installed(task.needs):
+                label = f"{task.needs}, for the recipe {task.name},"
+                result["missing"].append({"peer": task.name, "label": label, "install": f"pip install {task.needs}"})
+                say(f"{label} is not installed: pip install {task.needs}")
+                continue
             say(f"{task.title}: preparing")
             given = {} if large_images is None else {"images": large_images}
             files = prepare(task, folder, Path(scratch), **given)
             images = cifar_images if task.data == "cifar" else count(files)
             entry = {"name": task.name, "title": task.title, "images": images, "rows": []}
+            if task.transform == RECIPE:
+                entry["recipe"] = task.data
             batch_size = entry["batch_size"] = min(task.batch_size or options.batch_size, images)
             for cores in options.cores:
-                job = Job(task.name, task.transform, files, scratch, batch_size, cores, images if not files else 0)
+                made = images if not files else 0
+                job = Job(
+                    task.name, task.transform, files, scratch, batch_size, cores, made, given_workers=options.workers
+                )
                 peers = [peer for peer in present if peer.does(task.transform, task.data, cores)]
                 entry["rows"] += _compare(peers, task, job, options.rounds, say)
             result["tasks"].append(entry)
@@ -73,6 +83,7 @@ def run(options: Options, say: Say = print, cifar_images: int = CIFAR_IMAGES, la
     result["settings"] = {
         "rounds": options.rounds,
         "batch_size": options.batch_size,
+        "workers": options.workers,
         "pinned": _cpus(1) is not None,
         "seconds": round(time.perf_counter() - start),
     }

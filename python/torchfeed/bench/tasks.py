@@ -10,12 +10,25 @@ from typing import Any
 
 from torchvision import transforms as T
 
-__all__ = ["CIFAR_MEAN_STD", "LARGE", "MEAN_STD", "SIZE", "TASKS", "Job", "Task", "load_transform", "pipeline"]
+__all__ = [
+    "CIFAR_MEAN_STD",
+    "LARGE",
+    "MEAN_STD",
+    "RECIPE",
+    "SIZE",
+    "TASKS",
+    "Job",
+    "Task",
+    "load_transform",
+    "pipeline",
+]
 
 SIZE = 224
 MEAN_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 LARGE = 28  # files of 12 megapixels
+RECIPE = "recipe"
+"""The transform of a task that has the name of a recipe: see `recipes`."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +38,11 @@ class Task:
     Attributes:
         name: on the command line and in the JSON.
         title: in tables.
-        transform: a key of `pipeline`, or what `load_transform` reads.
+        transform: a key of `pipeline`, what `load_transform` reads, or `RECIPE`.
         data: ``"given"``: the user's images; ``"large"``, ``"png"``: copies of them; ``"cifar"``: made ones in memory.
         batch_size: instead of that of the command line.
         first: whether the time to the first batch is measured too.
+        needs: a module that must be installed for the transform.
     """
 
     name: str
@@ -37,6 +51,7 @@ class Task:
     data: str = "given"
     batch_size: int | None = None
     first: bool = False
+    needs: str = ""
 
 
 TASKS = {
@@ -66,6 +81,7 @@ class Job:
         images: how many are made in memory, for ``cifar``.
         shuffle: in an order drawn for each epoch; `False`: in the folder's order.
         context: how torch's loader starts worker processes; empty for its default.
+        given_workers: `num_workers`; `None` leaves it to the cores.
     """
 
     task: str
@@ -77,10 +93,13 @@ class Job:
     images: int = 0
     shuffle: bool = True
     context: str = ""
+    given_workers: int | None = None
 
     @property
     def workers(self) -> int:
-        """`num_workers`: 0 on one core, where a worker beside the main thread would only be in its way."""
+        """`num_workers`: as given, or 0 on one core, where a worker beside the main thread would be in its way."""
+        if self.given_workers is not None:
+            return self.given_workers
         return self.cores if self.cores > 1 else 0
 
 

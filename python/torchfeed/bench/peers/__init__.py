@@ -12,7 +12,7 @@ from typing import Any
 from torchfeed.bench.tasks import Job
 from torchfeed.loader import DataLoader
 
-__all__ = ["CHOICES", "OURS", "PEERS", "Epochs", "Peer", "build", "missing"]
+__all__ = ["CHOICES", "OURS", "PEERS", "Epochs", "Peer", "build", "installed", "missing"]
 
 Epochs = Callable[[], Iterable[tuple[Any, Any]]]
 """Begins an epoch of batches: (images, labels)."""
@@ -147,12 +147,13 @@ def missing(peer: Peer) -> bool:
     """Whether a peer is not installed; none is imported."""
     if peer.name == "torchfeed-fast":
         return "decode" not in inspect.signature(DataLoader).parameters
-    return not all(_installed(module) for module in peer.needs)
+    return not all(installed(module) for module in peer.needs)
 
 
-def _installed(module: str) -> bool:
+def installed(module: str) -> bool:
+    """Whether a module is installed; an empty name is nothing that is needed."""
     try:
-        return find_spec(module) is not None
+        return not module or find_spec(module) is not None
     except ModuleNotFoundError:  # of the package that it is in
         return False
 

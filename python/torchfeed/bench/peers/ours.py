@@ -18,7 +18,7 @@ def loader(name: str, job: Job, **options: Any) -> torchfeed.DataLoader[Any]:
     given: dict[str, Any] = {"batch_size": job.batch_size, "shuffle": job.shuffle, "num_workers": job.workers}
     if name == "torchfeed-fast":
         given["decode"] = "fast"
-    return torchfeed.DataLoader(dataset("torchvision", job), **{**given, **options})
+    return torchfeed.DataLoader(dataset("torchfeed", job), **{**given, **options})
 
 
 def build(name: str, job: Job) -> Epochs:

@@ -15,7 +15,8 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import v2 as their_v2
 
 from torchfeed.bench.data import cifar
-from torchfeed.bench.tasks import MEAN_STD, SIZE, Job, pipeline
+from torchfeed.bench.recipes import RECIPES
+from torchfeed.bench.tasks import MEAN_STD, RECIPE, SIZE, Job, pipeline
 
 from . import Epochs
 
@@ -39,13 +40,14 @@ def build(name: str, job: Job) -> Epochs:
 
 def dataset(name: str, job: Job) -> Any:
     """The dataset of a job, by the peer's transforms."""
-    if job.task == "cifar":
-        return cifar(job.images)
+    transform = RECIPES[job.task].transform(name) if job.transform == RECIPE else None
+    if not job.folder:
+        return cifar(job.images, transform)
     if name == "v2":
         return datasets.ImageFolder(job.folder, on_tensors(job.transform), loader=read_tensor)
     if name == "opencv":
         return datasets.ImageFolder(job.folder, OpenCV(train=job.transform == "train"), loader=read_bytes)
-    return datasets.ImageFolder(job.folder, pipeline(job.transform))
+    return datasets.ImageFolder(job.folder, transform or pipeline(job.transform))
 
 
 def read_tensor(path: str) -> Any:

@@ -6,7 +6,7 @@ use super::stencil;
 use crate::{
     Result,
     image::{Rect, Size, View, Window, resize as make_room},
-    interrupt,
+    interrupt::{self, Pace},
     kernel::{self, BoxWeights},
 };
 
@@ -76,16 +76,17 @@ impl BoxBlur {
         for (y, line) in (needs.top..).zip(rows.chunks_exact_mut(width * channels)) {
             line.copy_from_slice(image.row(y, needs.left, width));
         }
+        let mut pace = Pace::new();
         if !self.across.is_point {
             // Columns become lines: a sum of lines takes many pixels at a time.
             let transpose = if channels == 1 { transpose::<1> } else { transpose::<3> };
-            transpose(&one[..bytes], width, &mut other[..bytes]);
+            transpose(&one[..bytes], width, &mut other[..bytes], &mut pace);
             std::mem::swap(one, other);
-            self.repeat(self.across, [one, other], height * channels, width, sums);
-            transpose(&one[..bytes], height, &mut other[..bytes]);
+            self.repeat(self.across, [one, other], height * channels, width, sums, &mut pace);
+            transpose(&one[..bytes], height, &mut other[..bytes], &mut pace);
             std::mem::swap(one, other);
         }
-        self.repeat(self.down, [one, other], width * channels, height, sums);
+        self.repeat(self.down, [one, other], width * channels, height, sums, &mut pace);
         let (top, left) = (rect.top - needs.top, rect.left - needs.left);
         let stride = out.stride();
         for (y, line) in out.data.chunks_exact_mut(stride).enumerate() {
@@ -95,16 +96,24 @@ impl BoxBlur {
     }
 
     /// Blurs the `count` lines of `length` bytes in `one` along their order, as often as it takes. They end in `one`.
-    fn repeat(&self, kernel: Box, [one, other]: [&mut Vec<u8>; 2], length: usize, count: usize, sums: &mut [u32]) {
+    fn repeat(
+        &self,
+        kernel: Box,
+        [one, other]: [&mut Vec<u8>; 2],
+        length: usize,
+        count: usize,
+        sums: &mut [u32],
+        pace: &mut Pace,
+    ) {
         if kernel.is_point {
             return;
         }
         for _ in 0..self.times {
-            if interrupt::requested() {
+            if interrupt::stopped() {
                 break;
             }
             let bytes = length * count;
-            kernel.blur(&one[..bytes], &mut other[..bytes], length, &mut sums[..length]);
+            kernel.blur(&one[..bytes], &mut other[..bytes], length, &mut sums[..length], pace);
             std::mem::swap(one, other);
         }
     }
@@ -125,7 +134,7 @@ impl Box {
     }
 
     /// Blurs lines of `length` bytes along their order.
-    fn blur(&self, from: &[u8], to: &mut [u8], length: usize, sums: &mut [u32]) {
+    fn blur(&self, from: &[u8], to: &mut [u8], length: usize, sums: &mut [u32], pace: &mut Pace) {
         let last = from.len() / length - 1;
         let line = |at: usize| &from[at.min(last) * length..][..length];
         let radius = self.radius as usize;
@@ -137,9 +146,15 @@ impl Box {
             *sum = first.wrapping_add(u32::from(*last).wrapping_mul(beyond));
         }
         for at in 0..inside {
+            if pace.after(length) {
+                return;
+            }
             sums.iter_mut().zip(line(at)).for_each(|(sum, byte)| *sum = sum.wrapping_add(u32::from(*byte)));
         }
         for (at, out) in to.chunks_exact_mut(length).enumerate() {
+            if pace.after(length) {
+                return;
+            }
             let before = line((at).saturating_sub(radius + 1));
             let (entering, after) = (line(at.saturating_add(radius)), line(at.saturating_add(radius + 1)));
             kernel::blur_line(self.weights, [before, entering, after], sums, out);
@@ -158,12 +173,15 @@ fn box_radius(sigma: f32, times: u8) -> f32 {
 }
 
 /// Turns columns of pixels into lines: `out` has a line for each column of `rows`, which are `width` pixels long.
-fn transpose<const C: usize>(rows: &[u8], width: usize, out: &mut [u8]) {
+fn transpose<const C: usize>(rows: &[u8], width: usize, out: &mut [u8], pace: &mut Pace) {
     let (pixels, _) = rows.as_chunks::<C>();
     let (out, _) = out.as_chunks_mut::<C>();
     let height = pixels.len() / width;
     // A strip of rows at a time: what it writes to each line is in the cache until the next row comes.
     for strip in (0..height).step_by(STRIP) {
+        if pace.after(STRIP * width * C) {
+            return;
+        }
         for x in 0..width {
             for y in strip..height.min(strip + STRIP) {
                 out[x * height + y] = pixels[y * width + x];
