@@ -71,6 +71,8 @@ def page() -> str:
         *("", "Geometry after a value transform is native too where that makes no difference: flips and crops always,"),
         "paddings with a constant that some pixel becomes there, bilinear and bicubic resizes of 8-bit tensors (see",
         "[drop-in.md](drop-in.md) for these). The `target_transform` that is native is `torchfeed.transforms.OneHot`.",
+        "Classes and functions of your own are native as far as their code can be followed: see",
+        "[drop-in.md](drop-in.md#transforms-of-your-own).",
         "",
     ]
     return "\n".join(lines)
