@@ -67,12 +67,17 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             if "num_output_channels" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
-            # Coefficients are what v2 alone takes, and its kernels are others.
-            is_v2 = function == "perspective" or parameters.get("softmax", False)
+            if "permutation" in parameters and image.mode != "RGB":
+                parameters = {**parameters, "permutation": [0]}  # noqa: PLW2901
+            is_v2 = function in _OF_V2 or parameters.get("softmax", False)
             of = their_v2_functional if is_v2 else F
             parameters = {name: value for name, value in parameters.items() if name != "softmax"}  # noqa: PLW2901
             image = (_OF_PILLOW.get(function) or getattr(of, function))(image, **parameters)
     return image
+
+
+# The functions that v2 alone has, or with arguments that it alone takes.
+_OF_V2 = {"grayscale_to_rgb", "permute_channels", "perspective"}
 
 
 def _transform(image: Image.Image, matrix: Sequence[float], interpolation: Image.Resampling, fill: Any) -> Image.Image:

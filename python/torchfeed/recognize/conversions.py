@@ -1,7 +1,8 @@
-"""Steps that leave an image as it is: `lambda image: image`, and conversions to RGB of images that are RGB already.
+"""Steps that may convert an image to RGB or to gray, or leave it as it is.
 
-A user's function counts where its code can do no more than ask for the image's mode and convert it, and where it hands
-a picture of the same mode back with the same pixels. What such code makes of an image depends on the mode alone.
+A user's function counts where its code can do no more than ask for the image's mode and convert it, and where it makes
+the same pixels of a picture, or those of a gray picture three times. What such code makes of an image depends on the
+mode alone.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .arguments import Op
 from .known_classes import class_name
 from .written_code import is_written
 
-__all__ = ["leaves_as_is"]
+__all__ = ["channels_after", "converted"]
 
 _ATTRIBUTES = {"convert", "mode"}
 
@@ -28,32 +30,52 @@ _BEYOND_WHOLE = {"STORE_ATTR", "STORE_SUBSCR"}
 _UNUSUAL = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_VARARGS | CO_VARKEYWORDS
 
 
-def leaves_as_is(step: Any, channels: int) -> bool:
-    """Whether a step hands on 8-bit images of so many channels, 1 or 3, as they are.
+def converted(op: Op, channels: int) -> tuple[list[Op], int]:
+    """Reads an op of images of so many channels, 1 or 3: what is left to do, and the channels afterwards.
 
     Example:
-        >>> leaves_as_is(lambda image: image.convert("RGB"), 3), leaves_as_is(lambda image: image.convert("RGB"), 1)
-        (True, False)
+        >>> converted({"Grayscale": {"num_output_channels": 3}}, 1)
+        ([{'RGB': {}}], 3)
     """
-    name = type(step).__name__
-    if name == "RGB" and channels == 3:
-        return class_name(step) == name  # v2's conversion to RGB
-    if name == "Lambda" and class_name(step) == name:
+    ((name, arguments),) = op.items()
+    if name not in {"Grayscale", "RGB"}:
+        return [op], channels
+    after = 3 if name == "RGB" else arguments["num_output_channels"]
+    if channels == 1:
+        return [{"RGB": {}}] if after == 3 else [], after
+    return [op] if name == "Grayscale" else [], after
+
+
+def channels_after(step: Any, channels: int) -> int | None:
+    """The channels that 8-bit images of 1 or 3 have after a user's function which does no more than make them RGB.
+
+    Returns:
+        The same number where the function hands images on as they are; `None` where it may do anything else.
+
+    Example:
+        >>> channels_after(lambda image: image.convert("RGB"), 1), channels_after(lambda image: image.rotate(9), 1)
+        (3, None)
+    """
+    if type(step).__name__ == "Lambda" and class_name(step) == "Lambda":
         # That of v2 may be for some types only.
-        return getattr(step, "types", (object,)) == (object,) and _function_leaves_as_is(step.lambd, channels)
-    return _function_leaves_as_is(step, channels)
+        return _made_by(step.lambd, channels) if getattr(step, "types", (object,)) == (object,) else None
+    return _made_by(step, channels)
 
 
-def _function_leaves_as_is(function: Any, channels: int) -> bool:
+def _made_by(function: Any, channels: int) -> int | None:
     if not isinstance(function, FunctionType) or not _only_converts(function):
-        return False
-    mode = "RGB" if channels == 3 else "L"
-    picture = _picture(mode)
+        return None
+    picture = _picture(channels)
     try:
         made = function(picture)
     except Exception:  # noqa: BLE001  (whatever it raises, it is raised again where it really runs)
-        return False
-    return isinstance(made, Image.Image) and made.mode == mode and made.tobytes() == _picture(mode).tobytes()
+        return None
+    if not isinstance(made, Image.Image) or made.mode not in {"L", "RGB"}:
+        return None
+    pixels = _picture(channels)
+    # All of its bytes are looked at: none of a gray pixel depends on another pixel.
+    expected = pixels.convert("RGB") if made.mode == "RGB" and channels == 1 else pixels
+    return len(made.getbands()) if (made.mode, made.tobytes()) == (expected.mode, expected.tobytes()) else None
 
 
 def _only_converts(function: FunctionType) -> bool:
@@ -74,7 +96,7 @@ def _only_converts(function: FunctionType) -> bool:
     return "convert" not in code.co_names or is_written("PIL.Image", "Image", "convert", Image.Image.convert)
 
 
-def _picture(mode: str) -> Image.Image:
+def _picture(channels: int) -> Image.Image:
     """Makes a picture with all values."""
     values = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    return Image.fromarray(values if mode == "L" else np.stack([values, values.T, 255 - values], axis=2))
+    return Image.fromarray(values if channels == 1 else np.stack([values, values.T, 255 - values], axis=2))

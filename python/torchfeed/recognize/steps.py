@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchfeed import _native
 
 from .arguments import Op
-from .common import Unrecognized
+from .common import Unrecognized, describe
 from .known_classes import class_name, why_in_python
 from .on_tensor import check_padding
 from .rules import RULES, Pads
@@ -57,8 +57,12 @@ def own_name(transform: Any) -> str:
     return next(cls.__name__ for cls in own if cls.__name__ in RULES)
 
 
-def read_step(step: Any) -> tuple[Op, list[str]]:
+def read_step(step: Any, channels: int) -> tuple[Op, list[str]]:
     """Reads an op of PIL images, or a random composition; also the name of its class at each position, outermost first.
+
+    Args:
+        step: the transform.
+        channels: of the images, inside a composition too, which is why no step there may change the number.
 
     Raises:
         Unrecognized: it is none, or has an argument that the native engine does not run.
@@ -67,7 +71,7 @@ def read_step(step: Any) -> tuple[Op, list[str]]:
     rule = RULES.get(name or "")
     if name is not None and rule is not None:
         if rule.compose is not None and has_plain_steps(step):
-            read = [[read_step(inner) for inner in flatten(transform)] for transform in step.transforms]
+            read = [[_read_inside(inner, channels) for inner in flatten(transform)] for transform in step.transforms]
             inside = [each for branch in read for _, names in branch for each in names]
             return rule.compose(step, [[op for op, _ in branch] for branch in read]), [name, *inside]
         # v2's pass over images of types that are not listed.
@@ -76,6 +80,15 @@ def read_step(step: Any) -> tuple[Op, list[str]]:
             check_functions(op)
             return op, [name] * _native.Op(op).positions
     raise Unrecognized(why_in_python(step))
+
+
+def _read_inside(step: Any, channels: int) -> tuple[Op, list[str]]:
+    """Reads a step of a random composition."""
+    op, names = read_step(step, channels)
+    of = RULES[names[0]].channels
+    if of is not None and of(step) != channels:
+        raise Unrecognized(f"{describe(step)} may change the number of channels, and so runs in Python")
+    return op, names
 
 
 def _inside(step: Any) -> list[Any] | None:
