@@ -53,8 +53,8 @@ FILES: dict[str, Callable[[Image.Image], bytes]] = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "a").mkdir()
-    for number, (name, make) in enumerate(FILES.items()):
-        (tmp_path / "a" / f"{name.partition('.')[0]}.jpg").write_bytes(make(picture(20 + number, 31)))
+    for number, (name, written) in enumerate(FILES.items()):
+        (tmp_path / "a" / f"{name.partition('.')[0]}.jpg").write_bytes(written(picture(20 + number, 31)))
     return tmp_path
 
 

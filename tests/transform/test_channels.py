@@ -115,7 +115,7 @@ def test_gray_and_rgb_datasets_that_end_alike_are_concatenated() -> None:
         datasets.ImageList(np.stack([pixels(12, 11, channels, seed=i) for i in range(4)]), transform=transform)
         for channels in (1, 3)
     ]
-    loader = DataLoader(ConcatDataset(parts), 8)
+    loader: Any = DataLoader(ConcatDataset(parts), 8)
     assert explain(loader).startswith("native, ")
     equal(list(loader), list(TorchDataLoader(ConcatDataset(parts), 8)))
 
