@@ -13,9 +13,10 @@ from torch.utils.data import ConcatDataset
 from torch.utils.data import DataLoader as TorchDataLoader
 
 from equality import equal
+from one_call import picture
 from oracle import erased, functional, same, theirs, v2, values
 from pictures import in_memory, pixels
-from torchfeed import DataLoader, datasets, explain
+from torchfeed import DataLoader, _native, datasets, explain
 from torchfeed import transforms as T
 from torchfeed.recognize import recognize
 
@@ -53,6 +54,27 @@ def test_a_conversion_is_the_step_s_own(name: str, channels: int) -> None:
             assert made.shape == (made_channels, *size)
             array = pixels(*size, channels, seed=number)
             same(made, transform(Image.fromarray(array if channels == 3 else array[:, :, 0])))
+
+
+FUNCTIONS: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
+    "rgb_to_grayscale": lambda _: {"num_output_channels": 1},
+    "grayscale_to_rgb": lambda _: {},
+    "permute_channels": lambda rng: {"permutation": rng.permutation(3).tolist()},
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_has_torchvisions_bits(function: str) -> None:
+    rng = np.random.default_rng(len(function))
+    for _ in range(2000):
+        image = picture(rng)
+        parameters = FUNCTIONS[function](rng)
+        array = np.asarray(image)
+        shape, made = _native.apply_calls(image.tobytes(), (*array.shape, 1)[:3], [{function: parameters}], True)
+        if function == "permute_channels" and image.mode == "L":
+            parameters = {"permutation": [0]}
+        expected = getattr(v2.functional, function)(image, **parameters)
+        assert (shape[2], made) == (len(expected.getbands()), expected.tobytes()), (image, parameters)
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
