@@ -25,7 +25,6 @@ from torchvision.transforms.v2 import functional as their_v2_functional
 from . import _native
 from .plan.drawn import Drawn
 from .recognize import Call, Plan, Unrecognized
-from .recognize.identity import leaves_as_is
 from .recognize.nest import nested
 from .recognize.rules import names_of
 from .recognize.steps import flatten, read_step
@@ -72,12 +71,17 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             if "num_output_channels" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
-            # Coefficients are what v2 alone takes, and its kernels are others.
-            is_v2 = function == "perspective" or parameters.get("softmax", False)
+            if "permutation" in parameters and image.mode != "RGB":
+                parameters = {**parameters, "permutation": [0]}  # noqa: PLW2901
+            is_v2 = function in _OF_V2 or parameters.get("softmax", False)
             of = their_v2_functional if is_v2 else F
             parameters = {name: value for name, value in parameters.items() if name != "softmax"}  # noqa: PLW2901
             image = (_OF_PILLOW.get(function) or getattr(of, function))(image, **parameters)
     return image
+
+
+# The functions that v2 alone has, or with arguments that it alone takes.
+_OF_V2 = {"grayscale_to_rgb", "permute_channels", "perspective"}
 
 
 def _transform(image: Image.Image, matrix: Sequence[float], interpolation: Image.Resampling, fill: Any) -> Image.Image:
@@ -150,9 +154,8 @@ def replayed(image: Image.Image, transform: Any, drawn: Drawn, plan: Plan) -> An
     """
     if not plan.several:
         return _replayed(image, list(flatten(transform)), drawn, plan.rest)
-    channels = len(image.getbands())
     of_each = iter(views(drawn))
-    chains = nest_of([step for step in flatten(transform) if not leaves_as_is(step, channels)])
+    chains = nest_of(list(flatten(transform)), len(image.getbands()))
     return nested(chains, lambda chain: _replayed(image, list(flatten(chain)), next(of_each), ()))
 
 
@@ -161,7 +164,7 @@ def _replayed(image: Image.Image, chain: list[Any], drawn: Drawn, rest: Sequence
     calls = [call for call in drawn if call[0] != "Python"]
     made: Any = functional(image, calls)
     for step in chain[: len(chain) - len(rest)]:
-        made = made if _is_drawn(step) else step(made)
+        made = made if _is_drawn(step, len(image.getbands())) else step(made)
     if isinstance(made, torch.Tensor):
         made = erased(made, calls)
     with own_random_state():
@@ -172,12 +175,12 @@ def _replayed(image: Image.Image, chain: list[Any], drawn: Drawn, rest: Sequence
     return made
 
 
-def _is_drawn(step: Any) -> bool:
+def _is_drawn(step: Any, channels: int) -> bool:
     """Whether what a step does is replayed from what was drawn."""
     if type(step).__name__ in OPS:
         return True
     try:
-        read_step(step)
+        read_step(step, channels)
     except Unrecognized:
         return False
     return True

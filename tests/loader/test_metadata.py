@@ -16,11 +16,13 @@ from torch.utils.data import DataLoader as TorchDataLoader
 from torchvision import datasets as their_datasets
 
 from equality import equal
+from known_transforms import EXAMPLES, OF_TENSORS, make
 from oracle import theirs, v2
 from pictures import encode, picture
 from torchfeed import DataLoader, datasets, explain
 from torchfeed import transforms as ours
 from torchfeed.epoch import samples
+from torchfeed.recognize.steps import may_lose_metadata
 
 to_tensor = theirs.PILToTensor()
 
@@ -51,8 +53,8 @@ FILES: dict[str, Callable[[Image.Image], bytes]] = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "a").mkdir()
-    for number, (name, make) in enumerate(FILES.items()):
-        (tmp_path / "a" / f"{name.partition('.')[0]}.jpg").write_bytes(make(picture(20 + number, 31)))
+    for number, (name, written) in enumerate(FILES.items()):
+        (tmp_path / "a" / f"{name.partition('.')[0]}.jpg").write_bytes(written(picture(20 + number, 31)))
     return tmp_path
 
 
@@ -101,6 +103,12 @@ BEFORE: dict[str, list[Any]] = {
     "flips": [theirs.RandomHorizontalFlip(1.0), v2.RandomVerticalFlip(1.0)],
     "RandomCrop": [theirs.RandomCrop(20, padding=(0, 0, 20, 0), pad_if_needed=True)],
     "Pad": [theirs.Pad(2)],
+    "Grayscale": [theirs.Grayscale()],
+    "Grayscale, RGB": [v2.Grayscale(3)],
+    "RandomGrayscale": [theirs.RandomGrayscale(1.0)],
+    "RGB": [v2.RGB()],
+    "GaussianBlur": [v2.GaussianBlur(1)],
+    "RandomZoomOut": [v2.RandomZoomOut(side_range=(1.5, 1.5), p=1.0), v2.CenterCrop(12)],
 }
 
 
@@ -124,6 +132,18 @@ def test_a_step(name: str, before: str, folder: Path) -> None:
 def test_worker_processes(name: str, folder: Path) -> None:
     dataset = their_datasets.ImageFolder(folder, STEPS[name])
     equal(collected(DataLoader, dataset, num_workers=2), collected(TorchDataLoader, dataset, num_workers=2))
+
+
+@pytest.mark.parametrize(("kind", "name"), EXAMPLES)
+def test_what_loses_metadata_says_so(kind: str, name: str) -> None:
+    step = make(kind, name)
+    if isinstance(getattr(step, "p", None), float):
+        step.p = 1.0
+    image = picture(40, 50)
+    image.info["Comment"] = "hello"
+    made = [] if name in OF_TENSORS else [step(image.copy()) for _ in range(5)]
+    lost = any(isinstance(each, Image.Image) and each.info != image.info for each in made)
+    assert may_lose_metadata(step) or not lost
 
 
 def notes(batch: list[Any]) -> list[Any]:

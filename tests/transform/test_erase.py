@@ -89,6 +89,7 @@ PYTHON: dict[str, tuple[list[Any], str]] = {
         "Normalize comes after RandomErasing",
     ),
     "colours": ([theirs.ToTensor(), theirs.RandomErasing(value=(1, 2))], "2 values for 3 channels"),
+    "many": ([theirs.ToTensor(), of_timm(max_count=101)], "1 to 101 rectangles"),
     "a range": ([theirs.ToTensor(), theirs.RandomErasing(ratio=(0, 2))], "runs in Python"),
 }
 

@@ -35,7 +35,8 @@ def sigma(rng: np.random.Generator) -> float:
 
 
 def differences(made: np.ndarray[Any, Any], expected: Image.Image) -> np.ndarray[Any, Any]:
-    return np.abs(made.astype(np.int16) - np.asarray(expected))
+    difference: np.ndarray[Any, Any] = np.abs(made.astype(np.int16) - np.asarray(expected))
+    return difference
 
 
 @V1_AND_V2

@@ -19,10 +19,14 @@ __all__ = [
     "random_choice",
     "random_crop",
     "random_order",
+    "random_resize",
     "random_resized_crop",
     "random_resized_crop_and_interpolation",
+    "random_shortest_size",
+    "random_zoom_out",
     "read_padding",
     "resize",
+    "scale_jitter",
     "size_of",
 ]
 
@@ -66,6 +70,56 @@ def resize(step: Any) -> Op:
     else:
         to = {"smaller": {"edge": size_of(size)[0], "max": step.max_size}}
     return {"Resize": {"size": to, "interpolation": interpolation}}
+
+
+def _is_edge(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**31
+
+
+def random_resize(step: Any) -> Op:
+    """Reads a `RandomResize`."""
+    low, high = step.min_size, step.max_size
+    if not (_is_edge(low) and _is_edge(high) and low < high):
+        raise Unrecognized(f"RandomResize from {low} to {high}: torch draws no such number")
+    interpolation = interpolation_of(step.interpolation)
+    return {"RandomResize": {"min_size": low, "max_size": high, "interpolation": interpolation}}
+
+
+def random_shortest_size(step: Any) -> Op:
+    """Reads a `RandomShortestSize`."""
+    sizes, most = list(step.min_size), step.max_size
+    if not (sizes and all(map(_is_edge, sizes)) and (most is None or _is_edge(most))):
+        raise Unrecognized(f"RandomShortestSize with {sizes!r:.80}, max_size={most!r:.40} has no native kernel")
+    arguments = {"min_size": sizes, "max_size": most, "interpolation": interpolation_of(step.interpolation)}
+    return {"RandomShortestSize": arguments}
+
+
+def _range(step: Any, name: str, least: float, most: float = 1e9) -> tuple[float, float]:
+    """Reads a range of factors."""
+    values = getattr(step, name)
+    if len(values) != 2 or not all(isinstance(value, (int, float)) for value in values):
+        raise Unrecognized(f"{type(step).__name__} with {name}={values!r:.40} has no native kernel: give it a range")
+    low, high = values
+    if not least <= low <= high <= most:
+        raise Unrecognized(f"{type(step).__name__} with {name}={values!r:.40} has no native kernel: it should rise")
+    return float(low), float(high)
+
+
+def scale_jitter(step: Any) -> Op:
+    """Reads a `ScaleJitter`."""
+    size = tuple(step.target_size)
+    if len(size) != 2 or not all(map(_is_edge, size)):
+        raise Unrecognized(f"ScaleJitter with target_size={size!r:.40} has no native kernel: give it two sizes")
+    scale = _range(step, "scale_range", 0.0)
+    arguments = {"target_size": size, "scale_range": scale, "interpolation": interpolation_of(step.interpolation)}
+    return {"ScaleJitter": arguments}
+
+
+def random_zoom_out(step: Any) -> Op:
+    """Reads a `RandomZoomOut`."""
+    fill = fill_of(step)
+    sides = _range(step, "side_range", 1.0)
+    return {"RandomZoomOut": {"fill": colour(0 if fill is None else fill), "side_range": sides, "p": float(step.p)}}
 
 
 def colour(fill: Any) -> list[int]:

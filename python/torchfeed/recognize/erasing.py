@@ -15,6 +15,10 @@ from .value import Ramp
 __all__ = ["random_erasing"]
 
 
+MOST = 100
+"""The most rectangles of an image."""
+
+
 def random_erasing(step: Any, ramp: Ramp) -> Op:
     """Reads a `RandomErasing` of tensors such as the ramp has become.
 
@@ -58,7 +62,7 @@ def _of_timm(step: Any) -> dict[str, Any]:
     value: Any = "normal" if step.per_pixel else "normal_color" if step.rand_color else [0.0]
     low, high = map(math.exp, step.log_aspect_ratio)
     least, most = int(step.min_count), int(step.max_count)
-    if not 0 < least <= most:
+    if not 0 < least <= most <= MOST:
         raise Unrecognized(f"RandomErasing with {least} to {most} rectangles runs in Python")
     scale = (float(step.min_area), float(step.max_area))
     return {"p": float(step.probability), "scale": scale, "ratio": (low, high), "count": (least, most), "value": value}

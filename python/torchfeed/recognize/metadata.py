@@ -17,9 +17,7 @@ _TO_TENSOR = names_of(lambda rule: rule.makes_tensor)
 _PIXELS_ONLY = {
     *names_of(lambda rule: rule.read or rule.kind == "values"),
     "AugMix",
-    *("Grayscale", "RGB", "RandomChannelPermutation", "RandomPhotometricDistort"),
     *("ElasticTransform", "RandomErasing"),
-    *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
 }
 
 

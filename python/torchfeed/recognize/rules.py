@@ -47,6 +47,8 @@ class Rule:
     """Whether a step may lose an image's metadata without a padding, as Pillow's blend with a new image does."""
     on_tensor: Callable[[Any, Ramp], list[str]] = on_tensor.runs_in_python
     """Checks that an op does to a tensor what it does to the pixels before; returns what differs."""
+    channels: Callable[[Any], int] | None = None
+    """How many channels an image has afterwards; `None` where as many as before."""
     notes: tuple[str, ...] = ()
     """What it does not do quite as torchvision does."""
     erases: bool = False
@@ -96,20 +98,45 @@ def _solarize(step: Any) -> Op:
 
 def _color_jitter(step: Any) -> Op:
     ranges: dict[str, tuple[float, float] | None] = {}
-    for name, least, most in (
-        ("brightness", 0.0, math.inf),
-        ("contrast", 0.0, math.inf),
-        ("saturation", 0.0, math.inf),
-        ("hue", -0.5, 0.5),
-    ):
+    for name, least, most in FACTORS:
         value = getattr(step, name)
-        if value is not None:
-            low, high = map(float, value)
-            if not least <= low <= high <= most or not math.isfinite(high):
-                raise Unrecognized(f"ColorJitter with {name}={value!r} has no native kernel: give it a finite range")
-            value = (low, high)
-        ranges[name] = value
+        ranges[name] = None if value is None else _range_of(step, name, value, least, most)
     return {"ColorJitter": ranges}
+
+
+FACTORS = (
+    ("brightness", 0.0, math.inf),
+    ("contrast", 0.0, math.inf),
+    ("saturation", 0.0, math.inf),
+    ("hue", -0.5, 0.5),
+)
+"""Of the functions that jitter colours: the least and the most that a factor may be."""
+
+
+def _range_of(step: Any, name: str, value: Any, least: float, most: float) -> tuple[float, float]:
+    low, high = map(float, value)
+    if not least <= low <= high <= most or not math.isfinite(high):
+        raise Unrecognized(f"{type(step).__name__} with {name}={value!r} has no native kernel: give it a finite range")
+    return low, high
+
+
+def _grayscale(step: Any) -> Op:
+    channels = step.num_output_channels
+    if type(channels) is not int or channels not in {1, 3}:
+        raise Unrecognized(f"Grayscale with num_output_channels={channels!r:.40} has no native kernel: keep 1 or 3")
+    return {"Grayscale": {"num_output_channels": channels}}
+
+
+def _photometric_distort(step: Any) -> Op:
+    ranges = {}
+    for name, least, most in FACTORS:
+        pair = getattr(step, name)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise Unrecognized(
+                f"RandomPhotometricDistort with {name}={pair!r:.40} has no native kernel: give it a range"
+            )
+        ranges[name] = _range_of(step, name, pair, least, most)
+    return {"RandomPhotometricDistort": {**ranges, "p": float(step.p)}}
 
 
 def _sharpness(step: Any) -> Op:
@@ -175,6 +202,12 @@ RULES: dict[str, Rule] = {
         pads=lambda step: Pads(_fill(step), _mode(step)),
         on_tensor=on_tensor.moves_pixels,
     ),
+    "RandomResize": Rule("geometry", "v2, torchfeed", read=arguments.random_resize, on_tensor=on_tensor.resizes),
+    "RandomShortestSize": Rule(
+        "geometry", "v2, torchfeed", read=arguments.random_shortest_size, on_tensor=on_tensor.resizes
+    ),
+    "ScaleJitter": Rule("geometry", "v2, torchfeed", read=arguments.scale_jitter, on_tensor=on_tensor.resizes),
+    "RandomZoomOut": Rule("geometry", "v2, torchfeed", read=arguments.random_zoom_out, loses_metadata=lambda _: True),
     "RandomRotation": Rule("geometry", read=warps.random_rotation),
     "RandomAffine": Rule("geometry", read=warps.random_affine),
     "RandomPerspective": Rule("geometry", read=warps.random_perspective),
@@ -184,7 +217,23 @@ RULES: dict[str, Rule] = {
         read=_color_jitter,
         loses_metadata=lambda step: (step.brightness, step.contrast, step.hue) != (None, None, None),
     ),
-    "RandomGrayscale": Rule("colours", read=_p("RandomGrayscale")),
+    "Grayscale": Rule(
+        "colours",
+        read=_grayscale,
+        channels=lambda step: int(step.num_output_channels),
+        loses_metadata=lambda _: True,  # or changes it: Pillow converts a transparent colour, too
+    ),
+    "RGB": Rule("colours", "v2, torchfeed", read=lambda _: {"RGB": {}}, channels=lambda _: 3),
+    "RandomChannelPermutation": Rule(
+        "colours",
+        "v2, torchfeed",
+        read=lambda _: {"RandomChannelPermutation": {}},
+        loses_metadata=lambda _: True,
+    ),
+    "RandomPhotometricDistort": Rule(
+        "colours", "v2, torchfeed", read=_photometric_distort, loses_metadata=lambda _: True
+    ),
+    "RandomGrayscale": Rule("colours", read=_p("RandomGrayscale"), loses_metadata=lambda _: True),
     "RandomAutocontrast": Rule("colours", read=_p("RandomAutocontrast")),
     "RandomEqualize": Rule("colours", read=_p("RandomEqualize")),
     "RandomAdjustSharpness": Rule("colours", read=_sharpness),

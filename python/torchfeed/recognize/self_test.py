@@ -56,12 +56,12 @@ def _mapped(name: str, method: Image.Transform, numbers: tuple[float, ...], more
     return [{name: {**more(each), "interpolation": int(each), "fill": _FILL}} for each in _FILTERS], by_pillow
 
 
-_BLUR = {"kernel_size": (5, 7), "sigma": (1.5, 1.5)}
+_KERNEL_SIZE, _SIGMA = (5, 7), 1.5
 
 
 def _blurred(image: Image.Image) -> list[Image.Image]:
     """Blurs as torchvision's v1 and v2 do."""
-    across, down = _BLUR["kernel_size"]
+    across, down = _KERNEL_SIZE
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).unsqueeze(0).float()
     reach = (across // 2, across // 2, down // 2, down // 2)
     padded = torch.nn.functional.pad(pixels, reach, mode="reflect")
@@ -73,8 +73,12 @@ def _blurred(image: Image.Image) -> list[Image.Image]:
     return made
 
 
+def _blur(softmax: bool) -> _Call:
+    return {"gaussian_blur": {"kernel_size": _KERNEL_SIZE, "sigma": (_SIGMA, _SIGMA), "softmax": softmax}}
+
+
 def _numbers(half: float, count: int) -> torch.Tensor:
-    return torch.linspace(-half, half, count, dtype=torch.float32, device="cpu").div(_BLUR["sigma"][0])
+    return torch.linspace(-half, half, count, dtype=torch.float32, device="cpu").div(_SIGMA)
 
 
 def _exponentials(size: int) -> torch.Tensor:
@@ -107,7 +111,7 @@ _TESTS: dict[str, _Test] = {
         _QUAD,
         lambda _: {"startpoints": None, "endpoints": None, "coefficients": _QUAD},
     ),
-    "gaussian_blur": ([{"gaussian_blur": {**_BLUR, "softmax": softmax}} for softmax in (False, True)], _blurred),
+    "gaussian_blur": ([_blur(softmax) for softmax in (False, True)], _blurred),
     "pil_gaussian_blur": _once(
         {"pil_gaussian_blur": {"radius": (1.3, 1.3)}}, lambda image: image.filter(ImageFilter.GaussianBlur(1.3))
     ),
@@ -123,6 +127,7 @@ _FUNCTIONS: dict[str, tuple[str, ...]] = {
     "AutoAugment": _AUGMENTATIONS,
     "ColorJitter": (*_COLOURS, "adjust_hue"),
     "GaussianBlur": ("gaussian_blur",),
+    "Grayscale": ("rgb_to_grayscale",),
     "RandAugment": _AUGMENTATIONS,
     "RandomAdjustSharpness": ("adjust_sharpness",),
     "RandomAffine": ("affine",),
@@ -132,6 +137,7 @@ _FUNCTIONS: dict[str, tuple[str, ...]] = {
     "RandomGrayscale": ("rgb_to_grayscale",),
     "RandomInvert": ("invert",),
     "RandomPerspective": ("perspective",),
+    "RandomPhotometricDistort": (*_COLOURS, "adjust_hue"),
     "RandomPosterize": ("posterize",),
     "RandomRotation": ("affine",),
     "RandomSolarize": ("solarize",),

@@ -12,6 +12,7 @@ from torchfeed import _native
 
 from .arguments import Op
 from .common import Unrecognized, describe
+from .conversions import channels_after
 from .known_classes import class_name, why_in_python
 from .on_tensor import check_padding
 from .own_code import as_known, chain_of, merged, trace_of, why_not_traced
@@ -65,8 +66,12 @@ def own_name(transform: Any) -> str:
     return next(cls.__name__ for cls in own if cls.__name__ in RULES)
 
 
-def read_step(step: Any) -> tuple[Op, list[str]]:
+def read_step(step: Any, channels: int) -> tuple[Op, list[str]]:
     """Reads an op of PIL images, or a random composition; also the name of its class at each position, outermost first.
+
+    Args:
+        step: the transform.
+        channels: of the images, inside a composition too, which is why no step there may change the number.
 
     Raises:
         Unrecognized: it is none, or has an argument that the native engine does not run.
@@ -75,7 +80,7 @@ def read_step(step: Any) -> tuple[Op, list[str]]:
     rule = RULES.get(name or "")
     if name is not None and rule is not None:
         if rule.compose is not None and has_plain_steps(step):
-            read = [[read_step(inner) for inner in flatten(transform)] for transform in step.transforms]
+            read = [[_read_inside(inner, channels) for inner in flatten(transform)] for transform in step.transforms]
             inside = [each for branch in read for _, names in branch for each in names]
             return rule.compose(step, [[op for op, _ in branch] for branch in read]), [name, *inside]
         # v2's pass over images of types that are not listed.
@@ -86,7 +91,10 @@ def read_step(step: Any) -> tuple[Op, list[str]]:
     found = trace_of(step)
     if found is None or not found.is_one_image:
         raise Unrecognized(why_in_python(step) + why_not_traced(step))
-    branches = [(way.odds, [read_step(inner) for inner in flatten(way.nest)]) for way in found.ways]
+    branches = []
+    for way in found.ways:
+        steps = [inner for inner in flatten(way.nest) if channels_after(inner, channels) != channels]
+        branches.append((way.odds, [_read_inside(inner, channels) for inner in steps]))
     inside = [each for _, read in branches for _, names in read for each in names]
     return merged([(odds, [op for op, _ in read]) for odds, read in branches]), [_name_of(step), *inside]
 
@@ -101,6 +109,15 @@ def _name_of(step: Any) -> str:
     if isinstance(step, Made):
         return next(iter(step.op))
     return describe(step).rpartition(".")[2]
+
+
+def _read_inside(step: Any, channels: int) -> tuple[Op, list[str]]:
+    """Reads a step of a random composition."""
+    op, names = read_step(step, channels)
+    rule = RULES.get(class_name(step) or "")
+    if rule is not None and rule.channels is not None and rule.channels(step) != channels:
+        raise Unrecognized(f"{describe(step)} may change the number of channels, and so runs in Python")
+    return op, names
 
 
 def _inside(step: Any) -> list[Any] | None:

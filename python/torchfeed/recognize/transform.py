@@ -8,6 +8,8 @@ pixel at a time, become a table. Geometry that follows them moves in front of th
 crop or a flip only chooses pixels. Steps that leave an image as it is are passed over. At the first step that is none
 of these, the chain is cut: that step and all after it run in Python.
 
+Images have one channel or three. A conversion among the steps changes that for those after it.
+
 A `MultiViewTransform` or `Views` holds several transforms, one for each view of the image. It is native if all of them
 are, to their ends; otherwise all of it runs in Python.
 
@@ -30,8 +32,8 @@ from torchfeed import _native
 from .arguments import Op
 from .call import Call
 from .common import Unrecognized, describe
+from .conversions import channels_after, converted
 from .erasing import random_erasing
-from .identity import leaves_as_is
 from .known_classes import class_name
 from .metadata import may_see_metadata
 from .nest import nested
@@ -119,7 +121,7 @@ def recognize(
     """
     steps = list(flatten(transform))
     why, end = "", len(steps)
-    nest = None if images else nest_of([step for step in steps if not leaves_as_is(step, channels)])
+    nest = None if images else nest_of(steps, channels)
     if nest is not None:
         try:
             return _read_views(nest, channels)
@@ -147,6 +149,8 @@ def _read_views(chains: Any, channels: int) -> Plan:
 
     nest = nested(chains, number)
     views = tuple(recognize(each, channels, metadata=False) for each in found)
+    if len({view.table.channels for view in views}) > 1:
+        raise Unrecognized("views run in Python, because they have different numbers of channels")
     for place, view in enumerate(views):
         if view.why or view.several:
             why = view.why or "it is made of views itself"
@@ -170,11 +174,13 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
     done = 0
     for step in steps[:cut]:
         try:
-            op, inner, differs = _read(step, ramp, channels, names, values)
+            read, inner, differs, channels = _read(step, ramp, names, values)
         except Unrecognized as reason:
             why = str(reason)
             break
-        ops += op
+        if channels != ramp.channels:
+            ramp = Ramp(channels)
+        ops += read
         names += inner
         notes += differs
         done += 1
@@ -193,24 +199,32 @@ def _chain(steps: Sequence[Any], channels: int, cut: int, why: str = "", *, imag
 
 
 def _read(
-    step: Any, ramp: Ramp, channels: int, names: Sequence[str], values: frozenset[str]
-) -> tuple[list[Op], list[str], list[str]]:
-    """Reads a step after those of some names: the ops that it is, their classes, and what differs from torchvision.
+    step: Any, ramp: Ramp, names: Sequence[str], values: frozenset[str]
+) -> tuple[list[Op], list[str], list[str], int]:
+    """Reads a step after those of some names.
+
+    Returns:
+        The ops that it is, their classes, what differs from torchvision, and the channels afterwards.
 
     Raises:
         Unrecognized: it is not native there.
     """
-    if not ramp.is_tensor and leaves_as_is(step, channels):
-        return [], [], []
+    channels = ramp.channels
+    after = None if ramp.is_tensor else channels_after(step, channels)
+    if after is not None:
+        ops, _ = converted({"RGB": {}}, channels) if after != channels else ([], channels)
+        return ops, ["RGB"] * len(ops), [], after
     if type(step).__name__ == ERASING and class_name(step) == ERASING:
-        return [random_erasing(step, ramp)], [ERASING], []
+        return [random_erasing(step, ramp)], [ERASING], [], channels
     if ERASING in names:
         raise Unrecognized(f"{describe(step)} comes after {ERASING}, and so runs in Python")
     if class_name(step) in values:
         ramp.apply(step)
-        return [], [], []
-    op, inner = read_step(step)
-    return [op], inner, notes_of(step) + (check_on_tensor(step, ramp) if ramp.is_tensor else [])
+        return [], [], [], channels
+    op, inner = read_step(step, channels)
+    notes = notes_of(step) + (check_on_tensor(step, ramp) if ramp.is_tensor else [])
+    ops, after = converted(op, channels)
+    return ops, inner if ops else [], notes, after
 
 
 def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int) -> Plan:
@@ -221,5 +235,9 @@ def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int
     """
     names = [own_name(step) for step in transforms]
     readers = [RULES[name].read for name in names]
-    ops = tuple(_native.Op(read(step)) for read, step in zip(readers, transforms, strict=True) if read is not None)
-    return Plan(ops, tuple(names), (), Ramp(channels).table(), Tensor)
+    ops: list[Op] = []
+    for read, step in zip(readers, transforms, strict=True):
+        if read is not None:
+            left, channels = converted(read(step), channels)
+            ops += left
+    return Plan(tuple(map(_native.Op, ops)), tuple(names), (), Ramp(channels).table(), Tensor)

@@ -7,11 +7,15 @@ import math
 from .base import NativeTransform
 
 __all__ = [
+    "RGB",
     "ColorJitter",
+    "Grayscale",
     "RandomAutocontrast",
+    "RandomChannelPermutation",
     "RandomEqualize",
     "RandomGrayscale",
     "RandomInvert",
+    "RandomPhotometricDistort",
     "RandomPosterize",
     "RandomSolarize",
 ]
@@ -53,6 +57,62 @@ class ColorJitter(NativeTransform):
         self.contrast = _range(contrast, "contrast", 1, 0, math.inf)
         self.saturation = _range(saturation, "saturation", 1, 0, math.inf)
         self.hue = _range(hue, "hue", 0, -0.5, 0.5)
+
+
+class Grayscale(NativeTransform):
+    """Makes an image gray; `torchvision.transforms.Grayscale`.
+
+    Args:
+        num_output_channels: 1 for an image of mode L, 3 for one of mode RGB.
+
+    Raises:
+        ValueError: another number.
+    """
+
+    def __init__(self, num_output_channels: int = 1) -> None:
+        if num_output_channels not in {1, 3}:
+            raise ValueError(f"num_output_channels must be 1 or 3: {num_output_channels}")
+        self.num_output_channels = num_output_channels
+
+
+class RGB(NativeTransform):
+    """Makes a gray image RGB, and leaves others as they are; `torchvision.transforms.v2.RGB`."""
+
+
+class RandomChannelPermutation(NativeTransform):
+    """Brings the channels of an image into any order; `torchvision.transforms.v2.RandomChannelPermutation`."""
+
+
+class RandomPhotometricDistort(NativeTransform):
+    """Distorts colours as SSD does; `torchvision.transforms.v2.RandomPhotometricDistort`.
+
+    Brightness, contrast, saturation, hue and the order of the channels change, each with probability `p`. The contrast
+    changes before saturation and hue or after them, as likely.
+
+    Args:
+        brightness: the range of the factor, not below 0.
+        contrast: the same.
+        saturation: the same.
+        hue: the range in turns of the colour wheel, within -0.5 and 0.5.
+        p: the probability of each.
+
+    Raises:
+        ValueError: when applied: a range that falls, or leads beyond its limits.
+    """
+
+    def __init__(
+        self,
+        brightness: tuple[float, float] = (0.875, 1.125),
+        contrast: tuple[float, float] = (0.5, 1.5),
+        saturation: tuple[float, float] = (0.5, 1.5),
+        hue: tuple[float, float] = (-0.05, 0.05),
+        p: float = 0.5,
+    ) -> None:
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+        self.hue = hue
+        self.p = p
 
 
 class RandomGrayscale(NativeTransform):

@@ -15,9 +15,13 @@ __all__ = [
     "Pad",
     "RandomCrop",
     "RandomHorizontalFlip",
+    "RandomResize",
     "RandomResizedCrop",
+    "RandomShortestSize",
     "RandomVerticalFlip",
+    "RandomZoomOut",
     "Resize",
+    "ScaleJitter",
 ]
 
 Resampling = Image.Resampling
@@ -194,4 +198,111 @@ class RandomVerticalFlip(NativeTransform):
     """Turns an image upside down with probability `p`; `torchvision.transforms.RandomVerticalFlip`."""
 
     def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+
+class RandomResize(NativeTransform):
+    """Resizes an image so that its smaller edge has a random length; `torchvision.transforms.v2.RandomResize`.
+
+    Args:
+        min_size: the least pixels of the smaller edge.
+        max_size: one more than the most.
+        interpolation: a filter of `PIL.Image.Resampling`, or torchvision's `InterpolationMode`.
+        antialias: for torchvision's sake; PIL images are always antialiased.
+
+    Raises:
+        ValueError: sizes that are not positive, or do not rise.
+    """
+
+    def __init__(
+        self,
+        min_size: int,
+        max_size: int,
+        interpolation: Any = Resampling.BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        if not 0 < min_size < max_size:
+            raise ValueError(f"min_size and max_size must be positive and rise: {min_size}, {max_size}")
+        self.min_size = min_size
+        self.max_size = max_size
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+
+class RandomShortestSize(NativeTransform):
+    """Resizes an image so that its smaller edge has one of several lengths.
+
+    It is `torchvision.transforms.v2.RandomShortestSize`.
+
+    Args:
+        min_size: the lengths, all equally likely, or one.
+        max_size: the most pixels of the larger edge.
+        interpolation: a filter of `PIL.Image.Resampling`, or torchvision's `InterpolationMode`.
+        antialias: for torchvision's sake; PIL images are always antialiased.
+
+    Raises:
+        ValueError: when applied: nothing is left of an edge.
+    """
+
+    def __init__(
+        self,
+        min_size: int | Sequence[int],
+        max_size: int | None = None,
+        interpolation: Any = Resampling.BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        self.min_size = [min_size] if isinstance(min_size, int) else list(min_size)
+        self.max_size = max_size
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+
+class ScaleJitter(NativeTransform):
+    """Resizes an image to a random scale of another size; `torchvision.transforms.v2.ScaleJitter`.
+
+    Args:
+        target_size: the (width, height) that an image of scale 1 just fits into. (The order is torchvision's.)
+        scale_range: the range of scales.
+        interpolation: a filter of `PIL.Image.Resampling`, or torchvision's `InterpolationMode`.
+        antialias: for torchvision's sake; PIL images are always antialiased.
+
+    Raises:
+        ValueError: when applied: nothing is left of an edge.
+    """
+
+    def __init__(
+        self,
+        target_size: tuple[int, int],
+        scale_range: tuple[float, float] = (0.1, 2.0),
+        interpolation: Any = Resampling.BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        self.target_size = target_size
+        self.scale_range = scale_range
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+
+class RandomZoomOut(NativeTransform):
+    """Puts an image somewhere on a larger canvas, with probability `p`; `torchvision.transforms.v2.RandomZoomOut`.
+
+    Args:
+        fill: the colour of the canvas, 0 to 255, one number or one per channel.
+        side_range: the range of the canvas' edges, as parts of the image's, from 1 on.
+        p: the probability.
+
+    Raises:
+        ValueError: a range that falls, or begins below 1.
+    """
+
+    def __init__(
+        self,
+        fill: int | Sequence[int] = 0,
+        side_range: Sequence[float] = (1.0, 4.0),
+        p: float = 0.5,
+    ) -> None:
+        if not 1.0 <= side_range[0] <= side_range[1]:
+            raise ValueError(f"side_range must begin at 1 or above, and rise: {side_range}")
+        self.fill = fill
+        self.side_range = side_range
         self.p = p

@@ -93,7 +93,12 @@ impl<'a> Arbitrary<'a> for Input {
                 u.bytes(rest)?.to_vec()
             }
         };
-        Ok(Self { plan: Plan::new(made, lookup, resize_order).expect("few ops"), seed, occurrence, bytes })
+        let mut plan = Plan::new(made, lookup, resize_order).expect("few ops");
+        // Where it depends on what is drawn, no dataset takes the plan.
+        let channels = plan.output_channels(3).ok_or(arbitrary::Error::IncorrectFormat)?;
+        let table = (0..channels * 256 * element).map(|at| at as u8).collect();
+        plan.lookup = Lookup::new(table, channels, element, layout).expect("a table of the right size");
+        Ok(Self { plan, seed, occurrence, bytes })
     }
 }
 

@@ -32,9 +32,12 @@ impl Dataset {
         if plans.is_empty() {
             return Err(Error::Parameter("a dataset of no plans".into()));
         }
-        let got = source.channels();
-        if let Some(wanted) = plans.iter().map(|plan| plan.lookup.form().channels).find(|wanted| *wanted != got) {
-            return Err(Error::Parameter(format!("a table for {wanted} channels, but images of {got}")));
+        for plan in plans.iter() {
+            let (wanted, got) = (plan.lookup.form().channels, plan.output_channels(source.channels()));
+            if got != Some(wanted) {
+                let got = got.map_or("a number that is drawn".into(), |got| got.to_string());
+                return Err(Error::Parameter(format!("a table for {wanted} channels, but images of {got}")));
+            }
         }
         let ops: usize = plans.iter().map(Plan::positions).sum();
         if ops > MOST_OPS {

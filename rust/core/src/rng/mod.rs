@@ -59,6 +59,11 @@ impl Stream {
         (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
+    /// A number in `[0, 1)`, a multiple of 2^-24: what `torch.rand` gives.
+    pub fn unit_single(&mut self) -> f32 {
+        (self.bits() >> 8) as f32 * (1.0 / (1u32 << 24) as f32)
+    }
+
     /// A number in `[low, high)`, or `low` where they are equal.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()

@@ -71,6 +71,11 @@ impl Program {
     pub(crate) fn new(input: Size) -> Self {
         Self { passes: SmallVec::new(), ending: Ending::new(input), erasures: SmallVec::new() }
     }
+
+    /// The channels of the output for an image of so many.
+    pub(crate) fn output_channels(&self, channels: usize) -> usize {
+        self.passes.iter().fold(channels, |channels, pass| pass.output_channels(channels))
+    }
 }
 
 impl Ending {

@@ -47,7 +47,7 @@ impl<'p> Executor<'p> {
     #[must_use]
     pub fn new(plan: &'p Plan, calls: &[(usize, Call)], input: Size) -> Self {
         let mut program = Program::new(input);
-        compile(plan, calls, &mut program);
+        compile(calls, plan.resize_order, &mut program);
         Self::of(plan, program)
     }
 
@@ -60,7 +60,7 @@ impl<'p> Executor<'p> {
     #[must_use]
     pub fn scaled(plan: &'p Plan, calls: &[(usize, Call)], input: Size, denominators: &[usize]) -> (Self, usize) {
         let mut program = Program::new(input);
-        compile(plan, calls, &mut program);
+        compile(calls, plan.resize_order, &mut program);
         let denominator = scaled_decode::scale_down(&mut program, denominators).unwrap_or(1);
         (Self::of(plan, program), denominator)
     }
@@ -104,11 +104,13 @@ impl<'p> Executor<'p> {
     /// [`Error::Memory`] where memory for the images between the passes runs out.
     ///
     /// # Panics
-    /// If `out` is not [`Executor::output_bytes`] long, or `image` lacks pixels or has other channels than the plan.
+    /// If `out` is not [`Executor::output_bytes`] long, or `image` lacks pixels or has channels that do not become the
+    /// plan's.
     pub fn run(&self, image: View<'_>, scratch: &mut ExecutorScratch, out: &mut [u8]) -> Result<()> {
         let Self { plan, program: Program { passes, ending, erasures }, .. } = self;
         assert_eq!(out.len(), self.output_bytes(), "output of the wrong length");
-        assert_eq!(image.channels, plan.lookup.form().channels, "image with the wrong number of channels");
+        let channels = self.program.output_channels(image.channels);
+        assert_eq!(channels, plan.lookup.form().channels, "image with the wrong number of channels");
         assert!(image.rect.contains(&self.region), "image lacks pixels of the region");
         self.reserve_rows(&mut scratch.lookup.row)?;
         let ExecutorScratch { pass: memory, lookup, packed, images: [from, to] } = scratch;
@@ -164,16 +166,19 @@ impl fmt::Display for Executor<'_> {
 /// [`Error::Memory`] where memory runs out; [`Error::Parameter`] where `image` has neither one channel nor three, or the
 /// calls leave no pixels.
 pub fn apply(calls: &[Call], image: View<'_>, order: ResizeOrder) -> Result<Window> {
-    let table = (0..image.channels).flat_map(|_| 0..=255).collect();
-    let plan = Plan::new(Vec::new(), Lookup::new(table, image.channels, 1, Layout::ChannelsLast)?, order)?;
     let calls: Vec<_> = calls.iter().map(|call| (0, *call)).collect();
-    let executor = Executor::new(&plan, &calls, image.size);
+    let mut program = Program::new(image.size);
+    compile(&calls, order, &mut program);
+    let channels = program.output_channels(image.channels);
+    let table = (0..channels).flat_map(|_| 0..=255).collect();
+    let plan = Plan::new(Vec::new(), Lookup::new(table, channels, 1, Layout::ChannelsLast)?, order)?;
+    let executor = Executor::of(&plan, program);
     let size = executor.output_size();
     if size.height == 0 || size.width == 0 {
         return Err(Error::Parameter(format!("{calls:?} leaves no pixels of the image")));
     }
     let mut made = Window::default();
-    made.try_reset(size, Rect::all(size), image.channels)?;
+    made.try_reset(size, Rect::all(size), channels)?;
     executor.run(image, &mut ExecutorScratch::default(), &mut made.data)?;
     Ok(made)
 }
@@ -182,7 +187,7 @@ pub fn apply(calls: &[Call], image: View<'_>, order: ResizeOrder) -> Result<Wind
 const LONG: usize = 1 << 20;
 
 /// Adds all calls to `program`.
-fn compile(plan: &Plan, calls: &[(usize, Call)], program: &mut Program) {
-    let mut compiler = Compiler::new(program, plan.resize_order);
+fn compile(calls: &[(usize, Call)], order: ResizeOrder, program: &mut Program) {
+    let mut compiler = Compiler::new(program, order);
     calls.iter().for_each(|(_, call)| call.lower(&mut compiler));
 }

@@ -79,6 +79,12 @@ impl Plan {
         compose::positions(&self.ops)
     }
 
+    /// The channels of every output for images of so many, 1 or 3; `None` where they depend on what is drawn.
+    #[must_use]
+    pub fn output_channels(&self, channels: usize) -> Option<usize> {
+        compose::output_channels(&self.ops, channels)
+    }
+
     /// The size of every output, where it does not depend on the input; `input` is the size of all inputs, if known.
     #[must_use]
     pub fn output_size(&self, input: Option<Size>) -> Option<Size> {

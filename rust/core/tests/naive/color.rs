@@ -14,6 +14,11 @@ pub(super) fn is_mixed(call: &ColorCall) -> bool {
 
 pub(super) fn apply(mut image: Image, call: &ColorCall) -> Image {
     let channels = image.channels;
+    let made_channels = match call {
+        ColorCall::RgbToGrayscale { num_output_channels: 1 } => 1,
+        ColorCall::GrayscaleToRgb {} => 3,
+        _ => channels,
+    };
     let pixels = image.data.chunks_exact(channels);
     let lightness = |pixel: &[u8]| match *pixel {
         [red, green, blue] => {
@@ -36,7 +41,13 @@ pub(super) fn apply(mut image: Image, call: &ColorCall) -> Image {
                 ColorCall::AdjustBrightness { brightness_factor: factor } => blended(0, pixel, factor),
                 ColorCall::AdjustContrast { contrast_factor: factor } => blended(mean, pixel, factor),
                 ColorCall::AdjustSaturation { saturation_factor: factor } => blended(gray[at], pixel, factor),
-                ColorCall::RgbToGrayscale { .. } => vec![gray[at] as u8; channels],
+                ColorCall::RgbToGrayscale { .. } => vec![gray[at] as u8; made_channels],
+                ColorCall::GrayscaleToRgb {} if channels == 1 => vec![pixel[0]; 3],
+                ColorCall::GrayscaleToRgb {} => pixel.to_vec(),
+                ColorCall::PermuteChannels { permutation } if channels == 3 => {
+                    permutation.iter().map(|&channel| pixel[usize::from(channel)]).collect()
+                }
+                ColorCall::PermuteChannels { .. } => pixel.to_vec(),
                 ColorCall::Autocontrast {} => {
                     pixel.iter().zip(&histograms).map(|(&byte, counts)| stretched(byte, counts)).collect()
                 }
@@ -49,6 +60,7 @@ pub(super) fn apply(mut image: Image, call: &ColorCall) -> Image {
             made
         })
         .collect();
+    image.channels = made_channels;
     image
 }
 

@@ -131,8 +131,7 @@ impl fmt::Display for BlurOp {
                 write!(f, "RandomAdjustSharpness(sharpness_factor={sharpness_factor}, p={p})")
             }
             BlurOp::GaussianBlur { kernel_size: [across, down], sigma: (low, high), softmax } => {
-                let (version, low, high) = (if *softmax { "v2." } else { "" }, *low as f32, *high as f32);
-                write!(f, "{version}GaussianBlur(kernel_size=({across}, {down}), sigma=({low}, {high}))")
+                write!(f, "GaussianBlur(kernel_size=({across}, {down}), sigma=({low}, {high}), softmax={softmax})")
             }
             BlurOp::RandomGaussianBlur { radius: (low, high), p } => {
                 write!(f, "RandomGaussianBlur(radius=({low}, {high}), p={p})")
@@ -202,8 +201,7 @@ impl fmt::Display for BlurCall {
                 write!(f, "adjust_sharpness(sharpness_factor={sharpness_factor})")
             }
             BlurCall::GaussianBlur { kernel_size: [across, down], sigma: [x, y], softmax } => {
-                let version = if *softmax { "v2." } else { "" };
-                write!(f, "{version}gaussian_blur(kernel_size=({across}, {down}), sigma=({x}, {y}))")
+                write!(f, "gaussian_blur(kernel_size=({across}, {down}), sigma=({x}, {y}), softmax={softmax})")
             }
             BlurCall::PilGaussianBlur { radius: [across, down] } => {
                 write!(f, "pil_gaussian_blur(radius=({across}, {down}))")

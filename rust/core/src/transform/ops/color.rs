@@ -29,6 +29,30 @@ pub enum ColorOp {
         /// The range of the hue's turn, within -0.5 and 0.5.
         hue: Option<(f64, f64)>,
     },
+    /// `torchvision.transforms.Grayscale`.
+    Grayscale {
+        /// 1 or 3; an image of one channel keeps that.
+        #[serde(deserialize_with = "one_or_three")]
+        num_output_channels: u8,
+    },
+    /// `torchvision.transforms.v2.RGB`.
+    #[serde(rename = "RGB")]
+    Rgb {},
+    /// `torchvision.transforms.v2.RandomChannelPermutation`.
+    RandomChannelPermutation {},
+    /// `torchvision.transforms.v2.RandomPhotometricDistort`: each function with probability `p`.
+    RandomPhotometricDistort {
+        /// The range of the brightness' factor.
+        brightness: (f64, f64),
+        /// The range of the contrast's factor.
+        contrast: (f64, f64),
+        /// The range of the saturation's factor.
+        saturation: (f64, f64),
+        /// The range of the hue's turn, within -0.5 and 0.5.
+        hue: (f64, f64),
+        /// The probability.
+        p: f64,
+    },
     /// `torchvision.transforms.RandomGrayscale`.
     RandomGrayscale {
         /// The probability.
@@ -74,11 +98,22 @@ fn bits<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u8, D
     }
 }
 
-/// Reads the number of channels of an image that keeps its own.
-fn three<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u8, D::Error> {
+/// Reads the number of channels of a gray image.
+fn one_or_three<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u8, D::Error> {
     match u8::deserialize(deserializer)? {
-        3 => Ok(3),
-        other => Err(D::Error::custom(format_args!("images have 3 channels afterwards, not {other}"))),
+        channels @ (1 | 3) => Ok(channels),
+        other => Err(D::Error::custom(format_args!("images have 1 or 3 channels afterwards, not {other}"))),
+    }
+}
+
+/// Reads the numbers of three channels.
+fn permutation<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<[u8; 3], D::Error> {
+    let read = <[u8; 3]>::deserialize(deserializer)?;
+    let mut sorted = read;
+    sorted.sort_unstable();
+    match sorted {
+        [0, 1, 2] => Ok(read),
+        _ => Err(D::Error::custom(format_args!("{read:?} is no order of three channels"))),
     }
 }
 
@@ -87,6 +122,22 @@ impl Family for ColorOp {
         let (p, call) = match *self {
             ColorOp::ColorJitter { brightness, contrast, saturation, hue } => {
                 jitter([brightness, contrast, saturation, hue], position, stream, drawing);
+                return Ok(());
+            }
+            ColorOp::Grayscale { num_output_channels } => {
+                drawing.push(position, ColorCall::RgbToGrayscale { num_output_channels });
+                return Ok(());
+            }
+            ColorOp::Rgb {} => {
+                drawing.push(position, ColorCall::GrayscaleToRgb {});
+                return Ok(());
+            }
+            ColorOp::RandomChannelPermutation {} => {
+                drawing.push(position, permute(stream));
+                return Ok(());
+            }
+            ColorOp::RandomPhotometricDistort { brightness, contrast, saturation, hue, p } => {
+                distort([brightness, contrast, saturation, hue], p, position, stream, drawing);
                 return Ok(());
             }
             ColorOp::RandomGrayscale { p } => (p, ColorCall::RgbToGrayscale { num_output_channels: 3 }),
@@ -104,29 +155,73 @@ impl Family for ColorOp {
         input
     }
 
+    fn output_channels(&self, channels: usize) -> Option<usize> {
+        match self {
+            ColorOp::Grayscale { num_output_channels: 1 } => Some(1),
+            ColorOp::Rgb {} => Some(3),
+            _ => Some(channels),
+        }
+    }
+
     fn is_random(&self) -> bool {
-        true
+        !matches!(self, ColorOp::Grayscale { .. } | ColorOp::Rgb {})
     }
 }
 
 /// Draws the functions of `ColorJitter`, which are applied in a random order.
 fn jitter(ranges: [Option<(f64, f64)>; 4], position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) {
     let mut order = [0, 1, 2, 3];
-    for last in (1..order.len()).rev() {
-        order.swap(last, stream.below(last + 1));
-    }
-    // torch draws single precision numbers.
-    let factors = ranges.map(|range| range.map(|(low, high)| f64::from(stream.uniform(low, high) as f32)));
+    shuffle(&mut order, stream);
+    let factors = ranges.map(|range| range.map(|range| factor(range, stream)));
     for function in order {
-        let Some(factor) = factors[function] else { continue };
-        let call = match function {
-            0 => ColorCall::AdjustBrightness { brightness_factor: factor },
-            1 => ColorCall::AdjustContrast { contrast_factor: factor },
-            2 => ColorCall::AdjustSaturation { saturation_factor: factor },
-            // The rounding above may lead beyond what the function takes.
-            _ => ColorCall::AdjustHue { hue_factor: factor.clamp(-0.5, 0.5) },
-        };
-        drawing.push(position, call);
+        if let Some(factor) = factors[function] {
+            drawing.push(position, adjust(function, factor));
+        }
+    }
+}
+
+/// Draws the functions of `RandomPhotometricDistort`.
+fn distort(ranges: [(f64, f64); 4], p: f64, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) {
+    let factors = ranges.map(|range| (stream.unit() < p).then(|| factor(range, stream)));
+    // The contrast comes before or after saturation and hue.
+    let order = if stream.unit() < 0.5 { [0, 1, 2, 3] } else { [0, 2, 3, 1] };
+    for function in order {
+        if let Some(factor) = factors[function] {
+            drawing.push(position, adjust(function, factor));
+        }
+    }
+    if stream.unit() < p {
+        drawing.push(position, permute(stream));
+    }
+}
+
+/// Draws a factor. torch draws single precision numbers.
+fn factor((low, high): (f64, f64), stream: &mut Stream) -> f64 {
+    f64::from(stream.uniform(low, high) as f32)
+}
+
+/// The function of brightness, contrast, saturation or hue, by its number.
+fn adjust(function: usize, factor: f64) -> ColorCall {
+    match function {
+        0 => ColorCall::AdjustBrightness { brightness_factor: factor },
+        1 => ColorCall::AdjustContrast { contrast_factor: factor },
+        2 => ColorCall::AdjustSaturation { saturation_factor: factor },
+        // A factor that was rounded may lie beyond what the function takes.
+        _ => ColorCall::AdjustHue { hue_factor: factor.clamp(-0.5, 0.5) },
+    }
+}
+
+/// Draws an order of channels.
+fn permute(stream: &mut Stream) -> ColorCall {
+    let mut permutation = [0, 1, 2];
+    shuffle(&mut permutation, stream);
+    ColorCall::PermuteChannels { permutation }
+}
+
+/// Brings values into any order.
+fn shuffle<T>(values: &mut [T], stream: &mut Stream) {
+    for last in (1..values.len()).rev() {
+        values.swap(last, stream.below(last + 1));
     }
 }
 
@@ -141,6 +236,16 @@ impl fmt::Display for ColorOp {
                 range(contrast),
                 range(saturation),
                 range(hue)
+            ),
+            ColorOp::Grayscale { num_output_channels } => {
+                write!(f, "Grayscale(num_output_channels={num_output_channels})")
+            }
+            ColorOp::Rgb {} => f.write_str("RGB()"),
+            ColorOp::RandomChannelPermutation {} => f.write_str("RandomChannelPermutation()"),
+            ColorOp::RandomPhotometricDistort { brightness, contrast, saturation, hue, p } => write!(
+                f,
+                "RandomPhotometricDistort(brightness={brightness:?}, contrast={contrast:?}, saturation={saturation:?}, \
+                 hue={hue:?}, p={p})"
             ),
             ColorOp::RandomGrayscale { p } => write!(f, "RandomGrayscale(p={p})"),
             ColorOp::RandomAutocontrast { p } => write!(f, "RandomAutocontrast(p={p})"),
@@ -176,11 +281,19 @@ pub enum ColorCall {
         /// Turns of the colour wheel, -0.5 to 0.5.
         hue_factor: f64,
     },
-    /// `rgb_to_grayscale`, which keeps the number of channels.
+    /// `rgb_to_grayscale`.
     RgbToGrayscale {
-        /// 3; an image of one channel keeps that.
-        #[serde(deserialize_with = "three")]
+        /// 1 or 3; an image of one channel keeps that.
+        #[serde(deserialize_with = "one_or_three")]
         num_output_channels: u8,
+    },
+    /// `grayscale_to_rgb` of v2; an image of three channels stays as it is.
+    GrayscaleToRgb {},
+    /// `permute_channels` of v2; an image of one channel stays as it is.
+    PermuteChannels {
+        /// The channel of the input for each of the output.
+        #[serde(deserialize_with = "permutation")]
+        permutation: [u8; 3],
     },
     /// `autocontrast`.
     Autocontrast {},
@@ -224,7 +337,10 @@ impl FamilyCall for ColorCall {
             ColorCall::AdjustHue { hue_factor } => {
                 return compiler.mix(Mix::Hue { turn: (hue_factor * 255.0) as i32 as u8 });
             }
+            ColorCall::RgbToGrayscale { num_output_channels: 1 } => return compiler.mix(Mix::Lightness),
             ColorCall::RgbToGrayscale { .. } => return compiler.mix(Mix::Gray),
+            ColorCall::GrayscaleToRgb {} => return compiler.mix(Mix::Rgb),
+            ColorCall::PermuteChannels { permutation } => return compiler.mix(Mix::Permute { permutation }),
             ColorCall::Autocontrast {} => return compiler.statistic(Statistic::AutoContrast),
             ColorCall::Equalize {} => return compiler.statistic(Statistic::Equalize),
             ColorCall::AdjustBrightness { brightness_factor } => {
@@ -254,6 +370,8 @@ impl fmt::Display for ColorCall {
             ColorCall::RgbToGrayscale { num_output_channels } => {
                 write!(f, "rgb_to_grayscale(num_output_channels={num_output_channels})")
             }
+            ColorCall::GrayscaleToRgb {} => f.write_str("grayscale_to_rgb()"),
+            ColorCall::PermuteChannels { permutation } => write!(f, "permute_channels(permutation={permutation:?})"),
             ColorCall::Autocontrast {} => f.write_str("autocontrast()"),
             ColorCall::Equalize {} => f.write_str("equalize()"),
             ColorCall::Invert {} => f.write_str("invert()"),

@@ -51,6 +51,16 @@ impl Family for ComposeOp {
         }
     }
 
+    fn output_channels(&self, channels: usize) -> Option<usize> {
+        let keep = |ops: &[Op]| output_channels(ops, channels) == Some(channels);
+        let all_keep = match self {
+            ComposeOp::RandomApply { ops, .. } => keep(ops),
+            ComposeOp::RandomChoice(choice) => choice.branches().iter().all(|ops| keep(ops)),
+            ComposeOp::RandomOrder { branches } => branches.iter().all(|ops| keep(ops)),
+        };
+        all_keep.then_some(channels)
+    }
+
     fn is_random(&self) -> bool {
         true
     }
@@ -82,6 +92,11 @@ impl fmt::Display for ComposeOp {
             ComposeOp::RandomOrder { branches } => write!(f, "RandomOrder({})", Branches(branches)),
         }
     }
+}
+
+/// The channels after `ops`, for an image of so many; `None` where they depend on what is drawn.
+pub(in super::super) fn output_channels(ops: &[Op], channels: usize) -> Option<usize> {
+    ops.iter().try_fold(channels, |channels, op| op.output_channels(channels))
 }
 
 /// Ops, written as a list.

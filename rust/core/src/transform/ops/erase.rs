@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
     super::{
@@ -26,7 +26,8 @@ pub enum EraseOp {
         scale: (f64, f64),
         /// The range of height over width, whose logarithm is drawn evenly.
         ratio: (f64, f64),
-        /// The least and the largest number of rectangles.
+        /// The least and the largest number of rectangles, at most 100.
+        #[serde(deserialize_with = "counts")]
         count: (usize, usize),
         /// What they are filled with.
         value: Fill,
@@ -49,6 +50,19 @@ pub enum Fill {
     /// A normal number for each element.
     Normal {},
 }
+
+/// Reads the numbers of rectangles.
+fn counts<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<(usize, usize), D::Error> {
+    match <(usize, usize)>::deserialize(deserializer)? {
+        (least, most) if least <= most && most <= MOST => Ok((least, most)),
+        (least, most) => {
+            Err(D::Error::custom(format_args!("rectangles are at most {MOST}, and rise, unlike {least}, {most}")))
+        }
+    }
+}
+
+/// The most rectangles of an image.
+const MOST: usize = 100;
 
 /// How often a rectangle that does not fit is drawn again.
 const TRIES: usize = 10;

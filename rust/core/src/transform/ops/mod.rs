@@ -47,6 +47,11 @@ pub(super) trait Family: fmt::Display {
     /// The output size, where it is the same for every input of size `input` (`None`: for every input at all).
     fn output_size(&self, input: Option<Size>) -> Option<Size>;
 
+    /// The channels of the output for an image of so many, 1 or 3; `None` where they depend on what is drawn.
+    fn output_channels(&self, channels: usize) -> Option<usize> {
+        Some(channels)
+    }
+
     /// Whether the calls may depend on random numbers.
     fn is_random(&self) -> bool;
 
@@ -193,6 +198,11 @@ impl Op {
     /// The output size, where it is the same for every input of size `input` (`None`: for every input at all).
     pub(super) fn output_size(&self, input: Option<Size>) -> Option<Size> {
         self.family().output_size(input)
+    }
+
+    /// The channels of the output for an image of so many, 1 or 3; `None` where they depend on what is drawn.
+    pub(super) fn output_channels(&self, channels: usize) -> Option<usize> {
+        self.family().output_channels(channels)
     }
 
     /// Whether what the op does may depend on random numbers. An op that draws counts as random, whatever its

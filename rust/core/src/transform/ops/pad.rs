@@ -1,39 +1,83 @@
-//! `Pad`, and the padding that `RandomCrop` and `CenterCrop` do first.
+//! `Pad` and `RandomZoomOut`, and the padding that `RandomCrop` and `CenterCrop` do first.
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
-    super::{compile::Compiler, passes::padding::Padding},
+    super::{
+        compile::Compiler,
+        passes::padding::{PadMode, Padding},
+    },
     Family, FamilyCall,
-    drawing::Drawing,
+    drawing::{Drawing, check_edges},
 };
 use crate::{Error, Result, image::Size, rng::Stream};
 
-/// The op that pads.
+/// The ops that pad.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum PadOp {
     /// `torchvision.transforms.Pad`.
     Pad(Padding),
+    /// `torchvision.transforms.v2.RandomZoomOut`: pads to a size that is larger in both directions alike.
+    RandomZoomOut {
+        /// The colour around the image.
+        fill: [u8; 3],
+        /// The range of the factor, from 1 on.
+        #[serde(deserialize_with = "sides")]
+        side_range: (f64, f64),
+        /// The probability.
+        p: f64,
+    },
 }
 
+/// Reads a range of factors.
+fn sides<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<(f64, f64), D::Error> {
+    match <(f64, f64)>::deserialize(deserializer)? {
+        (low, high) if 1.0 <= low && low <= high && high <= MOST => Ok((low, high)),
+        (low, high) => Err(D::Error::custom(format_args!("sides are 1 to {MOST} and rise, unlike {low}, {high}"))),
+    }
+}
+
+/// The largest factor: more than any image may grow.
+const MOST: f64 = 1e9;
+
 impl Family for PadOp {
-    fn draw(&self, position: usize, _: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
-        let PadOp::Pad(padding) = *self;
+    fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
+        let padding = match *self {
+            PadOp::Pad(padding) => padding,
+            PadOp::RandomZoomOut { p, .. } if stream.unit() >= p => return Ok(()),
+            PadOp::RandomZoomOut { fill, side_range, .. } => zoomed_out(fill, side_range, stream, drawing.size)?,
+        };
         padding.check(drawing.size)?;
         drawing.push(position, PadCall::Pad(padding));
         Ok(())
     }
 
     fn output_size(&self, input: Option<Size>) -> Option<Size> {
-        let PadOp::Pad(padding) = self;
-        Some(padding.apply(input?))
+        match self {
+            PadOp::Pad(padding) => Some(padding.apply(input?)),
+            PadOp::RandomZoomOut { .. } => None,
+        }
     }
 
     fn is_random(&self) -> bool {
-        false
+        matches!(self, PadOp::RandomZoomOut { .. })
     }
+}
+
+/// Draws the padding of `RandomZoomOut`. torchvision multiplies in single precision.
+fn zoomed_out(fill: [u8; 3], (low, high): (f64, f64), stream: &mut Stream, size: Size) -> Result<Padding> {
+    let factor = low as f32 + stream.unit_single() * (high - low) as f32;
+    let canvas = [size.width, size.height].map(|edge| (edge as f32 * factor) as usize);
+    check_edges(Size::new(canvas[1], canvas[0]))?;
+    let mut around = |canvas: usize, edge: usize| {
+        let added = canvas as isize - edge as isize;
+        let before = (added as f32 * stream.unit_single()) as isize;
+        (before, added - before)
+    };
+    let ((left, right), (top, bottom)) = (around(canvas[0], size.width), around(canvas[1], size.height));
+    Ok(Padding { left, top, right, bottom, fill, mode: PadMode::Constant })
 }
 
 /// The function that pads.
@@ -65,8 +109,12 @@ impl fmt::Display for PadCall {
 
 impl fmt::Display for PadOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PadOp::Pad(padding) = self;
-        write!(f, "Pad({padding})")
+        match self {
+            PadOp::Pad(padding) => write!(f, "Pad({padding})"),
+            PadOp::RandomZoomOut { fill, side_range, p } => {
+                write!(f, "RandomZoomOut(fill={fill:?}, side_range={side_range:?}, p={p})")
+            }
+        }
     }
 }
 

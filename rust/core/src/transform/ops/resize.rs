@@ -1,8 +1,8 @@
-//! `Resize`: the output size, and the filters by number.
+//! `Resize` and the ops that resize to a random size: the output size, and the filters by number.
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
     super::{compile::Compiler, passes::filter::Filter},
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{Error, Result, image::Size, rng::Stream};
 
-/// The op that resizes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// The ops that resize.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum ResizeOp {
     /// `torchvision.transforms.Resize`.
@@ -23,13 +23,74 @@ pub enum ResizeOp {
         /// The filter.
         interpolation: Filter,
     },
+    /// `torchvision.transforms.v2.RandomResize`: the smaller edge is any of a range, without its end.
+    RandomResize {
+        /// The least pixels of the smaller edge.
+        min_size: usize,
+        /// One more than the most.
+        #[serde(deserialize_with = "end")]
+        max_size: usize,
+        /// The filter.
+        interpolation: Filter,
+    },
+    /// `torchvision.transforms.v2.RandomShortestSize`: the smaller edge is one of several.
+    RandomShortestSize {
+        /// Pixels of the smaller edge.
+        #[serde(deserialize_with = "some")]
+        min_size: Vec<usize>,
+        /// The most pixels of the larger edge.
+        max_size: Option<usize>,
+        /// The filter.
+        interpolation: Filter,
+    },
+    /// `torchvision.transforms.v2.ScaleJitter`: a size with the aspect ratio of the image, random beside another size.
+    ScaleJitter {
+        /// The size that a scale of 1 fits into: (width, height), as torchvision takes it.
+        target_size: (usize, usize),
+        /// The range of scales.
+        scale_range: (f64, f64),
+        /// The filter.
+        interpolation: Filter,
+    },
 }
 
+/// Reads the end of a range of sizes.
+fn end<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<usize, D::Error> {
+    match usize::deserialize(deserializer)? {
+        end @ 1..=MOST => Ok(end),
+        end => Err(D::Error::custom(format_args!("a range of edges ends between 1 and {MOST}, not at {end}"))),
+    }
+}
+
+/// Reads a list of sizes.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<usize>, D::Error> {
+    match Vec::deserialize(deserializer)? {
+        sizes if sizes.is_empty() => Err(D::Error::custom("a choice of no sizes")),
+        sizes => Ok(sizes),
+    }
+}
+
+/// The longest edge of an image.
+const MOST: usize = i32::MAX as usize;
+
 impl Family for ResizeOp {
-    fn draw(&self, position: usize, _: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
-        let ResizeOp::Resize { size, interpolation } = *self;
-        let size = size.apply(drawing.size)?;
-        drawing.push(position, ResizeCall::Resize(Resize { size, filter: interpolation }));
+    fn draw(&self, position: usize, stream: &mut Stream, drawing: &mut Drawing<'_>) -> Result<()> {
+        let (size, filter) = match self {
+            ResizeOp::Resize { size, interpolation } => (size.apply(drawing.size)?, *interpolation),
+            ResizeOp::RandomResize { min_size, max_size, interpolation } => {
+                let edge = min_size + stream.below(max_size.saturating_sub(*min_size).max(1));
+                (ResizeTo::Smaller { edge, max: None }.apply(drawing.size)?, *interpolation)
+            }
+            ResizeOp::RandomShortestSize { min_size, max_size, interpolation } => {
+                let edge = min_size[stream.below(min_size.len())];
+                (shortest(edge, *max_size, drawing.size), *interpolation)
+            }
+            ResizeOp::ScaleJitter { target_size, scale_range: (low, high), interpolation } => {
+                let scale = *low as f32 + stream.unit_single() * (high - low) as f32;
+                (jittered(*target_size, scale, drawing.size), *interpolation)
+            }
+        };
+        drawing.push(position, ResizeCall::Resize(Resize { size, filter }));
         Ok(())
     }
 
@@ -37,12 +98,27 @@ impl Family for ResizeOp {
         match self {
             ResizeOp::Resize { size: ResizeTo::Exact(size), .. } => Some(*size),
             ResizeOp::Resize { size, .. } => size.apply(input?).ok(),
+            _ => None,
         }
     }
 
     fn is_random(&self) -> bool {
-        false
+        !matches!(self, ResizeOp::Resize { .. })
     }
+}
+
+/// The size of `RandomShortestSize` for an image of `size`, in torchvision's order of operations.
+fn shortest(edge: usize, max: Option<usize>, size: Size) -> Size {
+    let scale = edge as f64 / size.height.min(size.width) as f64;
+    let scale = max.map_or(scale, |max| scale.min(max as f64 / size.height.max(size.width) as f64));
+    Size::new((size.height as f64 * scale) as usize, (size.width as f64 * scale) as usize)
+}
+
+/// The size of `ScaleJitter` for an image of `size`. torchvision multiplies in single precision.
+fn jittered((width, height): (usize, usize), scale: f32, size: Size) -> Size {
+    let fitting = (height as f64 / size.height as f64).min(width as f64 / size.width as f64);
+    let scale = fitting as f32 * scale;
+    Size::new((size.height as f32 * scale) as usize, (size.width as f32 * scale) as usize)
 }
 
 /// The function that resizes.
@@ -84,6 +160,20 @@ impl fmt::Display for ResizeOp {
             ResizeOp::Resize { size: ResizeTo::Smaller { edge, max: Some(max) }, interpolation } => {
                 write!(f, "Resize(size={edge}, max_size={max}, interpolation={interpolation})")
             }
+            ResizeOp::RandomResize { min_size, max_size, interpolation } => {
+                write!(f, "RandomResize(min_size={min_size}, max_size={max_size}, interpolation={interpolation})")
+            }
+            ResizeOp::RandomShortestSize { min_size, max_size, interpolation } => {
+                let max_size = max_size.map_or("None".into(), |max| max.to_string());
+                write!(
+                    f,
+                    "RandomShortestSize(min_size={min_size:?}, max_size={max_size}, interpolation={interpolation})"
+                )
+            }
+            ResizeOp::ScaleJitter { target_size, scale_range, interpolation } => write!(
+                f,
+                "ScaleJitter(target_size={target_size:?}, scale_range={scale_range:?}, interpolation={interpolation})"
+            ),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! - [`Gather`] moves pixels: crops, flips, paddings, nearest-neighbour resizes.
 //! - [`Resample`] is Pillow's separable resize.
 //! - [`Point`] changes each byte by itself: invert, posterize, solarize, brightness.
-//! - [`Mix`] changes each pixel by itself: saturation, hue, gray.
+//! - [`Mix`] changes each pixel by itself: saturation, hue, gray, the number and the order of channels.
 //! - [`Statistic`] changes bytes by a table that all pixels make: contrast, autocontrast, equalize.
 //! - [`Warp`] is Pillow's affine and perspective transform.
 //! - [`Sharpen`], [`BoxBlur`] and [`Gaussian`] are stencils: they read the pixels around each pixel.
@@ -98,6 +98,14 @@ impl Pass {
             | Pass::BoxBlur(_)
             | Pass::Gaussian(_) => input,
             Pass::Warp(warp) => warp.size,
+        }
+    }
+
+    /// The channels of the output for an input of so many.
+    pub(crate) const fn output_channels(&self, channels: usize) -> usize {
+        match self {
+            Pass::Mix(mix) => mix.output_channels(channels),
+            _ => channels,
         }
     }
 
