@@ -1,9 +1,10 @@
 //! The loops over pixels, each built for several instruction sets.
 //!
-//! [`scalar`], [`rows`], [`color`], [`stencils`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and has
-//! a resize of its own, and [`avx2_warp`] has the filters of a warp. [`avx512`] compiles some for yet wider ones and has table
-//! look-ups, [`avx512_resize`] has a resize, [`avx512_rows`] moves rows and pixels, and [`avx512_warp`] has kernels of a warp. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, and tests run each
-//! build on the same input.
+//! [`scalar`], [`rows`], [`color`], [`stencils`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and
+//! has a resize of its own, and [`avx2_warp`] has the filters of a warp. [`avx512`] compiles some for yet wider registers and
+//! has table look-ups, [`avx512_resize`] has a resize, [`avx512_rows`] moves rows and pixels, and [`avx512_warp`] has the
+//! filters of a warp for RGB. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, or
+//! tests go through all its operands; and tests run each build on the same input.
 //!
 //! [`Kernels`] is the table of one build. It is made once per process, for [`InstructionSet::in_use`]. A build with
 //! vector instructions starts from its token, the proof that the CPU has them; another instruction set (NEON, say) is a
