@@ -92,6 +92,8 @@ pub(super) fn kernels(token: Avx512Token) -> Kernels {
         // SAFETY: as above.
         blur_line: |weights, lines, sums, out| unsafe { blur_line(weights, lines, sums, out) },
         // SAFETY: as above.
+        bilinear_rgb: |source, x, y, fill, out| unsafe { avx512_warp::bilinear_rgb(source, x, y, fill, out) },
+        // SAFETY: as above.
         bicubic_rgb: |source, x, y, fill, out| unsafe { avx512_warp::bicubic_rgb(source, x, y, fill, out) },
         // SAFETY: as above.
         nearest_steps_rgb: |data, width, at, step, out| unsafe {

@@ -20,17 +20,16 @@
 //! sorts its bytes by rows: twelve of each count.
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_loadu_si128, _mm512_add_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_dpbusd_epi32,
-    _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8,
-    _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutexvar_epi8, _mm512_set1_epi32, _mm512_setzero_si512,
-    _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16,
-    _mm512_unpacklo_epi8, _mm512_unpacklo_epi16, _mm512_xor_si512,
+    __m128i, __m512i, _mm_loadu_si128, _mm512_add_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4,
+    _mm512_castsi128_si512, _mm512_dpbusd_epi32, _mm512_extracti32x4_epi32, _mm512_inserti32x4, _mm512_loadu_si512,
+    _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutexvar_epi8,
+    _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_srai_epi32,
+    _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16, _mm512_xor_si512,
 };
 
 use super::{
     avx2, avx2_memory,
     avx512_rows::{load, store},
-    avx512_warp::four_lanes,
     coefficients::{Coefficients, DIGIT_BIAS, GROUP, PRECISION_BITS, three_digits},
     scalar,
 };
@@ -267,6 +266,13 @@ const BY_ROWS: [u8; BLOCK] = {
     }
     order
 };
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn four_lanes([a, b, c, d]: [__m128i; 4]) -> __m512i {
+    let first = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(a), b);
+    _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(first, c), d)
+}
 
 /// The same bytes in all lanes.
 #[inline]

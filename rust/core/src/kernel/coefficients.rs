@@ -24,7 +24,7 @@ pub(crate) struct Coefficients {
 /// Weights that vector kernels take together.
 pub(crate) const GROUP: usize = 4;
 
-/// Four weights `k`, each as `high * 2^11 + low`: two parts that fit 16 bits, as the vector kernel multiplies them.
+/// Four weights `k`, each as `high * 2^11 + low`: two parts that fit 16 bits, as AVX2 multiplies them.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(16))]
 pub(crate) struct SplitWeights(

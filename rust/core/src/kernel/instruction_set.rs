@@ -13,7 +13,7 @@ pub enum InstructionSet {
     Portable,
     /// AVX2 with BMI1, BMI2 and LZCNT, on x86-64.
     Avx2,
-    /// AVX-512 F, BW, VBMI and VNNI beside AVX2, on x86-64.
+    /// AVX-512 F, BW, DQ, VL, VBMI and VNNI beside AVX2, on x86-64.
     Avx512,
 }
 

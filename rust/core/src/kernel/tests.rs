@@ -71,7 +71,10 @@ proptest! {
     fn pixels_are_filtered_alike(
         size in (1usize..12, 1usize..12).prop_map(|(height, width)| Size::new(height, width)),
         bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0), Just(255)], 432),
-        places in prop::collection::vec((place(), place()), 0..20),
+        places in prop_oneof![
+            prop::collection::vec((place(), place()), 0..20),
+            prop::collection::vec((1.0f64..9.0, 1.0f64..9.0), 0..40),
+        ],
         fill: [u8; 3],
     ) {
         let (x, y): (Vec<_>, Vec<_>) = places.into_iter().unzip();
