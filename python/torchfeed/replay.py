@@ -24,10 +24,15 @@ from torchvision.transforms.v2 import functional as their_v2_functional
 
 from . import _native
 from .plan.drawn import Drawn
-from .recognize import Call
+from .recognize import Call, Plan, Unrecognized
+from .recognize.identity import leaves_as_is
+from .recognize.nest import nested
 from .recognize.rules import names_of
+from .recognize.steps import flatten, read_step
+from .recognize.views import nest_of
+from .util.random_state import own_random_state, seed_everything
 
-__all__ = ["OPS", "as_bytes", "erased", "functional", "same", "steps", "values", "views"]
+__all__ = ["OPS", "as_bytes", "erased", "functional", "replayed", "same", "steps", "values", "views"]
 
 # torchvision's annotations tell of tensors only; all of it takes PIL images.
 F: Any = their_functional
@@ -67,8 +72,10 @@ def functional(image: Image.Image, drawn: Sequence[tuple[str, dict[str, Any]]]) 
                 parameters = {**parameters, "fill": parameters["fill"][0]}  # noqa: PLW2901
             if "num_output_channels" in parameters and image.mode != "RGB":
                 parameters = {**parameters, "num_output_channels": 1}  # noqa: PLW2901
-            # Coefficients are what v2 alone takes.
-            of = their_v2_functional if function == "perspective" else F
+            # Coefficients are what v2 alone takes, and its kernels are others.
+            is_v2 = function == "perspective" or parameters.get("softmax", False)
+            of = their_v2_functional if is_v2 else F
+            parameters = {name: value for name, value in parameters.items() if name != "softmax"}  # noqa: PLW2901
             image = (_OF_PILLOW.get(function) or getattr(of, function))(image, **parameters)
     return image
 
@@ -127,6 +134,53 @@ def views(drawn: Drawn) -> list[Drawn]:
         else:
             split[-1].append(call)
     return split
+
+
+def replayed(image: Image.Image, transform: Any, drawn: Drawn, plan: Plan) -> Any:
+    """Makes by torchvision, timm and Pillow what torchfeed made of an image, natively and in Python.
+
+    Args:
+        image: a decoded image, RGB or L.
+        transform: the dataset's transform.
+        drawn: as `torchfeed.DataLoader.drawn` tells it.
+        plan: how the transform was recognised.
+
+    Returns:
+        What stands for the image in a sample: a tensor, or several in lists, tuples and dicts.
+    """
+    if not plan.several:
+        return _replayed(image, list(flatten(transform)), drawn, plan.rest)
+    channels = len(image.getbands())
+    of_each = iter(views(drawn))
+    chains = nest_of([step for step in flatten(transform) if not leaves_as_is(step, channels)])
+    return nested(chains, lambda chain: _replayed(image, list(flatten(chain)), next(of_each), ()))
+
+
+def _replayed(image: Image.Image, chain: list[Any], drawn: Drawn, rest: Sequence[Any]) -> Any:
+    seeds = [given["seed"] for name, given in drawn if name == "Python"]
+    calls = [call for call in drawn if call[0] != "Python"]
+    made: Any = functional(image, calls)
+    for step in chain[: len(chain) - len(rest)]:
+        made = made if _is_drawn(step) else step(made)
+    if isinstance(made, torch.Tensor):
+        made = erased(made, calls)
+    with own_random_state():
+        if seeds:
+            seed_everything(seeds[0])
+        for step in rest:
+            made = step(made)
+    return made
+
+
+def _is_drawn(step: Any) -> bool:
+    """Whether what a step does is replayed from what was drawn."""
+    if type(step).__name__ in OPS:
+        return True
+    try:
+        read_step(step)
+    except Unrecognized:
+        return False
+    return True
 
 
 def steps(transform: Any) -> Iterator[Any]:

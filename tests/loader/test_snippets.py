@@ -14,15 +14,15 @@ from PIL import Image
 from torch.utils.data import DataLoader as TorchDataLoader
 
 from equality import equal
-from oracle import OPS, erased, functional, same
+from oracle import same
 from snippets import SNIPPETS, Faces
 from torchfeed import DataLoader, explain
 from torchfeed.recognize import recognize
-from torchfeed.recognize.steps import flatten
+from torchfeed.replay import replayed
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 
-IN_PART = {"fashion_one_hot", "mixup_tutorial mixed", "simclr", "ten_crop"}
+IN_PART = {"fashion_one_hot", "mixup_tutorial mixed", "ten_crop"}
 BY_TORCH = {"custom_dataset", "siamese", "stream"}
 # Their random transforms, or their collate_fn, draw: torch's batches have other bits.
 RANDOM = {
@@ -96,31 +96,12 @@ def check_replay(loader: Any, batches: list[Any]) -> None:
     for drawn, batch in zip(order, batches, strict=True):
         columns = batch[0] if isinstance(batch[0], list) else [batch[0]]
         for position, index in enumerate(drawn.tolist()):
-            sample = replayed(loader, index)
+            dataset = loader.dataset
+            plan = recognize(dataset.transform)
+            sample = replayed(raw(dataset, index), dataset.transform, loader.drawn(index), plan)
             for column, view in zip(columns, sample if isinstance(sample, list) else [sample], strict=True):
                 made, expected = column[position], view.as_subclass(torch.Tensor)
                 same(made, expected)
-
-
-def replayed(loader: Any, index: int) -> Any:
-    """Runs torchvision's functions with what was drawn, then the transforms that follow, seeded where they draw."""
-    dataset, drawn = loader.dataset, loader.drawn(index)
-    image: Any = functional(raw(dataset, index), [call for call in drawn if call[0] != "Python"])
-    rest = recognize(dataset.transform).rest
-    chain = list(flatten(dataset.transform))
-    for step in chain[: len(chain) - len(rest)]:
-        if type(step).__name__ not in OPS:
-            image = step(image)
-    if isinstance(image, torch.Tensor):
-        image = erased(image, drawn)
-    if rest:
-        ((_, parameters),) = (call for call in drawn if call[0] == "Python")
-        torch.manual_seed(parameters["seed"])
-        np.random.seed(parameters["seed"] % 2**32)  # noqa: NPY002
-        random.seed(parameters["seed"])
-    for step in rest:
-        image = step(image)
-    return image
 
 
 def raw(dataset: Any, index: int) -> Image.Image:

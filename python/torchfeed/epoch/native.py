@@ -213,7 +213,7 @@ class NativeEpoch(Epoch):
 
     def _image(self, views: list[Tensor]) -> Any:
         """What stands for the image in a sample, or for the images in a batch: the only view, or several."""
-        return self._compiled.leaves[0].plan.arranged(views)
+        return self._compiled.leaves[0].plan.collated(views)
 
     def _device_of_images(self, device: torch.device) -> torch.device:
         """Finds where torchvision would put images, if a default device was set after the epoch began."""

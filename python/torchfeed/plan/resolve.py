@@ -143,7 +143,7 @@ def _gathered(dataset: Any, settings: Settings, why: str) -> Gathered | Torch:
 
 def _kinds(nest: Any) -> set[type]:
     """The kinds of the containers in a nest of views."""
-    inside = nest if isinstance(nest, list) else [*nest.values()] if isinstance(nest, dict) else None
+    inside = nest if isinstance(nest, (list, tuple)) else [*nest.values()] if isinstance(nest, dict) else None
     return set() if inside is None else {type(nest)}.union(*map(_kinds, inside))
 
 

@@ -29,7 +29,7 @@ def registered_for(*parts: type) -> str:
     """Looks for functions of the user's that collate samples, which are tuples, or parts of them.
 
     Args:
-        parts: the types of a sample's parts: integers, tensors, lists, or dicts.
+        parts: the types of a sample's parts: integers, tensors, lists, tuples, or dicts.
 
     Returns:
         What is collated in Python, by another function than torch's own; empty if nothing is.
@@ -42,7 +42,7 @@ def registered_for(*parts: type) -> str:
         if _finds(container) is not None:
             return f"default_collate_fn_map has a function for {container.__name__}s, which runs in Python"
     for part in parts:
-        if part in {list, dict}:
+        if part in {list, tuple, dict}:
             continue
         name = next(name for kind, name in _OWN.items() if issubclass(part, kind))
         if not _is_torch_s(_finds(part), name):

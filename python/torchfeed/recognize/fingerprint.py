@@ -16,7 +16,9 @@ from torch import Tensor
 from torchfeed.util.default_device import default_device
 
 from .known_classes import is_named
+from .own_code import trace_of
 from .replaced_code import Slots, Watch, code_of, code_of_function
+from .tracing import Readings, read_again
 from .written_code import home_of, is_followed
 
 __all__ = ["Fingerprint"]
@@ -42,6 +44,7 @@ class Fingerprint:
         self._functions: list[Any] = []
         self._empty: list[Any] = []
         self._copies: list[tuple[Any, Any]] = []
+        self._readings: Readings = []
         self._is_lasting = True
         self._seen: set[int] = set()
         for transform in transforms:
@@ -66,7 +69,9 @@ class Fingerprint:
                 return False
         except (RuntimeError, ValueError):  # an array or a tensor, which is not the one that was there
             return False
-        return all(_copy(value) == copy for value, copy in self._copies) and self._watch.is_intact()
+        if not all(_copy(value) == copy for value, copy in self._copies) or not self._watch.is_intact():
+            return False
+        return all(read_again(place, name) is value for place, name, value in self._readings)
 
     def _hold(self) -> tuple[Any, ...]:
         """All that objects and collections hold. Tuples compare what is the same object without asking it."""
@@ -102,11 +107,22 @@ class Fingerprint:
 
     def _inside(self, function: Any) -> Iterable[Any]:
         """Notes a function that an object holds, and yields what is bound to it."""
-        if isinstance(function, partial):
-            return function.func, function.args, function.keywords
         if isinstance(function, FunctionType) and is_followed(home_of(function)):
             self._functions.append(function)
-        return ()
+            return ()
+        found = trace_of(function)
+        if found is None:
+            return (function.func, function.args, function.keywords) if isinstance(function, partial) else ()
+        # A user's own code: all that it looked up, and what that holds.
+        self._readings += found.readings
+        return [value for *_, value in found.readings if _holds(value)]
+
+
+def _holds(value: Any) -> bool:
+    """Whether what code looked up may hold something that changes while it stays the same object."""
+    if isinstance(value, (list, tuple, dict)) or is_named(value):
+        return True
+    return callable(value) and not isinstance(value, type)
 
 
 def _copy(value: Any) -> Any:

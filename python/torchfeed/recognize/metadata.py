@@ -18,7 +18,7 @@ _PIXELS_ONLY = {
     *names_of(lambda rule: rule.read or rule.kind == "values"),
     "AugMix",
     *("Grayscale", "RGB", "RandomChannelPermutation", "RandomPhotometricDistort"),
-    *("ElasticTransform", "GaussianBlur", "RandomErasing"),
+    *("ElasticTransform", "RandomErasing"),
     *("RandomResize", "RandomShortestSize", "RandomZoomOut", "ScaleJitter"),
 }
 

@@ -1,18 +1,21 @@
 """A self-test: the arithmetic of the installed Pillow, compared with that of the native engine.
 
 Pillow's colours, filters and maps are C code with floating point numbers. A build of it for another platform may round
-otherwise, and another version may compute otherwise. So before an op is native for the first time in a process, each
-function that it may draw is run on a small picture by both. Where they differ, Python runs.
+otherwise, and another version may compute otherwise. The same goes for the one blur that torch computes. So before an
+op is native for the first time in a process, each function that it may draw is run on a small picture by both. Where
+they differ, Python runs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 import PIL
+import torch
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from torchfeed import _native
@@ -53,6 +56,36 @@ def _mapped(name: str, method: Image.Transform, numbers: tuple[float, ...], more
     return [{name: {**more(each), "interpolation": int(each), "fill": _FILL}} for each in _FILTERS], by_pillow
 
 
+_BLUR = {"kernel_size": (5, 7), "sigma": (1.5, 1.5)}
+
+
+def _blurred(image: Image.Image) -> list[Image.Image]:
+    """Blurs as torchvision's v1 and v2 do."""
+    across, down = _BLUR["kernel_size"]
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).unsqueeze(0).float()
+    reach = (across // 2, across // 2, down // 2, down // 2)
+    padded = torch.nn.functional.pad(pixels, reach, mode="reflect")
+    made = []
+    for kernel in (_exponentials, _softmax):
+        weights = kernel(down)[:, None] * kernel(across)
+        sums = torch.nn.functional.conv2d(padded, weights.expand(3, 1, down, across), groups=3)
+        made.append(Image.fromarray(sums[0].round().to(torch.uint8).permute(1, 2, 0).numpy()))
+    return made
+
+
+def _numbers(half: float, count: int) -> torch.Tensor:
+    return torch.linspace(-half, half, count, dtype=torch.float32, device="cpu").div(_BLUR["sigma"][0])
+
+
+def _exponentials(size: int) -> torch.Tensor:
+    weights = torch.exp(-0.5 * _numbers((size - 1) * 0.5, size).pow(2))
+    return weights / weights.sum()
+
+
+def _softmax(size: int) -> torch.Tensor:
+    return torch.softmax(_numbers((size - 1) / (2.0 * math.sqrt(2.0)), size).pow(2).neg(), dim=0)
+
+
 _TESTS: dict[str, _Test] = {
     "adjust_brightness": _enhanced("brightness", ImageEnhance.Brightness),
     "adjust_contrast": _enhanced("contrast", ImageEnhance.Contrast),
@@ -74,6 +107,7 @@ _TESTS: dict[str, _Test] = {
         _QUAD,
         lambda _: {"startpoints": None, "endpoints": None, "coefficients": _QUAD},
     ),
+    "gaussian_blur": ([{"gaussian_blur": {**_BLUR, "softmax": softmax}} for softmax in (False, True)], _blurred),
     "pil_gaussian_blur": _once(
         {"pil_gaussian_blur": {"radius": (1.3, 1.3)}}, lambda image: image.filter(ImageFilter.GaussianBlur(1.3))
     ),
@@ -88,6 +122,7 @@ _AUGMENTATIONS = (
 _FUNCTIONS: dict[str, tuple[str, ...]] = {
     "AutoAugment": _AUGMENTATIONS,
     "ColorJitter": (*_COLOURS, "adjust_hue"),
+    "GaussianBlur": ("gaussian_blur",),
     "RandAugment": _AUGMENTATIONS,
     "RandomAdjustSharpness": ("adjust_sharpness",),
     "RandomAffine": ("affine",),
@@ -113,8 +148,9 @@ def check_functions(op: Op) -> None:
     ((name, _),) = op.items()
     for function in _FUNCTIONS.get(name, ()):
         if not _agrees(function):
+            library = f"torch {torch.__version__}" if function == "gaussian_blur" else f"Pillow {PIL.__version__}"
             raise Unrecognized(
-                f"{name} runs in Python: in a self-test, {function} of the installed Pillow {PIL.__version__} made "
+                f"{name} runs in Python: in a self-test, {function} of the installed {library} made "
                 "other pixels than torchfeed's"
             )
 

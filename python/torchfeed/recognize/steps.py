@@ -11,14 +11,25 @@ from torch import Tensor, nn
 from torchfeed import _native
 
 from .arguments import Op
-from .common import Unrecognized
+from .common import Unrecognized, describe
 from .known_classes import class_name, why_in_python
 from .on_tensor import check_padding
+from .own_code import as_known, chain_of, merged, trace_of, why_not_traced
 from .rules import RULES, Pads
 from .self_test import check_functions
+from .tracing import Made
 from .value import Ramp
 
-__all__ = ["check_on_tensor", "flatten", "has_plain_steps", "may_lose_metadata", "own_name", "padding_of", "read_step"]
+__all__ = [
+    "check_on_tensor",
+    "flatten",
+    "has_plain_steps",
+    "may_lose_metadata",
+    "notes_of",
+    "own_name",
+    "padding_of",
+    "read_step",
+]
 
 _IMAGES = (Tensor, Image.Image)
 
@@ -27,13 +38,19 @@ def flatten(transform: Any) -> Iterator[Any]:
     """Yields the steps of a transform, however it is nested; steps that do nothing are left out."""
     if transform is None:
         return
+    transform = as_known(transform)
     # Of other classes the code is looked at later.
     name = class_name(transform) if type(transform).__name__ in {"Compose", "Identity", "Sequential"} else None
     if name == "Sequential" or (name == "Compose" and has_plain_steps(transform)):
         for step in transform if name == "Sequential" else transform.transforms:
             yield from flatten(step)
     elif name != "Identity":
-        yield transform
+        chain = chain_of(transform)
+        if chain is None:
+            yield transform
+        else:
+            for step in chain:
+                yield from flatten(step)
 
 
 def has_plain_steps(container: Any) -> bool:
@@ -63,15 +80,35 @@ def read_step(step: Any) -> tuple[Op, list[str]]:
             return rule.compose(step, [[op for op, _ in branch] for branch in read]), [name, *inside]
         # v2's pass over images of types that are not listed.
         if rule.read is not None and set(_IMAGES) <= set(getattr(step, "_transformed_types", _IMAGES)):
-            op = rule.read(step)
-            check_functions(op)
-            return op, [name] * _native.Op(op).positions
-    raise Unrecognized(why_in_python(step))
+            return _checked(rule.read(step), name)
+    if isinstance(step, Made):
+        return _checked(step.op, _name_of(step))
+    found = trace_of(step)
+    if found is None or not found.is_one_image:
+        raise Unrecognized(why_in_python(step) + why_not_traced(step))
+    branches = [(way.odds, [read_step(inner) for inner in flatten(way.nest)]) for way in found.ways]
+    inside = [each for _, read in branches for _, names in read for each in names]
+    return merged([(odds, [op for op, _ in read]) for odds, read in branches]), [_name_of(step), *inside]
+
+
+def _checked(op: Op, name: str) -> tuple[Op, list[str]]:
+    check_functions(op)
+    return op, [name] * _native.Op(op).positions
+
+
+def _name_of(step: Any) -> str:
+    """Names the class of a step, or the function that it is."""
+    if isinstance(step, Made):
+        return next(iter(step.op))
+    return describe(step).rpartition(".")[2]
 
 
 def _inside(step: Any) -> list[Any] | None:
-    """The steps inside a random composition; `None` where a step is none."""
-    rule = RULES.get(type(step).__name__)
+    """The steps inside a random composition, or those that a user's own code calls; `None` where a step is neither."""
+    found = trace_of(step)
+    if found is not None and found.is_one_image:
+        return [inner for way in found.ways for inner in flatten(way.nest)]
+    rule = RULES.get(_name_of(step))
     if rule is None or rule.compose is None:
         return None
     return [inner for branch in step.transforms for inner in flatten(branch)]
@@ -88,8 +125,16 @@ def may_lose_metadata(step: Any) -> bool:
     inside = _inside(step)
     if inside is not None:
         return any(map(may_lose_metadata, inside))
-    rule = RULES.get(type(step).__name__)
+    rule = RULES.get(_name_of(step))
     return rule is not None and (rule.pads(step) is not None or rule.loses_metadata(step))
+
+
+def notes_of(step: Any) -> list[str]:
+    """What an op, or one in a random composition, does not do quite as torchvision does."""
+    inside = _inside(step)
+    if inside is not None:
+        return [note for inner in inside for note in notes_of(inner)]
+    return list(RULES[type(step).__name__].notes)
 
 
 def check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
@@ -101,7 +146,7 @@ def check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
     inside = _inside(step)
     if inside is not None:
         return [note for inner in inside for note in check_on_tensor(inner, ramp)]
-    rule = RULES[type(step).__name__]
+    rule = RULES[_name_of(step)]
     notes = rule.on_tensor(step, ramp)
     pads = rule.pads(step)
     if pads is not None:

@@ -32,11 +32,13 @@ from .call import Call
 from .common import Unrecognized, describe
 from .erasing import random_erasing
 from .identity import leaves_as_is
-from .known_classes import class_name, why_in_python
+from .known_classes import class_name
 from .metadata import may_see_metadata
+from .nest import nested
 from .rules import RULES, names_of
-from .steps import check_on_tensor, flatten, has_plain_steps, may_lose_metadata, own_name, read_step
+from .steps import check_on_tensor, flatten, may_lose_metadata, notes_of, own_name, read_step
 from .value import Ramp, Table
+from .views import nest_of
 
 __all__ = ["ERASING", "Plan", "recognize", "recognize_geometry"]
 
@@ -77,8 +79,12 @@ class Plan:
         return self.several or (self,)
 
     def arranged(self, views: Sequence[Any]) -> Any:
-        """Puts the views of a sample, or of a batch, where they belong."""
+        """Puts the views of a sample where they belong."""
         return nested(self.nest, lambda number: views[number])
+
+    def collated(self, views: Sequence[Any]) -> Any:
+        """Puts the views of a batch where they belong: torch makes lists of tuples."""
+        return nested(self.nest, lambda number: views[number], tuples=list)
 
     @property
     def is_random(self) -> bool:
@@ -113,9 +119,10 @@ def recognize(
     """
     steps = list(flatten(transform))
     why, end = "", len(steps)
-    if len(steps) == 1 and _makes_views(steps[0]) and not images:
+    nest = None if images else nest_of([step for step in steps if not leaves_as_is(step, channels)])
+    if nest is not None:
         try:
-            return _read_views(steps[0], channels)
+            return _read_views(nest, channels)
         except Unrecognized as reason:
             why, end = str(reason), 0
     plan = _chain(steps, channels, end, why, images=images)
@@ -126,40 +133,20 @@ def recognize(
     return replace(plan if cut is None else _chain(steps, channels, cut, plan.why), wants_metadata=True)
 
 
-def _makes_views(step: Any) -> bool:
-    return type(step).__module__ == "torchfeed.transforms.structure" and class_name(step) in {
-        "MultiViewTransform",
-        "Views",
-    }
-
-
-def nested(nest: Any, of: Callable[[Any], Any]) -> Any:
-    """Makes lists and dicts like those of a nest, of what `of` makes of what is in them."""
-    if type(nest) in {list, tuple}:
-        return [nested(inner, of) for inner in nest]
-    if type(nest) is dict:
-        return {key: nested(inner, of) for key, inner in nest.items()}
-    return of(nest)
-
-
-def _read_views(transform: Any, channels: int) -> Plan:
-    """Compiles a `MultiViewTransform` or `Views`.
+def _read_views(chains: Any, channels: int) -> Plan:
+    """Compiles the chains of several views, in lists, tuples and dicts.
 
     Raises:
         Unrecognized: a view is not native to its end.
     """
-    chains: list[Any] = []
+    found: list[Any] = []
 
     def number(chain: Any) -> int:
-        chains.append(chain)
-        return len(chains) - 1
+        found.append(chain)
+        return len(found) - 1
 
-    if type(transform).__name__ == "MultiViewTransform" and not has_plain_steps(transform):
-        raise Unrecognized(why_in_python(transform))
-    nest = nested(transform.transforms, number)
-    if not chains:
-        raise Unrecognized(why_in_python(transform))
-    views = tuple(recognize(each, channels, metadata=False) for each in chains)
+    nest = nested(chains, number)
+    views = tuple(recognize(each, channels, metadata=False) for each in found)
     for place, view in enumerate(views):
         if view.why or view.several:
             why = view.why or "it is made of views itself"
@@ -223,7 +210,7 @@ def _read(
         ramp.apply(step)
         return [], [], []
     op, inner = read_step(step)
-    return [op], inner, check_on_tensor(step, ramp) if ramp.is_tensor else []
+    return [op], inner, notes_of(step) + (check_on_tensor(step, ramp) if ramp.is_tensor else [])
 
 
 def recognize_geometry(transforms: Sequence[Callable[[Any], Any]], channels: int) -> Plan:

@@ -112,11 +112,25 @@ fn point() -> impl Strategy<Value = Call> {
 /// A call that reads the pixels around each pixel.
 fn stencil() -> impl Strategy<Value = Call> {
     let radius = || [0.0f64..9.0, 0.0f64..9.0];
+
     prop_oneof![
         (-1.0f64..3.0).prop_map(|sharpness_factor| BlurCall::AdjustSharpness { sharpness_factor }.into()),
         radius().prop_map(|radius| BlurCall::PilBoxBlur { radius }.into()),
         radius().prop_map(|radius| BlurCall::PilGaussianBlur { radius }.into()),
+        (prop::array::uniform2(0usize..5), prop::array::uniform2(0.1f64..9.0), any::<bool>()).prop_map(
+            |(reach, sigma, softmax)| {
+                let kernel_size = reach.map(|reach| 2 * reach + 1);
+                BlurCall::GaussianBlur { kernel_size, sigma, softmax }.into()
+            }
+        ),
     ]
+}
+
+/// The call, with a kernel that fits an image of `size`.
+fn fitting(call: Call, size: Size) -> Call {
+    let Call::Blur(BlurCall::GaussianBlur { kernel_size: [across, down], sigma, softmax }) = call else { return call };
+    let kernel_size = [across.min(2 * size.width - 1), down.min(2 * size.height - 1)];
+    BlurCall::GaussianBlur { kernel_size, sigma, softmax }.into()
 }
 
 /// A lookup that leaves bytes as they are, pixel by pixel.
@@ -217,7 +231,7 @@ proptest! {
         cheaper: bool,
         seed: u64,
     ) {
-        let mut calls: Vec<_> = first.into_iter().map(|call| (0, call)).collect();
+        let mut calls: Vec<_> = first.into_iter().map(|call| (0, fitting(call, input))).collect();
         let mut size = input;
         for (op, points) in steps {
             let plan = plan(vec![op], gray, cheaper);
@@ -226,7 +240,7 @@ proptest! {
             let Ok(drawn_size) = plan.draw(key, size, &mut drawn) else { return Ok(()) };
             size = drawn_size;
             calls.extend(drawn);
-            calls.extend(points.into_iter().map(|call| (0, call)));
+            calls.extend(points.into_iter().map(|call| (0, fitting(call, size))));
         }
         check(&plan(Vec::new(), gray, cheaper), &calls, input, seed)?;
     }

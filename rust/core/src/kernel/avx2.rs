@@ -1,5 +1,5 @@
-//! Kernels for AVX2. All but one are the bodies of [`super::scalar`], [`super::rows`] and [`super::stencils`], compiled with
-//! AVX2.
+//! Kernels for AVX2. All but one are the bodies of [`super::scalar`], [`super::rows`], [`super::stencils`] and
+//! [`super::convolve`], compiled with AVX2.
 //!
 //! # RGB pixels of a horizontal pass
 //!
@@ -27,7 +27,7 @@ use super::{
     avx2_memory::{load, store},
     avx2_warp,
     coefficients::{Coefficients, PRECISION_BITS, SplitWeights},
-    color,
+    color, convolve,
     rows::{self, Columns, Rows},
     scalar,
     stencils::{self, BoxWeights},
@@ -84,6 +84,10 @@ pub(super) fn kernels(_: Avx2Token) -> Kernels {
         sharpen_row: |rows, channels, factor, out| unsafe { sharpen_row(rows, channels, factor, out) },
         // SAFETY: as above.
         blur_line: |weights, lines, sums, out| unsafe { blur_line(weights, lines, sums, out) },
+        // SAFETY: as above.
+        weigh_lines: |weights, numbers, starts, out| unsafe { weigh_lines(weights, numbers, starts, out) },
+        // SAFETY: as above.
+        round_bytes: |numbers, tolerance, out, near| unsafe { round_bytes(numbers, tolerance, out, near) },
         ..Kernels::portable()
     }
 }
@@ -108,6 +112,8 @@ with_avx2! {
     rows::split_rows(from: Rows<'_>, columns: Columns, out: [&mut [u8]; 3]);
     stencils::sharpen_row(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]);
     stencils::blur_line(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]);
+    convolve::weigh_lines(weights: &[f32], numbers: &[f32], starts: &[usize], out: &mut [f32]);
+    convolve::round_bytes(numbers: &[f32], tolerance: f32, out: &mut [u8], near: &mut bool);
 }
 
 /// Rows that are resampled together, so that the weights and the loop's own work are shared.
@@ -177,7 +183,7 @@ fn resample_pixels(rows: &[u8], stride: usize, groups: &[SplitWeights]) -> [u8; 
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn load_weights(weights: &SplitWeights) -> __m128i {
+fn load_weights(weights: &SplitWeights) -> __m128i {
     // SAFETY: the reference is to 16 readable bytes, aligned to 16 by the type.
     unsafe { _mm_load_si128(weights.0.as_ptr().cast()) }
 }

@@ -175,7 +175,7 @@ fn cubic(v2: __m256d, p2: __m256d, p3: __m256d, p4: __m256d, d: __m256d) -> __m2
 }
 
 /// Where a source has all `N` x `N` pixels of `C` channels around a place, and `LOAD` bytes from the first of each row on.
-struct Middle<'a, const N: usize, const C: usize, const LOAD: usize> {
+pub(super) struct Middle<'a, const N: usize, const C: usize, const LOAD: usize> {
     data: &'a [u8],
     stride: usize,
     /// The last first column and row.
@@ -187,19 +187,19 @@ struct Middle<'a, const N: usize, const C: usize, const LOAD: usize> {
 }
 
 /// Places in the middle.
-struct Places<'a, const LOAD: usize> {
+pub(super) struct Places<'a, const LOAD: usize> {
     data: &'a [u8],
     stride: usize,
     /// Where the pixels around each place begin. The rows of all of them are in `data`.
     at: [i32; PLACES],
     /// How far each place is behind the middle pixel.
-    dx: [f64; PLACES],
-    dy: [f64; PLACES],
+    pub(super) dx: [f64; PLACES],
+    pub(super) dy: [f64; PLACES],
 }
 
 impl<'a, const N: usize, const C: usize, const LOAD: usize> Middle<'a, N, C, LOAD> {
     #[target_feature(enable = "avx2")]
-    fn new(source: &Source<'a>) -> Self {
+    pub(super) fn new(source: &Source<'a>) -> Self {
         let (data, rect, stride) = (source.data, source.rect, source.rect.width * C);
         let last = |len: usize| _mm256_set1_pd(len as f64 - N as f64);
         let corner = |at: usize| _mm256_set1_pd(at as f64);
@@ -216,7 +216,7 @@ impl<'a, const N: usize, const C: usize, const LOAD: usize> Middle<'a, N, C, LOA
     /// The places, if all are in the middle.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn find(&self, x: &[f64; PLACES], y: &[f64; PLACES]) -> Option<Places<'a, LOAD>> {
+    pub(super) fn find(&self, x: &[f64; PLACES], y: &[f64; PLACES]) -> Option<Places<'a, LOAD>> {
         let half = _mm256_set1_pd(0.5);
         let (x, y) = (_mm256_sub_pd(doubles(*x), half), _mm256_sub_pd(doubles(*y), half));
         let (floor_x, floor_y) = (_mm256_floor_pd(x), _mm256_floor_pd(y));
@@ -255,7 +255,7 @@ impl<'a, const LOAD: usize> Places<'a, LOAD> {
     /// The pixels in a row around place `i`.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn load(&self, i: usize, row: usize) -> &'a [u8; LOAD] {
+    pub(super) fn load(&self, i: usize, row: usize) -> &'a [u8; LOAD] {
         let at = self.at[i] as usize + row * self.stride;
         debug_assert!(at + LOAD <= self.data.len());
         // SAFETY: `Middle::find` made sure that the rows lie in the data.
@@ -288,7 +288,7 @@ fn integers(values: __m128i) -> [i32; 4] {
 /// The first three lanes of each pixel, cut at 0 and 255.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn rgb([a, b, c, d]: [__m128i; PLACES]) -> [u8; 3 * PLACES] {
+pub(super) fn rgb([a, b, c, d]: [__m128i; PLACES]) -> [u8; 3 * PLACES] {
     let bytes = _mm_packus_epi16(_mm_packus_epi32(a, b), _mm_packus_epi32(c, d));
     let order = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
     *store(_mm_shuffle_epi8(bytes, order)).first_chunk().expect("twelve of sixteen")

@@ -34,7 +34,25 @@ pub(crate) fn interleaved_planes<const N: usize>(
     Kernels::in_use().interleaved_planes(planes, tables, scratch, out);
 }
 
+/// The bytes that RGB pixels become by a table for each channel.
+pub(crate) fn pixels(pixels: &[u8], tables: &[[u8; 256]; 3], out: &mut [u8]) {
+    Kernels::in_use().pixels(pixels, tables, out);
+}
+
 impl Kernels {
+    /// See [`pixels`].
+    #[inline]
+    fn pixels(&self, pixels: &[u8], tables: &[[u8; 256]; 3], out: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.avx512 {
+            return token.pixels(pixels, tables, out);
+        }
+        for (pixel, out) in pixels.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+            let [red, green, blue]: [u8; 3] = *pixel;
+            *out = [tables[0][usize::from(red)], tables[1][usize::from(green)], tables[2][usize::from(blue)]];
+        }
+    }
+
     /// See [`values`].
     #[inline]
     fn values<const N: usize>(&self, bytes: &[u8], table: Table<'_, N>, out: &mut [[u8; N]]) {
@@ -117,6 +135,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn pixels_are_looked_up(bytes in prop::collection::vec(any::<u8>(), 0..900), key in any::<u8>()) {
+            let bytes = &bytes[..bytes.len() / 3 * 3];
+            let tables = [3, 5, 7].map(|factor: u8| std::array::from_fn(|i| (i as u8).wrapping_mul(factor) ^ key));
+            let expected: Vec<_> = bytes.iter().enumerate().map(|(i, &byte)| tables[i % 3][usize::from(byte)]).collect();
+            for kernels in Kernels::all() {
+                let mut out = vec![7; bytes.len()];
+                kernels.pixels(bytes, &tables, &mut out);
+                prop_assert_eq!(&out, &expected);
+            }
+        }
+    }
 
     /// What each build makes of `bytes`, with a table of values that differ in every byte.
     fn check<const N: usize>(bytes: &[u8], key: u8) {

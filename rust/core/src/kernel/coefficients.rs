@@ -10,16 +10,19 @@ pub(crate) const PRECISION_BITS: u32 = 32 - 8 - 2;
 pub(crate) struct Coefficients {
     /// For each output position its first input position, and its number of taps.
     pub(crate) bounds: Vec<(usize, usize)>,
-    /// `taps` weights for each output position, unused ones 0.
-    weights: Vec<i32>,
-    /// The most taps of any position.
-    taps: usize,
-    /// The same weights for the vector kernel: `groups` for each output position.
+    /// `groups` groups of four weights for each output position, unused ones 0.
+    weights: Vec<[i32; GROUP]>,
+    /// The same weights as the kernel for AVX2 multiplies them.
     split: Vec<SplitWeights>,
     groups: usize,
+    /// Whether a weight is not of three digits: see [`Coefficients::has_three_digits`].
+    wide: bool,
     /// Memory for the weights of one position before they are rounded.
     pub(crate) exact: Vec<f64>,
 }
+
+/// Weights that vector kernels take together.
+pub(crate) const GROUP: usize = 4;
 
 /// Four weights `k`, each as `high * 2^11 + low`: two parts that fit 16 bits, as the vector kernel multiplies them.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,53 +47,71 @@ impl SplitWeights {
     }
 }
 
+/// What is added to a weight to have its digits: half the base at each.
+pub(crate) const DIGIT_BIAS: i32 = 0x0080_8080;
+
+/// Whether a weight has three digits from -128 to 127 in base 256. A weight of 1 is 64 of the highest, so only weights of
+/// almost 2 have more.
+#[inline]
+pub(crate) fn three_digits(weight: i32) -> bool {
+    (0..1 << 24).contains(&weight.wrapping_add(DIGIT_BIAS))
+}
+
 impl Coefficients {
     /// Empties the table; of the positions that are pushed from now on there are `positions`, with at most `taps` taps.
     ///
     /// # Errors
     /// [`Error::Memory`]: a line of many millions of pixels needs a weight for each.
     pub(crate) fn clear(&mut self, positions: usize, taps: usize) -> Result<()> {
-        self.taps = taps;
-        self.groups = taps.div_ceil(4);
+        self.groups = taps.div_ceil(GROUP);
+        self.wide = false;
         self.bounds.clear();
         self.weights.clear();
         self.split.clear();
-        let (weights, split) = (positions.saturating_mul(taps), positions.saturating_mul(self.groups));
-        let reserved = self.bounds.try_reserve(positions).and_then(|()| self.weights.try_reserve(weights));
-        reserved.and_then(|()| self.split.try_reserve(split)).map_err(|_| Error::Memory(weights.saturating_mul(8)))
+        let groups = positions.saturating_mul(self.groups);
+        let reserved = self.bounds.try_reserve(positions).and_then(|()| self.weights.try_reserve(groups));
+        reserved.and_then(|()| self.split.try_reserve(groups)).map_err(|_| Error::Memory(groups.saturating_mul(32)))
     }
 
     /// Adds an output position: its first input position, and its weights, which are divided by their sum and rounded.
     pub(crate) fn push(&mut self, first: usize, weights: &[f64]) {
-        debug_assert!(weights.len() <= self.taps);
+        debug_assert!(weights.len() <= self.groups * GROUP);
         self.bounds.push((first, weights.len()));
         let start = self.weights.len();
         let sum: f64 = weights.iter().sum();
-        self.weights.extend(weights.iter().map(|weight| {
+        self.weights.resize(start + self.groups, [0; GROUP]);
+        let fixed_weights = &mut self.weights[start..];
+        for (fixed, weight) in fixed_weights.as_flattened_mut().iter_mut().zip(weights) {
             let normal = if sum == 0.0 { *weight } else { *weight / sum };
-            let fixed = normal * f64::from(1u32 << PRECISION_BITS);
-            if normal < 0.0 { (fixed - 0.5) as i32 } else { (fixed + 0.5) as i32 }
-        }));
-        self.weights.resize(start + self.taps, 0);
-        self.split.extend(self.weights[start..].chunks(4).map(SplitWeights::new));
+            let scaled = normal * f64::from(1u32 << PRECISION_BITS);
+            *fixed = if normal < 0.0 { (scaled - 0.5) as i32 } else { (scaled + 0.5) as i32 };
+            self.wide |= !three_digits(*fixed);
+        }
+        self.split.extend(fixed_weights.iter().map(|weights| SplitWeights::new(weights)));
     }
 
-    /// The weights of the `i`-th position of the table, for the vector kernel: groups of four, the last filled with 0.
+    /// The weights of the `i`-th position of the table, for AVX2: groups of four, the last filled with 0.
     #[inline]
     pub(crate) fn split_weights(&self, i: usize) -> &[SplitWeights] {
-        &self.split[i * self.groups..][..self.bounds[i].1.div_ceil(4)]
+        &self.split[i * self.groups..][..self.bounds[i].1.div_ceil(GROUP)]
     }
 
-    /// The weights of all positions, for the vector kernel: so many groups of four for each, unused ones 0.
+    /// The weights of all positions: so many groups of four for each, unused ones 0.
     #[inline]
-    pub(crate) fn all_split_weights(&self) -> (&[SplitWeights], usize) {
-        (&self.split, self.groups)
+    pub(crate) fn all_weights(&self) -> (&[[i32; GROUP]], usize) {
+        (&self.weights, self.groups)
+    }
+
+    /// Whether [`three_digits`] holds for all weights.
+    #[inline]
+    pub(crate) fn has_three_digits(&self) -> bool {
+        !self.wide
     }
 
     /// The weights of the `i`-th position of the table.
     #[inline]
     pub(crate) fn weights(&self, i: usize) -> &[i32] {
-        &self.weights[i * self.taps..][..self.bounds[i].1]
+        &self.weights[i * self.groups..][..self.groups].as_flattened()[..self.bounds[i].1]
     }
 
     /// Resamples columns of bytes of rows that begin every `stride` bytes: the rows of `out`, every `out_stride` bytes,

@@ -51,19 +51,12 @@ fn join([red, green, blue]: &Planes, out: &mut [u8; 3 * LANES]) {
     }
 }
 
-/// The integer part of a number of 0 to 255. A cast that looks at what it casts would cost as much as the rest.
+/// The integer part of a number of 0 to 256. A cast that looks at what it casts would cost as much as the rest.
 #[inline(always)]
-fn cut(number: f64) -> i32 {
-    debug_assert!((0.0..256.0).contains(&number));
+fn cut(number: f32) -> i32 {
+    debug_assert!((0.0..=256.0).contains(&number));
     // SAFETY: the number is finite, and its integer part is an `i32`.
     unsafe { number.to_int_unchecked() }
-}
-
-/// The nearest integer to a number of 0 to 255; a half is rounded up.
-#[inline(always)]
-fn rounded(number: f64) -> i32 {
-    let whole = cut(number);
-    whole + i32::from(number - f64::from(whole) >= 0.5)
 }
 
 struct Gray;
@@ -87,7 +80,7 @@ impl Saturation {
     #[allow(clippy::manual_clamp, reason = "clamp hands on what is not a number")]
     fn blend(&self, gray: f32, byte: u8) -> u8 {
         let blended = gray + self.factor * (f32::from(byte) - gray);
-        cut(f64::from(blended.max(0.0).min(255.0))) as u8
+        cut(blended.max(0.0).min(255.0)) as u8
     }
 }
 
@@ -111,43 +104,52 @@ fn select<T>(condition: bool, yes: T, no: T) -> T {
     if condition { yes } else { no }
 }
 
+/// Hue and saturation: what [`color::to_hsv`] makes of a pixel, except for the hue of a gray one, which does not show.
+///
+/// Pillow has the ratio of each channel, `(most - channel) / range`. The greatest channel's is 0 and the least one's is 1,
+/// so its hues in sixths are `1 - x`, `x - 1`, `1 + x` and so on for the ratio `x` of the one between. Its last steps in
+/// double precision may be in single precision: the exact values are fractions with small denominators, and tests go
+/// through all of them.
+#[inline(always)]
+fn hue_and_saturation([red, green, blue]: [i32; 3]) -> [i32; 2] {
+    let (most, least) = (red.max(green).max(blue), red.min(green).min(blue));
+    let between = red + green + blue - most - least;
+    let range = most - least;
+    let ratio = (most - between) as f32 / range.max(1) as f32;
+    let of_red = select(green < blue, ratio - 1.0, 1.0 - ratio);
+    let of_green = select(red < blue, 3.0 - ratio, 1.0 + ratio);
+    let of_blue = select(red < green, 3.0 + ratio, 5.0 - ratio);
+    let turns = select(red == most, of_red, select(green == most, of_green, of_blue)) / 6.0;
+    let hue = turns + select(turns < 0.0, 1.0, 0.0);
+    [cut(hue * 255.0), cut((range * 255) as f32 / most.max(1) as f32)]
+}
+
+/// The colour of hue, saturation and value: [`color::from_hsv`].
+///
+/// A channel is `value * (1 - saturation * depth)`, where `depth` is 0 in the two sixths of the circle around the channel's
+/// own hue, 1 in the two across, and rises and falls between. The quotients that Pillow rounds are never as near to a half
+/// as its errors are large, nor as these here are: tests go through all of them.
+#[inline(always)]
+fn colour([hue, saturation, value]: [i32; 3]) -> [i32; 3] {
+    // Sixths of the circle in 255ths.
+    let sixths = hue * 6;
+    let [red, green, blue] = [510 - (sixths - 765).abs(), (sixths - 510).abs() - 255, (sixths - 1020).abs() - 255];
+    let chroma = (value * saturation) as f32 * (1.0 / (255.0 * 255.0));
+    let rounding = value as f32 + 0.5;
+    // `map` of an array would be a call here.
+    let channel = |depth: i32| cut(rounding - chroma * depth.clamp(0, 255) as f32);
+    [channel(red), channel(green), channel(blue)]
+}
+
 impl Change for Hue {
     #[inline(always)]
     fn change(&self, [red, green, blue]: &mut Planes) {
-        let (mut hues, mut saturations, mut values) = ([0; LANES], [0; LANES], [0; LANES]);
         for i in 0..LANES {
-            let [red, green, blue] = [red[i], green[i], blue[i]].map(i32::from);
-            let (most, least) = (red.max(green).max(blue), red.min(green).min(blue));
-            // A gray pixel divides by 1; its saturation is 0, and so it comes back as it is.
-            let (range, divisor) = (most - least, (most - least).max(1) as f32);
-            let [r, g, b] = [red, green, blue].map(|channel| (most - channel) as f32 / divisor);
-            let from_green = (2.0 + f64::from(r) - f64::from(b)) as f32;
-            let from_blue = (4.0 + f64::from(g) - f64::from(r)) as f32;
-            let hue = select(red == most, b - g, select(green == most, from_green, from_blue));
-            let turned = f64::from(hue) / 6.0 + 1.0;
-            let hue = (turned - select(turned >= 1.0, 1.0, 0.0)) as f32;
-            hues[i] = (cut(f64::from(hue) * 255.0) + i32::from(self.turn)) & 255;
-            saturations[i] = cut(f64::from(range as f32 / most.max(1) as f32) * 255.0);
-            values[i] = most;
-        }
-        for i in 0..LANES {
-            let (value, saturation) = (values[i], saturations[i]);
-            let sixth = f64::from(hues[i]) * 6.0 / 255.0;
-            let sector = cut(sixth);
-            let within = (sixth - f64::from(sector)) as f32;
-            let share = saturation as f32 / 255.0;
-            let exact = f64::from(value);
-            let low = rounded(exact * (1.0 - f64::from(share)));
-            let falls = rounded(exact * (1.0 - f64::from(share * within)));
-            let rises = rounded(exact * (1.0 - f64::from(share) * (1.0 - f64::from(within))));
-            // A hue of 255 is that of 0. Without saturation no sector counts.
-            let sector = select(saturation == 0, 7, select(sector == 6, 0, sector));
-            let gray = sector == 7;
-            let side =
-                |rising: i32, falling: i32| select(sector == rising, rises, select(sector == falling, falls, low));
-            red[i] = select((sector == 0) | (sector == 5) | gray, value, side(4, 1)) as u8;
-            green[i] = select((sector == 1) | (sector == 2) | gray, value, side(0, 3)) as u8;
-            blue[i] = select((sector == 3) | (sector == 4) | gray, value, side(2, 5)) as u8;
+            let pixel = [i32::from(red[i]), i32::from(green[i]), i32::from(blue[i])];
+            let value = pixel[0].max(pixel[1]).max(pixel[2]);
+            let [hue, saturation] = hue_and_saturation(pixel);
+            let turned = colour([(hue + i32::from(self.turn)) & 255, saturation, value]);
+            [red[i], green[i], blue[i]] = [turned[0] as u8, turned[1] as u8, turned[2] as u8];
         }
     }
 }
@@ -186,5 +188,23 @@ pub(super) fn sum_lightness(pixels: &[u8], sum: &mut u64) {
     }
     for pixel in rest.as_chunks().0 {
         *sum += u64::from(color::lightness(*pixel));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every colour, and every hue, saturation and value.
+    #[test]
+    fn conversions_are_those_of_pillow() {
+        for colour in 0..1 << 24 {
+            let pixel = [colour >> 16 & 255, colour >> 8 & 255, colour & 255];
+            let bytes = pixel.map(|channel| channel as u8);
+            let [hue, saturation] = hue_and_saturation(pixel).map(|part| part as u8);
+            let expected = color::to_hsv(bytes);
+            assert!(saturation == expected[1] && (hue == expected[0] || saturation == 0), "{pixel:?}");
+            assert_eq!(super::colour(pixel).map(|channel| channel as u8), color::from_hsv(bytes), "{pixel:?}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! The loops over pixels, each built for several instruction sets.
 //!
-//! [`scalar`], [`rows`], [`color`], [`stencils`] and [`warp`] hold the bodies. [`avx2`] compiles them for wider registers and has a resize of its
-//! own, and [`avx2_warp`] has the filters of a warp; [`avx512`] has a table look-up and a resize, [`avx512_rows`] moves rows
-//! and pixels. All builds give the same bits: the arithmetic is on integers, or on doubles in one order, and tests run each
-//! build on the same input.
+//! [`scalar`], [`rows`], [`color`], [`stencils`], [`convolve`] and [`warp`] hold the bodies. [`avx2`] compiles them for
+//! wider registers and has a resize of its own, and [`avx2_warp`] has the filters of a warp. [`avx512`] compiles some for
+//! yet wider ones and has table look-ups, [`avx512_resize`] has a resize, [`avx512_rows`] moves rows and pixels, and
+//! [`avx512_warp`] has kernels of a warp. All builds give the same bits: the arithmetic is on integers, or on floating
+//! point numbers in one order, and tests run each build on the same input.
 //!
 //! [`Kernels`] is the table of one build. It is made once per process, for [`InstructionSet::in_use`]. A build with
 //! vector instructions starts from its token, the proof that the CPU has them; another instruction set (NEON, say) is a
@@ -19,10 +20,15 @@ mod avx2_warp;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod avx512_resize;
+#[cfg(target_arch = "x86_64")]
 mod avx512_rows;
+#[cfg(target_arch = "x86_64")]
+mod avx512_warp;
 pub(crate) mod byte_tables;
 mod coefficients;
 mod color;
+mod convolve;
 mod instruction_set;
 mod prefetch;
 mod rows;
@@ -50,8 +56,15 @@ type ResampleRows = fn(rows: &[u8], stride: usize, table: &Coefficients, out: &m
 /// Filters the pixels around places of an image, (`x`, `y`). Places outside have the colour `fill`.
 type Warp = fn(source: &Source<'_>, x: &[f64], y: &[f64], fill: [u8; 3], out: &mut [u8]);
 
+/// Copies the pixels at places of rows of `width` pixels: at `at`, a `step` further, and so on. Places are (x, y) in units of
+/// 1/65536 pixel; all that fill `out` lie in the data.
+type NearestSteps = fn(data: &[u8], width: usize, at: [i64; 2], step: [i64; 2], out: &mut [u8]);
+
 /// Moves the sums of boxes on by a line: see [`blur_line`].
 type BlurLine = fn(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]);
+
+/// Sums weighted lines: see [`weigh_lines`].
+type WeighLines = fn(weights: &[f32], numbers: &[f32], starts: &[usize], out: &mut [f32]);
 
 /// One build of all kernels.
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +82,11 @@ pub(crate) struct Kernels {
     bilinear_gray: Warp,
     bicubic_rgb: Warp,
     bicubic_gray: Warp,
+    nearest_steps_rgb: NearestSteps,
     sharpen_row: fn(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]),
     blur_line: BlurLine,
+    weigh_lines: WeighLines,
+    round_bytes: fn(numbers: &[f32], tolerance: f32, out: &mut [u8], near: &mut bool),
     /// For kernels that are generic, and so cannot be pointers.
     #[cfg(target_arch = "x86_64")]
     avx512: Option<avx512::Avx512Token>,
@@ -93,8 +109,11 @@ impl Kernels {
             bilinear_gray: warp::bilinear::<1>,
             bicubic_rgb: warp::bicubic::<3>,
             bicubic_gray: warp::bicubic::<1>,
+            nearest_steps_rgb: warp::nearest_steps::<3>,
             sharpen_row: stencils::sharpen_row,
             blur_line: stencils::blur_line,
+            weigh_lines: convolve::weigh_lines,
+            round_bytes: convolve::round_bytes,
             #[cfg(target_arch = "x86_64")]
             avx512: None,
         }
@@ -189,6 +208,14 @@ pub(crate) fn bicubic(source: &Source<'_>, channels: usize, x: &[f64], y: &[f64]
     (if channels == 1 { kernels.bicubic_gray } else { kernels.bicubic_rgb })(source, x, y, fill, out);
 }
 
+/// The nearest pixels of places in steps. See [`NearestSteps`].
+pub(crate) fn nearest_steps(data: &[u8], channels: usize, width: usize, at: [i64; 2], step: [i64; 2], out: &mut [u8]) {
+    match channels {
+        1 => warp::nearest_steps::<1>(data, width, at, step, out),
+        _ => (Kernels::in_use().nearest_steps_rgb)(data, width, at, step, out),
+    }
+}
+
 /// Blends a row with its smoothed self. The rows begin `channels` bytes before `out`, and end as many behind it.
 pub(crate) fn sharpen_row(rows: [&[u8]; 3], channels: usize, factor: f32, out: &mut [u8]) {
     (Kernels::in_use().sharpen_row)(rows, channels, factor, out);
@@ -198,4 +225,16 @@ pub(crate) fn sharpen_row(rows: [&[u8]; 3], channels: usize, factor: f32, out: &
 /// before them, the second enters them, and the third is the pixel behind them.
 pub(crate) fn blur_line(weights: BoxWeights, lines: [&[u8]; 3], sums: &mut [u32], out: &mut [u8]) {
     (Kernels::in_use().blur_line)(weights, lines, sums, out);
+}
+
+/// Sums weighted lines: `out[i] = sum(weights[j] * numbers[starts[j] + i])`.
+pub(crate) fn weigh_lines(weights: &[f32], numbers: &[f32], starts: &[usize], out: &mut [f32]) {
+    (Kernels::in_use().weigh_lines)(weights, numbers, starts, out);
+}
+
+/// Rounds numbers of 0 to 255. Returns whether one of them is within `tolerance` of the middle of two bytes.
+pub(crate) fn round_bytes(numbers: &[f32], tolerance: f32, out: &mut [u8]) -> bool {
+    let mut near = false;
+    (Kernels::in_use().round_bytes)(numbers, tolerance, out, &mut near);
+    near
 }

@@ -42,6 +42,30 @@ proptest! {
         }
     }
 
+    /// The same for a column: of many rows too, and of weights with more digits than those of a resize have.
+    #[test]
+    fn columns_are_sums(
+        width in 1usize..200,
+        gap in 0usize..9,
+        taps in prop_oneof![1usize..12, 120..140usize],
+        scale in prop_oneof![Just(1 << 22), Just(1 << 23), Just(1 << 24)],
+        exact in prop::collection::vec(-1.0f64..1.0, 140),
+        bytes in prop::collection::vec(any::<u8>(), 4000),
+    ) {
+        // Whatever the rows hold, the sum wraps, as in Pillow.
+        let rows: Vec<u8> = bytes.into_iter().cycle().take(taps * (width + gap) - gap).collect();
+        let weights: Vec<i32> = exact[..taps].iter().map(|&weight| (weight * f64::from(scale)) as i32).collect();
+        for kernels in Kernels::all() {
+            let mut out = vec![0; width];
+            (kernels.resample_column)(&rows, width + gap, &weights, &mut out);
+            for (x, &got) in out.iter().enumerate() {
+                let bytes = (0..taps).map(|i| i32::from(rows[i * (width + gap) + x]));
+                let sum = bytes.zip(&weights).fold(1_i32 << 21, |sum, (byte, weight)| sum.wrapping_add(byte.wrapping_mul(*weight)));
+                prop_assert_eq!(got, (sum >> 22).clamp(0, 255) as u8);
+            }
+        }
+    }
+
     /// Every build filters pixels as the portable body does.
     #[test]
     fn pixels_are_filtered_alike(
@@ -64,6 +88,30 @@ proptest! {
                 expected(&source, &x, &y, fill, &mut wanted);
                 prop_assert_eq!(found, wanted);
             }
+        }
+    }
+
+    /// Every build finds the nearest pixels that the portable body does, up to the last of the image.
+    #[test]
+    fn pixels_are_found_alike(
+        (height, width) in (1usize..12, 1usize..40),
+        ends in prop::array::uniform4(0.0f64..1.0),
+        count in 0usize..100,
+        bytes in prop::collection::vec(any::<u8>(), 3 * 12 * 40),
+    ) {
+        let inside = |share: f64, len: usize| ((share * (len << 16) as f64) as i64).min((len as i64) << 16).max(0);
+        let from = [inside(ends[0], width), inside(ends[1], height)];
+        // The last place is inside, too; often it is the last pixel.
+        let to = [inside((ends[2] * 1.5).min(1.0), width), inside((ends[3] * 1.5).min(1.0), height)].map(|to| (to - 1).max(0));
+        let step = [0, 1].map(|i: usize| (to[i] - from[i]) / count.max(1) as i64);
+        let data = &bytes[..height * width * 3];
+        let run = |kernels: Kernels| {
+            let mut out = vec![7; count * 3];
+            (kernels.nearest_steps_rgb)(data, width, from, step, &mut out);
+            out
+        };
+        for kernels in Kernels::all() {
+            prop_assert_eq!(run(kernels), run(Kernels::portable()));
         }
     }
 }
@@ -106,6 +154,37 @@ fn colours_are_those_of_one_pixel() {
             let mut summed = 5;
             (kernels.sum_lightness)(&row, &mut summed);
             assert_eq!(summed, sum + 5);
+        }
+    }
+}
+
+proptest! {
+    /// Every build sums and rounds as the portable body does.
+    #[test]
+    fn weighted_lines_and_their_bytes_are_those_of_the_portable_body(
+        weights in prop::collection::vec(0.0f32..0.2, 1..9),
+        bytes in prop::collection::vec(any::<u8>(), 200),
+        len in 0usize..150,
+        tolerance in 0.0f32..0.1,
+    ) {
+        let numbers: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();
+        let starts: Vec<usize> = (0..weights.len()).map(|at| at * 5 % 48).collect();
+        let total: f32 = weights.iter().sum::<f32>().max(1.0);
+        let weights: Vec<f32> = weights.iter().map(|weight| weight / total).collect();
+        let mut expected = None;
+        for kernels in Kernels::all() {
+            let (mut sums, mut out, mut near) = (vec![7.0; len], vec![7; len], true);
+            (kernels.weigh_lines)(&weights, &numbers, &starts, &mut sums);
+            (kernels.round_bytes)(&sums, tolerance, &mut out, &mut near);
+            for (i, (&sum, &byte)) in sums.iter().zip(&out).enumerate() {
+                let terms = weights.iter().zip(&starts);
+                let exact: f64 = terms.map(|(&w, start)| f64::from(w) * f64::from(numbers[start + i])).sum();
+                prop_assert!((f64::from(sum) - exact).abs() < 1e-3);
+                prop_assert_eq!(byte, sum.round_ties_even() as u8);
+            }
+            prop_assert_eq!(near, sums.iter().any(|sum| (sum - sum.round_ties_even()).abs() > 0.5 - tolerance));
+            let made = (sums, out, near);
+            prop_assert_eq!(expected.get_or_insert_with(|| made.clone()), &made);
         }
     }
 }

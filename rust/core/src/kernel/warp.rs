@@ -31,6 +31,22 @@ pub(super) fn bicubic<const C: usize>(source: &Source<'_>, x: &[f64], y: &[f64],
     }
 }
 
+/// The pixels at places `step` after `step`, from `at` on, of rows of `width` pixels. See [`super::NearestSteps`].
+#[inline]
+pub(super) fn nearest_steps<const C: usize>(
+    data: &[u8],
+    width: usize,
+    [mut x, mut y]: [i64; 2],
+    [step_x, step_y]: [i64; 2],
+    out: &mut [u8],
+) {
+    let pixels = data.as_chunks::<C>().0;
+    for out in out.as_chunks_mut::<C>().0 {
+        *out = pixels[(y >> 16) as usize * width + (x >> 16) as usize];
+        (x, y) = (x + step_x, y + step_y);
+    }
+}
+
 impl Source<'_> {
     #[inline]
     pub(crate) fn pixel<const C: usize>(&self, x: usize, y: usize) -> [u8; C] {

@@ -183,6 +183,13 @@ impl<'a> Compiler<'a> {
         self.push_before_gather(pass(self.size));
     }
 
+    /// Adds a function of each pixel and of those around it, for which a mirrored image is another one.
+    pub(crate) fn directed_stencil(&mut self, pass: impl FnOnce(Size) -> Pass) {
+        self.settle();
+        let pass = pass(self.size);
+        self.push(pass);
+    }
+
     /// Adds a pass that comes after the ending's point, and may come before its gather.
     fn push_before_gather(&mut self, pass: Pass) {
         let point = std::mem::take(&mut self.program.ending.point);

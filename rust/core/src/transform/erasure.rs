@@ -60,6 +60,9 @@ impl Erasure {
         let (out, _) = out.as_chunks_mut::<N>();
         let rows = self.i.min(size.height)..self.i.saturating_add(self.h).min(size.height);
         let columns = self.j.min(size.width)..self.j.saturating_add(self.w).min(size.width);
+        if columns.is_empty() {
+            return;
+        }
         let mut normals = match self.v {
             ErasedValue::Constant { .. } => None,
             ErasedValue::NormalColor { seed } | ErasedValue::Normal { seed } => Some(Normals::new(seed)),
@@ -80,8 +83,12 @@ impl Erasure {
                     Layout::ChannelsFirst => ((c * size.height + y) * size.width + columns.start, 1),
                     Layout::ChannelsLast => ((y * size.width + columns.start) * form.channels + c, form.channels),
                 };
-                for element in out.iter_mut().skip(start).step_by(step).take(columns.len()) {
-                    *element = value.unwrap_or_else(&mut draw);
+                let row = &mut out[start..][..(columns.len() - 1) * step + 1];
+                match value {
+                    Some(value) if step == 1 => row.fill(value),
+                    Some(value) => row.iter_mut().step_by(step).for_each(|element| *element = value),
+                    None if step == 1 => row.iter_mut().for_each(|element| *element = draw()),
+                    None => row.iter_mut().step_by(step).for_each(|element| *element = draw()),
                 }
             }
         }

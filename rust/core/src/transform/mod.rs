@@ -35,6 +35,7 @@ pub use ops::{
     resize::{Resize, ResizeCall, ResizeOp, ResizeTo},
     warp::{Perspective, WarpCall, WarpOp},
 };
+pub use passes::gaussian_kernel::gaussian_kernel;
 pub use passes::{
     filter::Filter,
     padding::{PadMode, Padding},

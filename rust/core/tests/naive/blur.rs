@@ -1,6 +1,8 @@
 //! Sharpening and blurs, from Pillow's definitions.
 
-use super::Image;
+use torchfeed_core::transform::{PadMode, gaussian_kernel};
+
+use super::{Image, source};
 
 /// `Image.blend(image.filter(SMOOTH), image, factor)`, with Pillow's order of additions in single precision.
 pub(super) fn sharpen(image: &Image, factor: f32) -> Image {
@@ -51,4 +53,22 @@ pub(super) fn box_radius(sigma: f32) -> f32 {
     let whole = ((f64::from(length) - 1.0) / 2.0).floor() as f32;
     let next = whole + 1.0;
     whole + (2.0 * whole + 1.0) * (whole * next - 3.0 * variance) / (6.0 * (variance - next * next))
+}
+
+/// The convolution with a kernel of two dimensions, in torch's order of additions.
+pub(super) fn gaussian(image: &Image, kernel_size: [usize; 2], sigma: [f64; 2], softmax: bool) -> Image {
+    let [across, down] = [0, 1].map(|axis| gaussian_kernel(kernel_size[axis], sigma[axis], softmax));
+    let at = |at: usize, kernel: &[f32], len| {
+        source(at as isize - kernel.len() as isize / 2, len, PadMode::Reflect).expect("a pixel")
+    };
+    Image::make(image.size, image.channels, |y, x, c| {
+        let mut sum = 0.0_f32;
+        for (i, down_weight) in down.iter().enumerate() {
+            for (j, across_weight) in across.iter().enumerate() {
+                let (y, x) = (at(y + i, &down, image.size.height), at(x + j, &across, image.size.width));
+                sum = f32::from(image.get(y, x, c)).mul_add(down_weight * across_weight, sum);
+            }
+        }
+        sum.round_ties_even() as u8
+    })
 }

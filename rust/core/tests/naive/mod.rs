@@ -57,6 +57,9 @@ pub(crate) fn apply(image: Image, call: &Call, order: ResizeOrder) -> Image {
         Call::Blur(BlurCall::PilGaussianBlur { radius }) => {
             blur::boxes(image, radius.map(|radius| blur::box_radius(radius as f32)), 3)
         }
+        Call::Blur(BlurCall::GaussianBlur { kernel_size, sigma, softmax }) => {
+            blur::gaussian(&image, kernel_size, sigma, softmax)
+        }
         Call::Warp(ref call) => warp::warp(image, call),
         Call::Erase(_) => panic!("an erasure comes after the table"),
         Call::Color(ColorCall::Invert {}) => point(image, |value| 255 - value),

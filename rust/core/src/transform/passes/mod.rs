@@ -8,7 +8,7 @@
 //! - [`Mix`] changes each pixel by itself: saturation, hue, gray.
 //! - [`Statistic`] changes bytes by a table that all pixels make: contrast, autocontrast, equalize.
 //! - [`Warp`] is Pillow's affine and perspective transform.
-//! - [`Sharpen`] and [`BoxBlur`] are stencils: they read the pixels around each pixel.
+//! - [`Sharpen`], [`BoxBlur`] and [`Gaussian`] are stencils: they read the pixels around each pixel.
 //!
 //! # Adding a kind
 //!
@@ -26,6 +26,8 @@ use crate::{
 pub(crate) mod blur;
 pub(crate) mod filter;
 pub(crate) mod gather;
+pub(crate) mod gaussian;
+pub(crate) mod gaussian_kernel;
 pub(crate) mod index_map;
 pub(crate) mod mix;
 pub(crate) mod padding;
@@ -39,6 +41,7 @@ pub(crate) mod warp;
 
 pub(crate) use blur::BoxBlur;
 pub(crate) use gather::Gather;
+pub(crate) use gaussian::Gaussian;
 pub(crate) use mix::Mix;
 pub(crate) use point::Point;
 pub(crate) use resample::Resample;
@@ -65,6 +68,8 @@ pub(crate) enum Pass {
     Sharpen(Sharpen),
     /// Blurs as Pillow does.
     BoxBlur(BoxBlur),
+    /// Blurs as torchvision does.
+    Gaussian(Gaussian),
 }
 
 /// Memory for the inside of a pass, used again for every sample.
@@ -77,6 +82,7 @@ pub(crate) struct PassScratch {
     /// Pixels between the two directions of a resize.
     between: Vec<u8>,
     blur: blur::BlurScratch,
+    gaussian: gaussian::GaussianScratch,
 }
 
 impl Pass {
@@ -85,7 +91,12 @@ impl Pass {
         match self {
             Pass::Gather(gather) => gather.size(),
             Pass::Resample(resample) => resample.size,
-            Pass::Point(_) | Pass::Mix(_) | Pass::Statistic(..) | Pass::Sharpen(_) | Pass::BoxBlur(_) => input,
+            Pass::Point(_)
+            | Pass::Mix(_)
+            | Pass::Statistic(..)
+            | Pass::Sharpen(_)
+            | Pass::BoxBlur(_)
+            | Pass::Gaussian(_) => input,
             Pass::Warp(warp) => warp.size,
         }
     }
@@ -100,6 +111,7 @@ impl Pass {
             Pass::Warp(warp) => warp.needs(rect),
             Pass::Sharpen(sharpen) => sharpen.needs(rect),
             Pass::BoxBlur(blur) => blur.needs(rect),
+            Pass::Gaussian(gaussian) => gaussian.needs(rect),
         }
     }
 
@@ -119,6 +131,7 @@ impl Pass {
             Pass::Warp(warp) => warp.run(image, rect, out),
             Pass::Sharpen(sharpen) => sharpen.run(image, rect, out),
             Pass::BoxBlur(blur) => blur.run(image, rect, &mut scratch.blur, out),
+            Pass::Gaussian(gaussian) => gaussian.run(image, rect, &mut scratch.gaussian, out),
         }
     }
 }
@@ -134,6 +147,7 @@ impl fmt::Display for Pass {
             Pass::Warp(warp) => warp.fmt(f),
             Pass::Sharpen(sharpen) => sharpen.fmt(f),
             Pass::BoxBlur(blur) => blur.fmt(f),
+            Pass::Gaussian(gaussian) => gaussian.fmt(f),
         }
     }
 }

@@ -99,11 +99,7 @@ impl Point {
     pub(crate) fn run(&self, image: View<'_>, rect: Rect, out: &mut Window) -> Result<()> {
         out.try_reset(image.size, rect, image.channels)?;
         let table = self.table();
-        let (values, _) = table.as_chunks::<1>();
-        let table = byte_tables::Table {
-            values: values.first_chunk().expect("256 values"),
-            planes: std::array::from_ref(&table),
-        };
+        let table = byte_tables::Table::of_bytes(&table);
         let mut pace = Pace::new();
         for (row, line) in (rect.top..).zip(out.data.chunks_exact_mut(rect.width * image.channels)) {
             if pace.after(line.len()) {

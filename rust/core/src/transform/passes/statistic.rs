@@ -7,7 +7,7 @@ use crate::{
     color::blend,
     image::{Rect, View, Window},
     interrupt::Pace,
-    kernel,
+    kernel::{self, byte_tables},
 };
 
 /// A function of bytes that looks at all pixels first.
@@ -38,12 +38,12 @@ impl Statistic {
                 break;
             }
             let bytes = image.row(row, rect.left, rect.width);
-            if image.channels == 1 {
-                bytes.iter().zip(line).for_each(|(&byte, out)| *out = tables[0][usize::from(byte)]);
-                continue;
-            }
-            for (pixel, out) in bytes.as_chunks::<3>().0.iter().zip(line.as_chunks_mut::<3>().0) {
-                *out = std::array::from_fn(|c| tables[c][usize::from(pixel[c])]);
+            match (image.channels, self) {
+                // All channels share a table.
+                (1, _) | (_, Statistic::Contrast { .. }) => {
+                    byte_tables::values(bytes, byte_tables::Table::of_bytes(&tables[0]), line.as_chunks_mut().0);
+                }
+                _ => byte_tables::pixels(bytes, &tables, line),
             }
         }
         Ok(())
@@ -68,11 +68,22 @@ impl Statistic {
 }
 
 fn histograms<const C: usize>(pixels: &[[u8; C]]) -> [Histogram; 3] {
-    let mut all = [[0; 256]; 3];
-    for pixel in pixels {
+    // Neighbours are often equal, and a count cannot be added to before the last addition is there. So they are counted
+    // apart.
+    let (mut all, mut others) = ([[0; 256]; 3], [[0; 256]; 3]);
+    let count = |all: &mut [Histogram; 3], pixel: &[u8; C]| {
         for (histogram, &byte) in all.iter_mut().zip(pixel) {
             histogram[usize::from(byte)] += 1;
         }
+    };
+    let (pairs, rest) = pixels.as_chunks::<2>();
+    for [pixel, next] in pairs {
+        count(&mut all, pixel);
+        count(&mut others, next);
+    }
+    rest.iter().for_each(|pixel| count(&mut all, pixel));
+    for (count, other) in all.as_flattened_mut().iter_mut().zip(others.as_flattened()) {
+        *count += other;
     }
     all
 }

@@ -1,7 +1,10 @@
 //! The nearest pixels of an affine map, which Pillow finds by adding steps (`affine_fixed`, `ImagingTransformAffine` and
 //! `ImagingScaleAffine` of `Geometry.c`).
 
-use crate::{image::Size, kernel::Source};
+use crate::{
+    image::Size,
+    kernel::{self, Source},
+};
 
 /// Where a map leads to, from row to row.
 #[derive(Debug)]
@@ -93,13 +96,11 @@ fn fixed_row<const C: usize>(
     let end = end.max(first);
     line[..first].fill(fill);
     line[end..].fill(fill);
-    let (pixels, rect) = (source.data.as_chunks::<C>().0, source.rect);
-    let mut xx = x + step_x * first as i64 - ((rect.left as i64) << 16);
-    let mut yy = y + step_y * first as i64 - ((rect.top as i64) << 16);
-    for out in &mut line[first..end] {
-        *out = pixels[(yy >> 16) as usize * rect.width + (xx >> 16) as usize];
-        (xx, yy) = (xx + step_x, yy + step_y);
-    }
+    let rect = source.rect;
+    let place = |at: i64, step: i64, corner: usize| at + step * first as i64 - ((corner as i64) << 16);
+    let start = [place(x, step_x, rect.left), place(y, step_y, rect.top)];
+    let out = line[first..end].as_flattened_mut();
+    kernel::nearest_steps(source.data, C, rect.width, start, [step_x, step_y], out);
 }
 
 /// The first and the end of the steps, of `count`, that lead from `at` into an axis of `len` pixels.

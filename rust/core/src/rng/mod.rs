@@ -4,6 +4,10 @@
 //! A stream is a pure function of its key and counter, so a sample's augmentation does not depend on which thread
 //! draws it, nor on what was drawn before.
 
+mod normals;
+
+pub use normals::Normals;
+
 /// What a sample's random parameters depend on, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
@@ -38,6 +42,7 @@ impl Stream {
     }
 
     /// 32 uniform bits.
+    #[inline]
     pub fn bits(&mut self) -> u32 {
         if self.used == 4 {
             self.block = philox(self.counter, self.key);
@@ -83,31 +88,6 @@ impl Stream {
             }
         }
         (product >> 32) as usize
-    }
-}
-
-/// An endless sequence of standard normal numbers.
-#[derive(Debug)]
-pub struct Normals {
-    stream: Stream,
-    other: Option<f64>,
-}
-
-impl Normals {
-    /// The sequence of a seed.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self { stream: Stream::new(Key { seed, index: 0, occurrence: 0 }, NORMALS), other: None }
-    }
-
-    /// The next number.
-    pub fn draw(&mut self) -> f32 {
-        if let Some(other) = self.other.take() {
-            return other as f32;
-        }
-        let [first, second] = self.stream.normals();
-        self.other = Some(second);
-        first as f32
     }
 }
 
@@ -196,18 +176,6 @@ mod tests {
         assert_eq!(substitutes(7, 3, 256, 4), all[3][..4]);
         // The first word of the stream, by the known answers: key 0, counter (0, 0, 0xfffe0000, 0); times 1 << 31.
         assert_eq!(substitutes(0, 0, 1 << 31, 1), [(philox([0, 0, 0xfffe_0000, 0], [0; 2])[0] >> 1) as usize]);
-    }
-
-    /// The moments, and the share beyond two standard deviations.
-    #[test]
-    fn normal_numbers_are_normal() {
-        let mut normals = Normals::new(5);
-        let drawn: Vec<f64> = (0..200_000).map(|_| f64::from(normals.draw())).collect();
-        let mean = |f: &dyn Fn(f64) -> f64| drawn.iter().map(|&x| f(x)).sum::<f64>() / drawn.len() as f64;
-        let moments = [mean(&|x| x), mean(&|x| x * x) - 1.0, mean(&|x| x.powi(3)), mean(&|x| x.powi(4)) - 3.0];
-        assert!(moments.iter().zip([0.01, 0.015, 0.04, 0.1]).all(|(moment, most)| moment.abs() < most), "{moments:?}");
-        let far = mean(&|x| f64::from(u8::from(x.abs() > 2.0)));
-        assert!((far - 0.0455).abs() < 0.002, "{far}");
     }
 
     #[test]
