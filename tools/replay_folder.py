@@ -25,12 +25,13 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as their_v2
 
 from torchfeed import DataLoader
-from torchfeed.bench.check import leaves, pil_image, replayed
+from torchfeed.bench.check import leaves, pil_image
 from torchfeed.bench.peers import installed
 from torchfeed.bench.recipes import RECIPES
 from torchfeed.bench.tasks import MEAN_STD
 from torchfeed.epoch.internals import internals
 from torchfeed.plan.resolve import Native, resolve
+from torchfeed.replay import replayed
 from torchfeed.transforms import RandomGaussianBlur
 
 v1: Any = their_transforms
@@ -189,7 +190,7 @@ def compare(photos: Photos, transform: Any, epochs: int = EPOCHS, workers: int =
     for _ in range(epochs):
         for images, labels in _quietly(loader):
             for place, index in enumerate(labels.tolist()):
-                expected = replayed(photos.image(index), transform, loader.drawn(index), plan)
+                expected = leaves(replayed(photos.image(index), transform, loader.drawn(index), plan))
                 count.samples += 1
                 for view, wanted in zip(leaves(images), expected, strict=True):
                     count.values += wanted.numel()

@@ -11,10 +11,10 @@ from torchvision import transforms as T
 
 import replay_folder
 from replay_folder import Photos, compare, differing, pipelines, replay
-from torchfeed.bench.check import replayed
 from torchfeed.bench.peers import installed
 from torchfeed.recognize import recognize
 from torchfeed.recognize.rules import RULES
+from torchfeed.replay import replayed
 
 PIPELINES = dict(pipelines())
 CHOSEN = ["v1 ColorJitter", "v2 RandomAffine, bicubic", "v1 TrivialAugmentWide", "v2 RandomErasing, random"]
@@ -33,9 +33,9 @@ def test_differing_values_are_counted(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def wrong(*given: Any) -> Any:
-        (values,) = replayed(*given)
+        values = replayed(*given)
         values[1, 5, 7] += 1
-        return [values]
+        return values
 
     monkeypatch.setattr(replay_folder, "replayed", wrong)
     assert replay(Photos(photos, 3), [("crop", PIPELINES["v1 RandomCrop"])], epochs=1) == 1

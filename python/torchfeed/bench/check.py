@@ -11,11 +11,9 @@ from PIL import Image
 
 from torchfeed.epoch.internals import internals
 from torchfeed.plan.resolve import Gathered, Torch, resolve
-from torchfeed.recognize import Plan
-from torchfeed.replay import OPS, erased, functional, same, steps, views
-from torchfeed.util.random_state import own_random_state, seed_everything
+from torchfeed.replay import replayed, same
 
-__all__ = ["assert_same_bits", "leaves", "level_difference", "pil_image", "replayed"]
+__all__ = ["assert_same_bits", "leaves", "level_difference", "pil_image"]
 
 
 def pil_image(dataset: Any, index: int) -> Image.Image:
@@ -52,7 +50,7 @@ def assert_same_bits(loader: Any, order: Iterable[int], dataset: Any = None) -> 
     for images, labels in loader:
         for place, label in enumerate(labels.tolist()):
             index = next(indices)
-            expected = replayed(pil_image(dataset, index), dataset.transform, loader.drawn(index), plan)
+            expected = leaves(replayed(pil_image(dataset, index), dataset.transform, loader.drawn(index), plan))
             for made, wanted in zip(leaves(images), expected, strict=True):
                 same(made[place], wanted, f"sample {index} has other bits than torchvision's")
             if label != dataset.targets[index]:
@@ -67,42 +65,6 @@ def leaves(nested: Any) -> list[Any]:
     if isinstance(nested, (list, tuple, dict)):
         return [leaf for each in (nested.values() if isinstance(nested, dict) else nested) for leaf in leaves(each)]
     return [nested]
-
-
-def replayed(image: Image.Image, transform: Any, drawn: Any, plan: Plan) -> list[Any]:
-    """Makes by torchvision what torchfeed made of an image.
-
-    Args:
-        image: a decoded image.
-        transform: the dataset's transform.
-        drawn: as `torchfeed.DataLoader.drawn` tells it.
-        plan: how the transform was recognised.
-
-    Returns:
-        Each of several views, or the one.
-    """
-    if not plan.several:
-        return leaves(_replayed(image, transform, drawn, plan))
-    of_each = zip(leaves(transform.transforms), views(drawn), strict=True)
-    return [_replayed(image, each, calls, plan) for each, calls in of_each]
-
-
-def _replayed(image: Image.Image, transform: Any, drawn: Any, plan: Plan) -> Any:
-    every = list(steps(transform))
-    is_python = bool(plan.rest) and plan.rest[0] is transform
-    seeds = [given["seed"] for name, given in drawn if name == "Python"]
-    drawn = [call for call in drawn if call[0] != "Python"]
-    made: Any = functional(image, drawn)
-    for step in [] if is_python else every[: len(every) - len(plan.rest)]:
-        made = made if type(step).__name__ in OPS else step(made)
-    if isinstance(made, torch.Tensor):
-        made = erased(made, drawn)
-    with own_random_state():
-        if seeds:
-            seed_everything(seeds[0])
-        for step in plan.rest:
-            made = step(made)
-    return made
 
 
 def level_difference(

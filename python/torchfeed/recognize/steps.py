@@ -134,7 +134,7 @@ def notes_of(step: Any) -> list[str]:
     inside = _inside(step)
     if inside is not None:
         return [note for inner in inside for note in notes_of(inner)]
-    return list(RULES[type(step).__name__].notes)
+    return list(RULES[_name_of(step)].notes)
 
 
 def check_on_tensor(step: Any, ramp: Ramp) -> list[str]:
