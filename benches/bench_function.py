@@ -42,6 +42,8 @@ COLOURS = {
 }
 FILTERS = {
     "RandomAdjustSharpness(2)": T.RandomAdjustSharpness(2, 1),
+    "GaussianBlur(9)": T.GaussianBlur(9),
+    "GaussianBlur(23)": T.GaussianBlur(23),
     "RandomGaussianBlur(0.5)": RandomGaussianBlur(0.5, 1),
     "RandomGaussianBlur(2)": RandomGaussianBlur(2, 1),
     "RandomGaussianBlur(10)": RandomGaussianBlur(10, 1),
