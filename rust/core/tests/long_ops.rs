@@ -64,7 +64,7 @@ fn call(data: &Value) -> Call {
 /// Runs a call on an image of noise, and gives up at the look of this number; returns how many looks there were, whether
 /// the work was given up, and what was made.
 fn run(call: &Call, size: Size, scratch: &mut ExecutorScratch, most: usize) -> (usize, bool, Vec<u8>) {
-    let pixels: Vec<u8> = (0..size.height * size.width * 3).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+    let pixels: Vec<u8> = (0..size.height * size.width * 3).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
     let plan = Plan::new(Vec::new(), identity(), ResizeOrder::default()).unwrap();
     let calls = [(0, *call)];
     let executor = Executor::new(&plan, &calls, size);
