@@ -42,8 +42,8 @@ COLOURS = {
 }
 FILTERS = {
     "RandomAdjustSharpness(2)": T.RandomAdjustSharpness(2, 1),
-    "GaussianBlur(9)": T.GaussianBlur(9),
-    "GaussianBlur(23)": T.GaussianBlur(23),
+    "GaussianBlur(9)": T.GaussianBlur(9, (0.1, 2.0)),
+    "GaussianBlur(23)": T.GaussianBlur(23, (0.1, 2.0)),
     "RandomGaussianBlur(0.5)": RandomGaussianBlur(0.5, 1),
     "RandomGaussianBlur(2)": RandomGaussianBlur(2, 1),
     "RandomGaussianBlur(10)": RandomGaussianBlur(10, 1),
