@@ -64,6 +64,7 @@ def _steps(m: Any) -> dict[str, Any]:
         "RandomAutocontrast": m.RandomAutocontrast(),
         "RandomEqualize": m.RandomEqualize(),
         "RandomAdjustSharpness": m.RandomAdjustSharpness(2.5),
+        "GaussianBlur": m.GaussianBlur((9, 23), (0.1, 4.0)),
         "RandomCrop": m.RandomCrop(150, padding=9, pad_if_needed=True, fill=(1, 2, 3)),
         "RandomHorizontalFlip": m.RandomHorizontalFlip(),
         "RandomVerticalFlip": m.RandomVerticalFlip(),

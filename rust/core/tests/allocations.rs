@@ -16,8 +16,9 @@ use torchfeed_core::{
     image::{Rect, Size, View},
     source::{Arrays, Blobs, Files, Source},
     transform::{
-        self, Call, ColorCall, CropCall, CropOp, Filter, FlipCall, FlipOp, Lookup, Op, PadCall, PadMode, Padding, Plan,
-        RandomCrop, RandomResizedCrop, Resize, ResizeCall, ResizeOrder, execute::Executor,
+        self, BlurCall, Call, ColorCall, CropCall, CropOp, Filter, FlipCall, FlipOp, Lookup, Op, PadCall, PadMode,
+        Padding, Plan, RandomCrop, RandomResizedCrop, Resize, ResizeCall, ResizeOp, ResizeOrder, ResizeTo,
+        execute::Executor,
     },
 };
 
@@ -26,23 +27,25 @@ struct Counting;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
-fn count() {
+fn count(bytes: usize) {
     // A thread that is ending has no counter any more, and is not being measured.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(bytes)));
 }
 
 // SAFETY: every call is passed on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller keeps to the contract of this very function.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
         // SAFETY: as above.
         unsafe { System.realloc(block, layout, size) }
     }
@@ -63,6 +66,13 @@ fn allocations(run: impl FnOnce()) -> usize {
     COUNT.get() - before
 }
 
+/// The bytes of the largest block that `run` asks for.
+fn largest(run: impl FnOnce()) -> usize {
+    LARGEST.set(0);
+    run();
+    LARGEST.get()
+}
+
 const CROP: Op = Op::Crop(CropOp::RandomResizedCrop(RandomResizedCrop {
     resize: Resize { size: Size::new(32, 32), filter: Filter::Bilinear },
     scale: (0.08, 1.0),
@@ -70,35 +80,52 @@ const CROP: Op = Op::Crop(CropOp::RandomResizedCrop(RandomResizedCrop {
 }));
 const FLIP: Op = Op::Flip(FlipOp::RandomHorizontalFlip { p: 0.5 });
 
+/// A table of 32-bit floats.
+fn lookup(channels: usize) -> Lookup {
+    let table = (0..channels * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
+    Lookup::new(table, channels, 4, transform::Layout::ChannelsFirst).unwrap()
+}
+
 fn pipeline<const VIEWS: usize>(source: Source, views: [Vec<Op>; VIEWS], target: TargetForm) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
-    let table = (0..channels * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
-    let lookup = Lookup::new(table, channels, 4, transform::Layout::ChannelsFirst).unwrap();
-    let plans = views.map(|ops| Plan { ops, lookup: lookup.clone(), resize_order: ResizeOrder::default() });
+    let plans = views.map(|ops| Plan { ops, lookup: lookup(channels), resize_order: ResizeOrder::default() });
     let labels: Vec<i64> = (0..n as i64).map(|label| label % 10).collect();
     let dataset = Dataset::new(Arc::new(source), labels.into(), plans).unwrap();
     Arc::new(Pipeline::new(vec![dataset], Decoder::default(), target, Pool::new(4)).unwrap())
 }
 
-/// Allocations in [`Batch::work`] of a second run over epochs that were made before, and those of a batch apart from it.
-fn steady_state(pipeline: &Arc<Pipeline>) -> (usize, usize) {
+const SEEDS: u64 = 20;
+
+/// What a second run over epochs that were made before takes.
+fn steady_state(pipeline: &Arc<Pipeline>) -> Steady {
     let mut scratch = SampleScratch::default();
     let mut epochs = || {
-        let (mut work, mut rest) = (0, 0);
-        for seed in 0..20 {
+        let (mut made, mut rest, mut most) = (0, 0, 0);
+        for seed in 0..SEEDS {
             let samples: Vec<_> = (0..pipeline.len()).map(|index| (index, 0)).collect();
             let mut batch = None;
             rest = allocations(|| {
                 batch = Some(Batch::new(Arc::clone(pipeline), seed, samples, Vec::new(), None, false).unwrap());
             });
             let batch = batch.expect("made above");
-            work += allocations(|| assert!(batch.work(&mut scratch, || true)));
+            let block = largest(|| made += allocations(|| assert!(batch.work(&mut scratch, || true))));
+            most = most.max(block);
             rest += allocations(|| drop(batch.finish().unwrap()));
         }
-        (work, rest)
+        Steady { work: made, rest, largest: most }
     };
     epochs();
     epochs()
+}
+
+/// Allocations in the second run over some epochs.
+struct Steady {
+    /// How many there are in [`Batch::work`].
+    work: usize,
+    /// How many a batch takes apart from it.
+    rest: usize,
+    /// Bytes of the largest in [`Batch::work`].
+    largest: usize,
 }
 
 /// A JPEG, busy enough for every code of its tables.
@@ -146,7 +173,7 @@ fn jpeg_files_take_none() {
         let parts = vec![plain.datasets()[0].clone()];
         let indexed = Pipeline::new(parts, Decoder::default(), TargetForm::Class, Pool::new(4)).unwrap();
         for pipeline in [plain, Arc::new(indexed.with_row_indexes(&memory))] {
-            let (work, rest) = steady_state(&pipeline);
+            let Steady { work, rest, .. } = steady_state(&pipeline);
             assert_eq!(work, 0);
             assert!(rest <= PER_BATCH, "{rest}");
         }
@@ -178,7 +205,7 @@ fn png_files_take_only_what_the_png_crate_takes() {
     ];
     let theirs: usize = files.iter().map(|bytes| allocations(|| decode_png(bytes))).sum();
     with_files("png", &files, |source| {
-        let (work, rest) = steady_state(&pipeline(source, [vec![CROP, FLIP]], TargetForm::Class));
+        let Steady { work, rest, .. } = steady_state(&pipeline(source, [vec![CROP, FLIP]], TargetForm::Class));
         assert_eq!(work, 20 * theirs);
         assert!(rest <= PER_BATCH, "{rest}");
     });
@@ -204,9 +231,31 @@ fn arrays_take_none() {
     let padding = Padding { left: 4, top: 4, right: 4, bottom: 4, fill: [0; 3], mode: PadMode::Constant };
     let crop = Op::Crop(CropOp::RandomCrop(RandomCrop { size: Size::new(32, 32), padding, pad_if_needed: false }));
     let levels = Levels::new(10, vec![1], vec![0]).unwrap();
-    let (work, rest) = steady_state(&pipeline(source, [vec![crop, FLIP]], TargetForm::OneHot(levels)));
+    let Steady { work, rest, .. } = steady_state(&pipeline(source, [vec![crop, FLIP]], TargetForm::OneHot(levels)));
     assert_eq!(work, 0);
     assert!(rest <= PER_BATCH, "{rest}");
+}
+
+/// The functions of colours, filters and maps, each alone.
+fn functions() -> Vec<Call> {
+    let functions = [
+        r#"{"adjust_brightness": {"brightness_factor": 1.5}}"#,
+        r#"{"adjust_contrast": {"contrast_factor": 1.5}}"#,
+        r#"{"adjust_saturation": {"saturation_factor": 1.5}}"#,
+        r#"{"adjust_hue": {"hue_factor": 0.2}}"#,
+        r#"{"rgb_to_grayscale": {"num_output_channels": 3}}"#,
+        r#"{"autocontrast": {}}"#,
+        r#"{"equalize": {}}"#,
+        r#"{"adjust_sharpness": {"sharpness_factor": 1.7}}"#,
+        r#"{"pil_gaussian_blur": {"radius": [2.0, 2.0]}}"#,
+        r#"{"pil_box_blur": {"radius": [3.0, 700.0]}}"#,
+        r#"{"rotate": {"angle": 33.0, "interpolation": 0, "expand": true, "center": null, "fill": [0, 0, 0]}}"#,
+        r#"{"transform": {"matrix": [0.9, 0.2, -1.3, -0.15, 1.1, 0.7], "interpolation": 2, "fill": [1, 2, 3]}}"#,
+        r#"{"transform": {"matrix": [0.9, 0.2, -1.3, -0.15, 1.1, 0.7], "interpolation": 3, "fill": [1, 2, 3]}}"#,
+        r#"{"perspective": {"startpoints": null, "endpoints": null, "interpolation": 2, "fill": [0, 0, 0],
+            "coefficients": [0.95, 0.1, -1.5, -0.05, 1.02, 0.25, 0.0002, -0.0003]}}"#,
+    ];
+    functions.map(|text| serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))).to_vec()
 }
 
 #[test]
@@ -222,12 +271,11 @@ fn passes_take_none() {
     let posterize = ColorCall::Posterize { bits: 3 }.into();
     let solarize = ColorCall::Solarize { threshold: 99.5 }.into();
     let points = [ColorCall::Invert {}.into(), crop, posterize, PadCall::Pad(white).into(), solarize];
-    let table = (0..3 * 256).flat_map(|value| (value as f32).to_ne_bytes()).collect();
-    let lookup = Lookup::new(table, 3, 4, transform::Layout::ChannelsFirst).unwrap();
-    let plan = Plan { ops: Vec::new(), lookup, resize_order: ResizeOrder::default() };
+    let plan = Plan { ops: Vec::new(), lookup: lookup(3), resize_order: ResizeOrder::default() };
     let pixels: Vec<u8> = (0..input.height * input.width * 3).map(|i| (i * 7) as u8).collect();
     let mut scratch = Default::default();
-    for calls in [&twice[..], &points] {
+    let functions = functions();
+    for calls in [&twice[..], &points].into_iter().chain(functions.chunks(1)) {
         let calls: Vec<_> = calls.iter().map(|call| (0, *call)).collect();
         let mut out = vec![0; Executor::new(&plan, &calls, input).output_bytes()];
         let mut run = || {
@@ -235,9 +283,74 @@ fn passes_take_none() {
             executor.run(View::packed(input, Rect::all(input), 3, &pixels), &mut scratch, &mut out).unwrap();
         };
         run();
-        assert_eq!(allocations(run), 0);
+        assert_eq!(allocations(run), 0, "{calls:?}");
     }
 }
+
+/// A transform of the table of draws.
+#[derive(serde::Deserialize)]
+struct Row {
+    ops: Vec<Op>,
+}
+
+/// Every op and composition of the table, on images of 40 x 50 pixels; but what their size refuses. Lists that are longer
+/// than usual, and the places that a map along one axis reads, are small blocks; nothing is as large as a part of an image.
+#[test]
+fn no_op_takes_memory_for_pixels() {
+    const N: usize = 3;
+    const SMALL: usize = 2048;
+    let resize = Resize { size: Size::new(24, 24), filter: Filter::Bilinear };
+    let last = Op::Resize(ResizeOp::Resize { size: ResizeTo::Exact(resize.size), interpolation: resize.filter });
+    let (mut made, mut refused, mut taking) = (0, Vec::new(), Vec::new());
+    for line in include_str!("golden/draws.jsonl").lines() {
+        let Row { mut ops } = serde_json::from_str(line).expect("a row of the table");
+        let text = serde_json::to_string(&ops).expect("data");
+        // All samples of a batch have one size. What is erased is erased at the end.
+        if !text.contains("RandomErasing") {
+            ops.push(last.clone());
+        }
+        let data: Vec<u8> = (0..N * 40 * 50 * 3).map(|i| (i * i % 251) as u8).collect();
+        let source = Source::Arrays(Arrays::new(Box::new(data), N, Size::new(40, 50), 3).unwrap());
+        let pipeline = pipeline(source, [ops], TargetForm::Class);
+        let draws = |seed| (0..N).all(|index| pipeline.sample(index, None).unwrap().draw(seed, 0).is_ok());
+        if !(0..SEEDS).all(draws) {
+            refused.push(text);
+            continue;
+        }
+        made += 1;
+        let Steady { work, rest, largest } = steady_state(&pipeline);
+        let each = work as f64 / (SEEDS as usize * N) as f64;
+        if each > 16.0 || largest > SMALL {
+            taking.push(format!("{each:.2} for each sample, {largest} bytes: {text:.200}"));
+        }
+        assert!(rest <= PER_BATCH, "{text}: {rest}");
+    }
+    assert!(taking.is_empty(), "{taking:#?}");
+    assert!(made > 8 * refused.len(), "{made} ops are made, and not {refused:#?}");
+}
+
+/// The inside of a blur is as large as the image, however large the radius.
+#[test]
+fn a_blur_takes_memory_for_its_image_alone() {
+    let size = Size::new(300, 400);
+    let bytes = size.height * size.width * 3;
+    let pixels: Vec<u8> = (0..bytes).map(|i| (i * 7) as u8).collect();
+    let plan = Plan::new(Vec::new(), lookup(3), ResizeOrder::default()).unwrap();
+    for radius in [0.3, 9.0, 700.0, 65_536.0] {
+        for call in [BlurCall::PilGaussianBlur { radius: [radius; 2] }, BlurCall::PilBoxBlur { radius: [radius; 2] }] {
+            let calls = [(0, call.into())];
+            let executor = Executor::new(&plan, &calls, size);
+            let mut out = vec![0; executor.output_bytes()];
+            let most = largest(|| {
+                executor
+                    .run(View::packed(size, Rect::all(size), 3, &pixels), &mut Default::default(), &mut out)
+                    .unwrap();
+            });
+            assert!((bytes..=2 * bytes).contains(&most), "{call} of {bytes} bytes takes {most} at once");
+        }
+    }
+}
+
 /// Several views of an image are made from one decode, and take no memory for what is drawn for each.
 #[test]
 fn views_take_none() {
@@ -248,7 +361,7 @@ fn views_take_none() {
     let ends = [files[0].len(), files[0].len() + files[1].len()].map(|end| end as u64).to_vec();
     let source = Source::Blobs(Blobs::new(Box::new(files.concat()), ends).unwrap());
     let pipeline = pipeline(source, [vec![CROP, FLIP], vec![FLIP, CROP], vec![CROP]], TargetForm::Class);
-    let (work, rest) = steady_state(&pipeline);
+    let Steady { work, rest, .. } = steady_state(&pipeline);
     assert_eq!(work, 0);
     // Two more fields with an owner and a counter each; and lists for four fields, which are more than a batch has room for.
     assert!(rest <= PER_BATCH + 2 * 2 + LISTS, "{rest}");

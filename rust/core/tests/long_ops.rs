@@ -28,8 +28,7 @@ fn functions() -> Vec<Value> {
     let mapped = |interpolation: u8| json!({"matrix": matrix, "interpolation": interpolation, "fill": [1, 2, 3]});
     let affine = json!({"angle": 20.0, "translate": [3.0, 9.0], "scale": 0.8, "shear": [3.0, 0.0], "interpolation": 2,
         "fill": [0, 0, 0], "center": null});
-    let rotate =
-        json!({"angle": 33.0, "interpolation": 0, "expand": false, "center": null, "fill": [0, 0, 0]});
+    let rotate = json!({"angle": 33.0, "interpolation": 0, "expand": false, "center": null, "fill": [0, 0, 0]});
     let perspective = json!({"startpoints": null, "endpoints": null, "interpolation": 3, "fill": [0, 0, 0],
         "coefficients": [0.95, 0.1, -1.5, -0.05, 1.02, 0.25, 0.0002, -0.0003]});
     vec![
@@ -65,7 +64,7 @@ fn call(data: &Value) -> Call {
 /// Runs a call on an image of noise, and gives up at the look of this number; returns how many looks there were, whether
 /// the work was given up, and what was made.
 fn run(call: &Call, size: Size, scratch: &mut ExecutorScratch, most: usize) -> (usize, bool, Vec<u8>) {
-    let pixels: Vec<u8> = (0..size.height * size.width * 3).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+    let pixels: Vec<u8> = (0..size.height * size.width * 3).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
     let plan = Plan::new(Vec::new(), identity(), ResizeOrder::default()).unwrap();
     let calls = [(0, *call)];
     let executor = Executor::new(&plan, &calls, size);
@@ -148,9 +147,7 @@ fn images_that_become_too_large_are_refused() {
         json!({"RandomRotation": {"degrees": [degrees, degrees], "interpolation": 2, "expand": true, "center": null,
             "fill": [0, 0, 0]}})
     };
-    let padding = |sides: i64| {
-        json!({"Pad": {"padding": [sides, sides, sides, sides], "fill": [0, 0, 0], "padding_mode": "constant"}})
-    };
+    let padding = |sides: i64| json!({"Pad": {"padding": [sides, sides, sides, sides], "fill": [0, 0, 0], "padding_mode": "constant"}});
     for (source, op) in [
         (array(Size::new(1, 300_000)), rotation(45.0)),
         (array(Size::new(300_000, 2)), rotation(30.0)),

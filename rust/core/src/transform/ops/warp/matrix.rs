@@ -1,5 +1,7 @@
 //! The matrices of maps, from places of the output to places of the input.
 
+use std::fmt::{self, Write};
+
 use crate::image::Size;
 
 /// `_get_inverse_affine_matrix` of torchvision, operation by operation.
@@ -62,9 +64,27 @@ pub(super) fn rotation(angle: f64, expand: bool, center: Option<[f64; 2]>, input
     Rotation::Map(m, Size::new(new_height as usize, new_width as usize))
 }
 
-/// Python's `round(value, 15)`.
+/// Python's `round(value, 15)`, of a sine or cosine.
 fn round_to_15_digits(value: f64) -> f64 {
-    format!("{value:.15}").parse().expect("digits are a number")
+    let mut digits = Digits { text: [0; 32], len: 0 };
+    write!(digits, "{value:.15}").expect("a sign, a digit, a point and 15 digits");
+    let text = str::from_utf8(&digits.text[..digits.len]).expect("digits");
+    text.parse().expect("digits are a number")
+}
+
+/// A short text that takes no memory.
+struct Digits {
+    text: [u8; 32],
+    len: usize,
+}
+
+impl fmt::Write for Digits {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let end = self.len + more.len();
+        self.text.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(more.as_bytes());
+        self.len = end;
+        Ok(())
+    }
 }
 
 /// The map that takes each of the places `end` to the one of `start`: `(a x + b y + c) / (g x + h y + 1)` and
@@ -121,6 +141,17 @@ mod tests {
         assert_eq!(rotation(540.0, false, None, wide), Rotation::Turns(2));
         assert!(matches!(rotation(90.0, false, None, wide), Rotation::Map(_, size) if size == wide));
         assert!(matches!(rotation(0.0, false, Some([0.0; 2]), wide), Rotation::Map(..)));
+    }
+
+    #[test]
+    fn entries_are_rounded_as_python_rounds() {
+        for at in -40_000..40_000 {
+            let value = f64::from(at).sin();
+            assert_eq!(round_to_15_digits(value).to_bits(), format!("{value:.15}").parse::<f64>().unwrap().to_bits());
+        }
+        // Python: round(0.1234567890123455, 15), of which the 16th digit is a little less than 5.
+        assert_eq!(round_to_15_digits(0.123_456_789_012_345_5), 0.123_456_789_012_345);
+        assert_eq!(round_to_15_digits(-1e-17).to_bits(), (-0.0_f64).to_bits());
     }
 
     #[test]
