@@ -101,6 +101,7 @@ NATIVE: dict[str, Any] = {
     "to RGB": theirs.Compose([to_rgb, theirs.CenterCrop(9), theirs.Lambda(lambda x: x), v2.RGB(), theirs.ToTensor()]),
     "to RGB, if": theirs.Compose([theirs.Lambda(to_rgb_if_not), v2.Lambda(to_rgb), theirs.ToTensor()]),
     "to RGB, by others": theirs.Compose([by_another, closed_over(to_rgb), by_default, theirs.ToTensor()]),
+    "a function of torchvision's": theirs.functional.pil_to_tensor,
     "size of one": theirs.Compose([theirs.Resize([8]), theirs.CenterCrop([8]), theirs.ToTensor()]),
 }
 
@@ -113,7 +114,7 @@ def a_global(image: Any) -> Any:
 PYTHON: dict[str, tuple[Any, str]] = {
     "none": (None, "does not make a tensor"),
     "no tensor": (theirs.Resize(8), "does not make a tensor"),
-    "function": (theirs.functional.pil_to_tensor, "runs in Python"),
+    "function": (theirs.functional.to_grayscale, "runs in Python"),
     "subclass": (theirs.Compose([Flip(), theirs.ToTensor()]), r"test_recognize\.Flip runs in Python"),
     "colour": (theirs.Compose([JITTER, theirs.ToTensor()]), "AugMix runs in Python"),
     "late": (theirs.Compose([theirs.ToTensor(), theirs.Resize(8)]), "move Resize before the step that makes a tensor"),
