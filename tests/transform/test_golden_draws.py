@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from blurs import same_blurred
 from golden_draws import LIBRARIES, Row, build, classes, draws, label, libraries, ops, rows
 from oracle import erased, functional, same
 from pictures import in_memory, pixels
@@ -39,6 +40,7 @@ def test_draws_are_the_table_s(row: Row, library: str) -> None:
 @pytest.mark.parametrize(("row", "library"), cases())
 def test_pixels_are_torchvision_s(row: Row, library: str) -> None:
     erases = "RandomErasing" in classes(row)
+    compare = same_blurred if "GaussianBlur" in classes(row) else same
     transform = build(row, library) if erases else T.Compose([build(row, library), T.PILToTensor()])
     colours = isinstance(row["arguments"].get("fill"), list)
     for (height, width), channels in ((each["size"], channels) for each in row["draws"] for channels in (1, 3)):
@@ -55,7 +57,7 @@ def test_pixels_are_torchvision_s(row: Row, library: str) -> None:
                     dataset[0]
                 assert str(raised.value) == str(error)  # noqa: PT017
                 continue
-            same(dataset[0][0], erased(T.PILToTensor()(functional(image, drawn)), drawn), drawn)
+            compare(dataset[0][0], erased(T.PILToTensor()(functional(image, drawn)), drawn), drawn)
 
 
 def test_every_op_has_rows() -> None:

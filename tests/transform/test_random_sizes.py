@@ -68,7 +68,7 @@ def test_pixels_are_torchvisions(name: str, module: Any) -> None:
     assert raised == refused < N / 4
 
 
-REFUSED = {
+REFUSED: dict[str, list[tuple[str, Any]]] = {
     "RandomResize": [("max_size", 8), ("min_size", 0), ("interpolation", "cubic"), ("min_size", 1.5)],
     "RandomShortestSize": [("min_size", []), ("min_size", [0]), ("max_size", 0)],
     "ScaleJitter": [("target_size", (1,)), ("target_size", (0, 1)), ("scale_range", (2, 1)), ("scale_range", (-1, 1))],
