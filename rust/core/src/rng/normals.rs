@@ -18,7 +18,7 @@ use super::{Key, Stream};
 const LAYERS: usize = 256;
 
 /// Where the tail begins, and the area of a layer: section 3 of the paper, for 256 layers.
-const TAIL: f64 = 3.654_152_885_361_008_8;
+const TAIL: f64 = 3.654_152_885_361_009;
 const AREA: f64 = 0.004_928_673_233_974_655;
 
 /// Parts of half a layer: a place is one of these from the middle, in either direction.

@@ -79,11 +79,10 @@ impl BoxBlur {
         let mut pace = Pace::new();
         if !self.across.is_point {
             // Columns become lines: a sum of lines takes many pixels at a time.
-            let transpose = if channels == 1 { transpose::<1> } else { transpose::<3> };
-            transpose(&one[..bytes], width, &mut other[..bytes], &mut pace);
+            transpose(&one[..bytes], channels, width, &mut other[..bytes], &mut pace);
             std::mem::swap(one, other);
             self.repeat(self.across, [one, other], height * channels, width, sums, &mut pace);
-            transpose(&one[..bytes], height, &mut other[..bytes], &mut pace);
+            transpose(&one[..bytes], channels, height, &mut other[..bytes], &mut pace);
             std::mem::swap(one, other);
         }
         self.repeat(self.down, [one, other], width * channels, height, sums, &mut pace);
@@ -173,29 +172,47 @@ fn box_radius(sigma: f32, times: u8) -> f32 {
 }
 
 /// Turns columns of pixels into lines: `out` has a line for each column of `rows`, which are `width` pixels long.
-fn transpose<const C: usize>(rows: &[u8], width: usize, out: &mut [u8], pace: &mut Pace) {
-    let (pixels, _) = rows.as_chunks::<C>();
-    let (out, _) = out.as_chunks_mut::<C>();
-    let height = pixels.len() / width;
-    // A strip of rows at a time: what it writes to each line is in the cache until the next row comes.
+fn transpose(rows: &[u8], channels: usize, width: usize, out: &mut [u8], pace: &mut Pace) {
+    let height = rows.len() / channels / width;
+    // A strip of rows at a time: what is read of them for a column is in the cache when the next column comes.
     for strip in (0..height).step_by(STRIP) {
-        if pace.after(STRIP * width * C) {
+        if pace.after(STRIP * width * channels) {
             return;
         }
-        for x in 0..width {
-            for y in strip..height.min(strip + STRIP) {
-                out[x * height + y] = pixels[y * width + x];
-            }
+        let count = STRIP.min(height - strip);
+        for (x, line) in out.chunks_exact_mut(height * channels).enumerate() {
+            let to = &mut line[strip * channels..][..count * channels];
+            let at = [x, strip].map(|at| (at as i64) << 16);
+            kernel::nearest_steps(rows, channels, width, at, [0, 1 << 16], to);
         }
     }
 }
 
 /// Rows of a strip.
-const STRIP: usize = 16;
+const STRIP: usize = 64;
 
 impl fmt::Display for BoxBlur {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (across, down) = (self.across.radius, self.down.radius);
         write!(f, "blur {} x boxes of radius {across} across, {down} down", self.times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of one strip of rows, of several, and of a part of one.
+    #[test]
+    fn columns_become_lines() {
+        for (channels, height, width) in [(1, 1, 1), (1, 70, 3), (3, 1, 9), (3, 64, 5), (3, 150, 4), (3, 33, 40)] {
+            let rows: Vec<u8> = (0..height * width * channels).map(|i| (i * 7 % 251) as u8).collect();
+            let mut out = vec![0; rows.len()];
+            transpose(&rows, channels, width, &mut out);
+            for (at, &byte) in out.iter().enumerate() {
+                let (x, y, c) = (at / channels / height, at / channels % height, at % channels);
+                assert_eq!(byte, rows[(y * width + x) * channels + c], "{channels} {height} {width} {at}");
+            }
+        }
     }
 }
