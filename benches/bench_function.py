@@ -37,6 +37,10 @@ COLOURS = {
     "RandomAutocontrast": T.RandomAutocontrast(1),
     "RandomEqualize": T.RandomEqualize(1),
     "RandomInvert": T.RandomInvert(1),
+    "Grayscale": T.Grayscale(),
+    "Grayscale(3)": T.Grayscale(3),
+    "RandomChannelPermutation": v2.RandomChannelPermutation(),
+    "RandomPhotometricDistort": v2.RandomPhotometricDistort(p=1),
     "RandomPosterize(3)": T.RandomPosterize(3, 1),
     "RandomSolarize(128)": T.RandomSolarize(128, 1),
 }

@@ -89,6 +89,20 @@ def _steps(m: Any) -> dict[str, Any]:
     return steps
 
 
+def _of_v2() -> dict[str, Any]:
+    """Each random class of images that v2 alone has, and conversions."""
+    return {
+        "Grayscale": v2.Grayscale(),
+        "Grayscale, RGB": v2.Compose([v2.Grayscale(3), v2.RGB()]),
+        "RandomChannelPermutation": v2.RandomChannelPermutation(),
+        "RandomPhotometricDistort": v2.RandomPhotometricDistort(p=0.8),
+        "RandomResize": v2.Compose([v2.RandomResize(40, 200), v2.CenterCrop(150)]),
+        "RandomShortestSize": v2.Compose([v2.RandomShortestSize([90, 120, 200], max_size=210), v2.CenterCrop(150)]),
+        "ScaleJitter": v2.Compose([v2.ScaleJitter((120, 170), (0.3, 1.5)), v2.CenterCrop(150)]),
+        "RandomZoomOut": v2.Compose([v2.RandomZoomOut(fill=(9, 80, 200)), v2.Resize((SIZE, SIZE))]),
+    }
+
+
 def _erasings(m: Any) -> dict[str, Any]:
     return {
         "RandomErasing": m.RandomErasing(),
@@ -109,6 +123,8 @@ def pipelines() -> Iterator[tuple[str, Any]]:
             yield f"{kind} {name}", m.Compose([crop, step, m.PILToTensor()])
         for name, step in _erasings(m).items():
             yield f"{kind} {name}", m.Compose([crop, *values, step])
+    for name, step in _of_v2().items():
+        yield f"v2 {name}", v2.Compose([v2.RandomResizedCrop(SIZE), step, v2.PILToTensor()])
     blur = RandomGaussianBlur((0.1, 12.0))
     yield "torchfeed RandomGaussianBlur", v1.Compose([v1.RandomResizedCrop(SIZE), blur, v1.PILToTensor()])
     if installed("timm"):
