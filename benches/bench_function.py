@@ -65,6 +65,16 @@ WARPS = {
     "RandomPerspective, nearest": T.RandomPerspective(p=1, interpolation=T.InterpolationMode.NEAREST),
     "RandomPerspective, bicubic": T.RandomPerspective(p=1, interpolation=BICUBIC),
 }
+SIZES: dict[str, list[Any]] = {  # then cropped, so that they make a batch
+    "RandomResize": [v2.RandomResize(160, 320), T.CenterCrop(160)],
+    "RandomShortestSize": [v2.RandomShortestSize([160, 320]), T.CenterCrop(160)],
+    "ScaleJitter": [v2.ScaleJitter((224, 224), (0.8, 1.2)), T.CenterCrop(160)],
+    "RandomZoomOut": [v2.RandomZoomOut(p=1), T.CenterCrop(160)],
+}
+MODES: dict[str, list[Any]] = {
+    "RGB": [v2.RGB()],
+    "RGB of gray images": [T.Grayscale(), v2.RGB()],
+}
 COMPOSITIONS = {
     "RandAugment": T.RandAugment(),
     "RandAugment, bilinear": T.RandAugment(interpolation=BILINEAR),
@@ -83,6 +93,7 @@ ERASINGS = {
 }
 FUNCTIONS: dict[str, list[Any]] = {
     **{name: [step, *TO_TENSOR] for name, step in {**COLOURS, **FILTERS, **WARPS, **COMPOSITIONS}.items()},
+    **{name: [*steps, *TO_TENSOR] for name, steps in {**SIZES, **MODES}.items()},
     **{name: [T.ToTensor(), step] for name, step in ERASINGS.items()},
 }
 # Classes of our own, and what others write.

@@ -78,7 +78,9 @@ def loads(data: Path, quick: bool) -> Iterator[Load]:
     yield Load("reference CNN, 32 x 32 in memory", small, cnn(), 512, 4 if quick else 200)
     large = datasets.ImageFolder(data, T.Compose([T.RandomResizedCrop(224), *tail]))
     classes = max(10, len(large.classes))
-    yield Load("ResNet-50, photos", large, models.resnet50(num_classes=classes), 8 if quick else 64, 2 if quick else 40)
+    yield Load(
+        "ResNet-50, photos", large, models.resnet50(num_classes=classes), 8 if quick else 256, 2 if quick else 40
+    )
 
 
 def step_of(model: nn.Module, device: torch.device) -> Step:

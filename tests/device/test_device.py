@@ -112,7 +112,7 @@ def test_pixels_travel_as_uint8() -> None:
             ),
             "the datasets that are concatenated are normalized in different ways",
         ),
-        (in_memory([pixels(20, 20)], T.Compose([T.ToTensor(), lambda x: x])), "only batches that are native"),
+        (in_memory([pixels(20, 20)], T.Compose([T.ToTensor(), lambda x: x * 2])), "only batches that are native"),
         (TensorDataset(torch.zeros(2, 3)), "only batches that are native"),
         ([torch.zeros(2)], "only batches that are native"),
     ],
@@ -172,7 +172,7 @@ def test_the_short_form() -> None:
     assert short.drawn(3) == plain.drawn(3)
     assert "cuda, 2 batches ahead, pinned, pixels copied as uint8" in explain(loader(device="cuda"))
     for workers, pinned_too in ((0, False), (2, True)):  # what this process makes may be on the device already
-        split: Any = in_memory([pixels(20, 20)], T.Compose([T.ToTensor(), lambda x: x]))
+        split: Any = in_memory([pixels(20, 20)], T.Compose([T.ToTensor(), lambda x: x * 2]))
         assert (", pinned" in explain(DataLoader(split, device="cuda", num_workers=workers))) == pinned_too
     assert "cuda, 1 batch ahead, in a ring of 3 buffers" in explain(to_device(loader(), "cuda", ahead=1, ring=3))
     equal(list(to_device(loader(device="cuda"), "cpu", ahead=1)), list(loader()))
