@@ -9,7 +9,7 @@ FRAMEWORKS := $(subst installed,frameworks,$(INSTALLED))
 
 .PHONY: help demo test test-frameworks test-free-threaded test-rust test-rust-simd test-simd soak bad-photos shuttle \
 	test-asan test-rust-asan test-tsan test-msan test-memcheck miri fuzz deny need-std-sources \
-	bench bench-peers bench-recipes replay bench-kernels bench-device bench-jpeg bench-check wheel check-wheel lint fmt build clean
+	bench bench-peers bench-recipes replay bench-kernels bench-device bench-arrival bench-jpeg bench-check wheel check-wheel lint fmt build clean
 
 help:
 	@echo "make demo [DATA=DIR]   train the reference network, then time the same epoch with torchvision"
@@ -30,6 +30,7 @@ help:
 	@echo "make replay DATA=DIR   replay every native transform over a folder of photos by torchvision and timm, and count differences"
 	@echo "make bench-kernels     time the Rust kernels; make bench-check: run each benchmark once"
 	@echo "make bench-device [DATA=DIR]  check and time the way to a CUDA device, beside torch's loader"
+	@echo "make bench-arrival DATA=DIR  count the images per second that arrive in GPU memory"
 	@echo "make sanitize-device   the same batches under NVIDIA's compute-sanitizer"
 	@echo "make bench-jpeg DATA=DIR  time the JPEG decoder beside libjpeg-turbo (needs cmake and nasm)"
 	@echo "make wheel             a wheel in dist/; make check-wheel: install and use it in clean environments"
@@ -208,6 +209,10 @@ bench-kernels: $(INSTALLED)
 
 bench-device: build
 	$(BIN)/python -m benches.device $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-arrival: build
+	@test -n "$(DATA)" || { echo "of which photos? make bench-arrival DATA=DIR" >&2; exit 2; }
+	$(BIN)/python -m benches.arrival --data "$(DATA)" $(ARGS)
 
 # torch looks at what CUDA's calls return, and some of them may fail: what kernels do to memory is what is asked about here.
 .PHONY: sanitize-device

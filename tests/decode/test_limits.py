@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 
+from bad_samples import Copied
 from pictures import chunk, encode, header, in_memory, picture, pixels, png
 from torchfeed import (
     DataLoader,
@@ -288,13 +289,6 @@ def test_a_warning_that_is_an_error_ends_the_epoch(workers: int, tmp_path: Path)
         assert list(batches) == []
 
 
-class Unchanged:
-    """A step of the user's own."""
-
-    def __call__(self, image: Any) -> Any:
-        return image
-
-
 def refuse_slow_samples(_: int = 0) -> None:
     warnings.simplefilter("error", SlowSampleWarning)
 
@@ -302,7 +296,7 @@ def refuse_slow_samples(_: int = 0) -> None:
 @WORKERS
 def test_slow_samples_that_python_finishes_are_reported_where_they_are_made(workers: int, tmp_path: Path) -> None:
     made = dataset(tmp_path, FILES["BMP"])
-    made.transform = T.Compose([TRANSFORM, Unchanged()])
+    made.transform = T.Compose([TRANSFORM, Copied()])
     options: Any = {"num_workers": workers, "limits": Limits(soft_seconds=0)}
     path = re.escape(os.fspath(tmp_path / "a" / "0.jpg"))
     if workers:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader as TorchLoader
 from torchvision import datasets as theirs
 from torchvision import transforms as T
 
+from bad_samples import Copied
 from pictures import chunk, encode, header, picture
 from torchfeed import DataLoader, DecodeError, Limits, datasets, get_limits, get_max_pixels, set_limits, set_max_pixels
 from torchfeed.decode.pillow_limits import limits_in_force, pillow_limits
@@ -34,15 +35,8 @@ LIMITS: list[Any] = [None, PIXELS, PIXELS - 1, PIXELS // 2, PIXELS // 2 - 1, 1, 
 LIMITS += [PIXELS - 0.5, PIXELS / 2 - 0.25, float("inf"), float("nan")]
 
 
-class Unchanged:
-    """A step of the user's own."""
-
-    def __call__(self, image: Any) -> Any:
-        return image
-
-
 NATIVE = T.Compose([T.CenterCrop(8), T.ToTensor()])
-IN_PART = T.Compose([T.CenterCrop(8), Unchanged(), T.ToTensor()])
+IN_PART = T.Compose([T.CenterCrop(8), Copied(), T.ToTensor()])
 
 
 @pytest.fixture(autouse=True)

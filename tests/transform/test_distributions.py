@@ -44,7 +44,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "test_timm_augment.py": ("create_transform",),
     "test_warp_draws.py": ("RandomAffine", "RandomPerspective", "RandomRotation"),
 }
-FIXED = {"CenterCrop", "Pad", "Resize"}
+FIXED = {"CenterCrop", "Grayscale", "Pad", "RGB", "Resize"}
 
 
 def drawn(transform: Any, size: tuple[int, int] = SIZE, count: int = N) -> list[Calls]:

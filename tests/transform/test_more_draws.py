@@ -75,9 +75,8 @@ def kinds(transform: Any) -> tuple[list[tuple[str, ...]], dict[str, list[float]]
     return made, factors
 
 
-@V1_AND_V2
-def test_color_jitter(module: Any) -> None:
-    step = module.ColorJitter((0.5, 1.5), (0.2, 0.9), 0.3, (-0.1, 0.4))
+def test_color_jitter_of_v2() -> None:
+    step = v2.ColorJitter((0.5, 1.5), (0.2, 0.9), 0.3, (-0.1, 0.4))
     made, factors = kinds(step)
     reference = [theirs.ColorJitter.get_params(step.brightness, step.contrast, step.saturation, step.hue) for _ in made]
     names = ["adjust_brightness", "adjust_contrast", "adjust_saturation", "adjust_hue"]
