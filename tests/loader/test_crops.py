@@ -62,7 +62,7 @@ NATIVE: dict[str, list[Any]] = {
     "resized before": [theirs.Resize((33, 35)), theirs.TenCrop(21), theirs.Lambda(stacked)],
     "resized each": [
         theirs.FiveCrop(21),
-        lambda crops: torch.stack([F.to_tensor(F.resize(crop, [9, 8])) for crop in crops]),
+        lambda crops: torch.stack([to_tensor(F.resize(crop, [9, 8])) for crop in crops]),
     ],
     "normalized each": [theirs.FiveCrop(20), theirs.Lambda(stacked), theirs.Lambda(EachNormalized(normalize))],
     "normalized at once": [theirs.FiveCrop(20), theirs.Lambda(stacked), normalize],
