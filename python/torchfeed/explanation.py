@@ -17,6 +17,7 @@ from .loader import DataLoader
 from .plan.resolve import Gathered, Native, Split, Torch, Way, resolve, why_no_table
 from .recognize import Plan, class_name, describe
 from .recognize.leaf import Leaf
+from .recognize.nest import Stack
 from .recognize.transform import ERASING
 from .util.default_device import CPU, default_device, workers_default_device
 
@@ -74,6 +75,8 @@ def explain(loader: Any) -> str:
         lines += _rows("because", [way.why])
     else:
         lines += _rows("batch", [_batch(inner, way, view) for view in range(len(leaves[0].plan.views))])
+        if type(leaves[0].plan.nest) is Stack:
+            lines[-1] += f", {len(leaves[0].plan.views)} of them stacked"
     return "\n".join([*lines, device])
 
 

@@ -156,7 +156,7 @@ def replayed(image: Image.Image, transform: Any, drawn: Drawn, plan: Plan) -> An
         return _replayed(image, list(flatten(transform)), drawn, plan.rest)
     of_each = iter(views(drawn))
     chains = nest_of(list(flatten(transform)), len(image.getbands()))
-    return nested(chains, lambda chain: _replayed(image, list(flatten(chain)), next(of_each), ()))
+    return nested(chains, lambda chain: _replayed(image, list(flatten(chain)), next(of_each), ()), stacked=torch.stack)
 
 
 def _replayed(image: Image.Image, chain: list[Any], drawn: Drawn, rest: Sequence[Any]) -> Any:

@@ -22,7 +22,7 @@ from torchfeed.replay import replayed
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 
-IN_PART = {"fashion_one_hot", "mixup_tutorial mixed", "ten_crop"}
+IN_PART = {"fashion_one_hot", "mixup_tutorial mixed"}
 BY_TORCH = {"custom_dataset", "siamese", "stream"}
 # Their random transforms, or their collate_fn, draw: torch's batches have other bits.
 RANDOM = {

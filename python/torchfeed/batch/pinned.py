@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data._utils.pin_memory import pin_memory
 
-__all__ = ["Layout", "pin", "take"]
+__all__ = ["Layout", "pin", "stack", "take"]
 
 
 class Layout(NamedTuple):
@@ -42,6 +42,16 @@ def block(nbytes: int) -> Tensor:
 def pin(batch: Any) -> Any:
     """Copies what is not pinned, in a nested structure."""
     return pin_memory(batch)  # type: ignore[no-untyped-call]
+
+
+def stack(tensors: Sequence[Tensor], dim: int) -> Tensor:
+    """Stacks tensors as torch does, in pinned memory if theirs is."""
+    if not all(tensor.is_pinned() for tensor in tensors):
+        return torch.stack([*tensors], dim)
+    shape = [*tensors[0].shape]
+    shape.insert(dim, len(tensors))
+    (out,) = take([Layout((*shape,), tensors[0].dtype)])
+    return torch.stack([*tensors], dim, out=out)
 
 
 def take(layouts: Sequence[Layout]) -> list[Tensor]:

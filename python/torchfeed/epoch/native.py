@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -213,7 +214,8 @@ class NativeEpoch(Epoch):
 
     def _image(self, views: list[Tensor]) -> Any:
         """What stands for the image in a sample, or for the images in a batch: the only view, or several."""
-        return self._compiled.leaves[0].plan.collated(views)
+        stacked = partial(pinned.stack, dim=1 if self._auto_collation else 0)  # samples come first in a batch
+        return self._compiled.leaves[0].plan.collated(views, stacked)
 
     def _device_of_images(self, device: torch.device) -> torch.device:
         """Finds where torchvision would put images, if a default device was set after the epoch began."""

@@ -110,12 +110,14 @@ class Fingerprint:
         if isinstance(function, FunctionType) and is_followed(home_of(function)):
             self._functions.append(function)
             return ()
-        found = trace_of(function)
-        if found is None:
+        # It may be given an image, or what FiveCrop or TenCrop makes of it.
+        traces = [found for crops in (0, 5, 10) if (found := trace_of(function, crops)) is not None]
+        if not traces:
             return (function.func, function.args, function.keywords) if isinstance(function, partial) else ()
         # A user's own code: all that it looked up, and what that holds.
-        self._readings += found.readings
-        return [value for *_, value in found.readings if _holds(value)]
+        readings = [reading for found in traces for reading in found.readings]
+        self._readings += readings
+        return [value for *_, value in readings if _holds(value)]
 
 
 def _holds(value: Any) -> bool:

@@ -43,12 +43,17 @@ def as_known(step: Any) -> Any:
     return known if class_name(known) is not None else step
 
 
-def trace_of(step: Any) -> Trace | None:
-    """Follows the code of a step that is the user's own; `None` for others, and where it cannot be followed."""
+def trace_of(step: Any, crops: int = 0) -> Trace | None:
+    """Follows the code of a step that is the user's own; `None` for others, and where it cannot be followed.
+
+    Args:
+        step: the step.
+        crops: how many crops of an image it is called with; 0: with the image itself.
+    """
     if is_named(step):
         return None
     try:
-        return trace(step)
+        return trace(step, crops)
     except Refused:
         return None
 

@@ -183,6 +183,8 @@ RULES: dict[str, Rule] = {
     "RandomOrder": Rule("structure", "v1, v2", compose=arguments.random_order),
     "MultiViewTransform": Rule("views of one image", "torchfeed"),
     "Views": Rule("views of one image", "torchfeed"),
+    "FiveCrop": Rule("views of one image", "v1, v2"),
+    "TenCrop": Rule("views of one image", "v1, v2"),
     "Resize": Rule("geometry", read=arguments.resize, on_tensor=on_tensor.resizes),
     "CenterCrop": Rule(
         "geometry",

@@ -90,13 +90,19 @@ def read_step(step: Any, channels: int) -> tuple[Op, list[str]]:
         return _checked(step.op, _name_of(step))
     found = trace_of(step)
     if found is None or not found.is_one_image:
-        raise Unrecognized(why_in_python(step) + why_not_traced(step))
+        raise Unrecognized(why_in_python(step) + (_CROPS.get(name or "") or why_not_traced(step)))
     branches = []
     for way in found.ways:
         steps = [inner for inner in flatten(way.nest) if channels_after(inner, channels) != channels]
         branches.append((way.odds, [_read_inside(inner, channels) for inner in steps]))
     inside = [each for _, read in branches for _, names in read for each in names]
     return merged([(odds, [op for op, _ in read]) for odds, read in branches]), [_name_of(step), *inside]
+
+
+_CROPS = dict.fromkeys(
+    ("FiveCrop", "TenCrop"),
+    ". Its crops are native where a function of yours makes a tensor of each, lists or stacks these, and does no more",
+)
 
 
 def _checked(op: Op, name: str) -> tuple[Op, list[str]]:

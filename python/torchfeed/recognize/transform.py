@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -40,7 +41,7 @@ from .nest import nested
 from .rules import RULES, names_of
 from .steps import check_on_tensor, flatten, may_lose_metadata, notes_of, own_name, read_step
 from .value import Ramp, Table
-from .views import nest_of
+from .views import crops_in, nest_of
 
 __all__ = ["ERASING", "Plan", "recognize", "recognize_geometry"]
 
@@ -82,11 +83,16 @@ class Plan:
 
     def arranged(self, views: Sequence[Any]) -> Any:
         """Puts the views of a sample where they belong."""
-        return nested(self.nest, lambda number: views[number])
+        return nested(self.nest, lambda number: views[number], stacked=torch.stack)
 
-    def collated(self, views: Sequence[Any]) -> Any:
-        """Puts the views of a batch where they belong: torch makes lists of tuples."""
-        return nested(self.nest, lambda number: views[number], tuples=list)
+    def collated(self, views: Sequence[Any], stacked: Callable[[Sequence[Any]], Any]) -> Any:
+        """Puts the views of a batch where they belong: torch makes lists of tuples.
+
+        Args:
+            views: the views.
+            stacked: what becomes of views that the transform stacks.
+        """
+        return nested(self.nest, lambda number: views[number], tuples=list, stacked=stacked)
 
     @property
     def is_random(self) -> bool:
@@ -126,7 +132,7 @@ def recognize(
         try:
             return _read_views(nest, channels)
         except Unrecognized as reason:
-            why, end = str(reason), 0
+            why, end = str(reason), crops_in(steps) or 0
     plan = _chain(steps, channels, end, why, images=images)
     if not metadata or plan.kind is not Image.Image or not may_see_metadata(plan.rest):
         return plan

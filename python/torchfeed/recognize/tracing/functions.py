@@ -19,7 +19,7 @@ from torchfeed.recognize.known_classes import is_named
 from torchfeed.recognize.written_code import is_written
 
 from .paths import Drawn, Refused
-from .stand_ins import Held, View, shown
+from .stand_ins import Held, Stacked, View, shown
 
 __all__ = ["METHODS", "Made", "is_image_class", "known_function", "made_class", "to_rgb"]
 
@@ -270,6 +270,21 @@ def _enumerated(value: Any) -> Any:
     raise Refused(f"it gives a function {describe(value)}")
 
 
+# torch
+
+
+def _stack(_: Any, views: Any, dim: Any = 0) -> Stacked:
+    if not isinstance(views, (list, tuple)) or not views or not all(isinstance(view, View) for view in views):
+        raise Refused("it stacks something else than images")
+    if type(dim) is not int or dim != 0:
+        raise Refused("it stacks images along another dimension than the first")
+    return Stacked([*views])
+
+
+def _torch_functions() -> dict[int, tuple[Any, Callable[..., Any]]]:
+    return {id(torch.stack): (torch.stack, _stack)} if isinstance(torch.stack, BuiltinFunctionType) else {}
+
+
 # Lookup
 
 _tables: list[dict[int, tuple[Any, Callable[..., Any]]]] = []
@@ -278,7 +293,7 @@ _tables: list[dict[int, tuple[Any, Callable[..., Any]]]] = []
 def known_function(value: Any) -> Callable[..., Any] | None:
     """What stands for a function or a class that the code calls; `None` if it is not known."""
     if not _tables:
-        _tables.append(_random_functions() | _pillow_functions())
+        _tables.append(_random_functions() | _pillow_functions() | _torch_functions())
     found = _tables[0].get(id(value))
     return found[1] if found is not None and found[0] is value else _of_torchvision(value)
 

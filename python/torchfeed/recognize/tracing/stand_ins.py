@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Protocol
 
 from .paths import Refused
 
-__all__ = ["FrozenDict", "FrozenList", "Held", "Tracer", "View", "shown"]
+__all__ = ["Crops", "FrozenDict", "FrozenList", "Held", "Stacked", "Tracer", "View", "shown"]
 
 
 class Tracer(Protocol):
@@ -48,6 +48,32 @@ class View:
 
     __eq__ = __ne__ = __bool__ = __hash__ = __str__ = __repr__ = __format__ = _refuse
     __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __call__ = _refuse
+
+
+class Crops:
+    """A stand-in for crops of an image, in a tuple or a tensor: for what can be done to both alike."""
+
+    __slots__ = ("_torchfeed_views",)
+
+    def __init__(self, views: list[View]) -> None:
+        self._torchfeed_views = views
+
+    def __iter__(self) -> Iterator[View]:
+        return iter(self._torchfeed_views)
+
+    def __len__(self) -> int:
+        return len(self._torchfeed_views)
+
+    def __getitem__(self, index: Any) -> View:
+        return self._torchfeed_views[index] if type(index) is int else _refuse()
+
+    __eq__ = __ne__ = __bool__ = __hash__ = __str__ = __repr__ = __format__ = __call__ = __contains__ = _refuse
+
+
+class Stacked(Crops):
+    """A stand-in for what `torch.stack` makes of images."""
+
+    __slots__ = ()
 
 
 class Held:

@@ -11,13 +11,13 @@ from torch import nn
 
 from torchfeed.recognize.common import describe
 from torchfeed.recognize.known_classes import is_named
-from torchfeed.recognize.nest import nested
+from torchfeed.recognize.nest import Stack, nested
 from torchfeed.recognize.replaced_code import code_of, set_on
 from torchfeed.recognize.written_code import function_of, home_of
 
 from .functions import METHODS, Made, is_image_class, known_function, made_class, to_rgb
 from .paths import Drawn, Path, Refused, ways
-from .stand_ins import FrozenDict, FrozenList, Held, View, shown
+from .stand_ins import Crops, FrozenDict, FrozenList, Held, Stacked, View, shown
 from .wiring import MISSING, Readings, rewired
 
 __all__ = ["Chain", "Made", "Trace", "Way", "trace"]
@@ -64,11 +64,13 @@ class Chain(tuple[Any, ...]):
     __slots__ = ()
 
 
-def trace(step: Any) -> Trace:
+def trace(step: Any, crops: int = 0) -> Trace:
     """Runs a user's own function or object on a stand-in for an image.
 
     Args:
         step: what is called with one image.
+        crops: called with so many crops of an image instead, if not 0. In the place of the steps that make one stands
+            its number.
 
     Raises:
         Refused: it does what is not known to be a step, or may do something else besides.
@@ -77,7 +79,9 @@ def trace(step: Any) -> Trace:
 
     def run(path: Path) -> Any:
         tracer = _Tracer(path, readings)
-        return _nest(tracer.run(step, (View(tracer),), {}))
+        image = View(tracer)
+        given = Crops([View(tracer, (image, number)) for number in range(crops)]) if crops else image
+        return _nest(tracer.run(step, (given,), {}))
 
     try:
         found = tuple(Way(odds, nest) for odds, nest in ways(run))
@@ -243,7 +247,7 @@ class _Tracer:
     def wrap(self, value: Any) -> Any:
         """Makes a stand-in of a value; plain values stand for themselves."""
         self.path.work()
-        if type(value) in _PLAIN or isinstance(value, (View, Drawn, Held)):
+        if type(value) in _PLAIN or isinstance(value, (Crops, Drawn, Held, View)):
             return value
         if type(value) is list:
             return FrozenList(map(self.wrap, value))
@@ -307,6 +311,8 @@ def _nest(returned: Any) -> Any:
             return chain(value)
         if type(value) in {list, tuple}:
             return type(value)(map(convert, value))
+        if type(value) is Stacked:
+            return Stack(tuple(map(convert, value)))
         if type(value) is dict and all(type(name) is str for name in value):
             return {name: convert(each) for name, each in value.items()}
         raise Refused("it returns something else than images, in lists, tuples and dicts")

@@ -1,4 +1,4 @@
-//! `CenterCrop`, `RandomCrop` and `RandomResizedCrop`.
+//! `CenterCrop`, each of the crops of `FiveCrop`, `RandomCrop` and `RandomResizedCrop`.
 
 use std::fmt;
 
@@ -27,6 +27,14 @@ pub enum CropOp {
         #[serde(with = "pair")]
         size: Size,
     },
+    /// One of the crops of `torchvision.transforms.FiveCrop`.
+    FiveCrop {
+        /// The output size.
+        #[serde(with = "pair")]
+        size: Size,
+        /// Which of them.
+        part: Part,
+    },
     /// `torchvision.transforms.RandomCrop`.
     RandomCrop(RandomCrop),
     /// `torchvision.transforms.RandomResizedCrop`.
@@ -38,6 +46,7 @@ impl Family for CropOp {
         let input = drawing.size;
         let call = match self {
             CropOp::CenterCrop { size } => center(input, *size)?,
+            CropOp::FiveCrop { size, part } => part.call(input, *size)?,
             CropOp::RandomCrop(op) => {
                 let (padding, crop) = op.draw(stream, input)?;
                 padding.into_iter().for_each(|padding| drawing.push(position, PadCall::Pad(padding)));
@@ -51,7 +60,7 @@ impl Family for CropOp {
 
     fn output_size(&self, _: Option<Size>) -> Option<Size> {
         match self {
-            CropOp::CenterCrop { size } => Some(*size),
+            CropOp::CenterCrop { size } | CropOp::FiveCrop { size, .. } => Some(*size),
             CropOp::RandomCrop(op) => Some(op.size),
             CropOp::RandomResizedCrop(op) => Some(op.resize.size),
         }
@@ -59,7 +68,7 @@ impl Family for CropOp {
 
     fn is_random(&self) -> bool {
         match self {
-            CropOp::CenterCrop { .. } => false,
+            CropOp::CenterCrop { .. } | CropOp::FiveCrop { .. } => false,
             CropOp::RandomCrop(_) | CropOp::RandomResizedCrop(_) => true,
         }
     }
@@ -148,6 +157,7 @@ impl fmt::Display for CropOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CropOp::CenterCrop { size } => write!(f, "CenterCrop(size={size})"),
+            CropOp::FiveCrop { size, part } => write!(f, "FiveCrop(size={size}, {part:?})"),
             CropOp::RandomCrop(RandomCrop { size, padding, pad_if_needed }) => {
                 write!(f, "RandomCrop(size={size}, {padding}, pad_if_needed={pad_if_needed})")
             }
@@ -155,6 +165,43 @@ impl fmt::Display for CropOp {
                 write!(f, "RandomResizedCrop({resize}, scale={scale:?}, ratio={ratio:?})")
             }
         }
+    }
+}
+
+/// Where in the image one of five crops lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// At the top left.
+    TopLeft,
+    /// At the top right.
+    TopRight,
+    /// At the bottom left.
+    BottomLeft,
+    /// At the bottom right.
+    BottomRight,
+    /// In the middle, as `CenterCrop`.
+    Center,
+}
+
+impl Part {
+    /// The crop of an image that is at least as large (`five_crop` of torchvision).
+    fn call(self, input: Size, size: Size) -> Result<CropCall> {
+        if size.width > input.width || size.height > input.height {
+            return Err(Error::Parameter(format!(
+                "requested crop size ({}, {}) is bigger than input size ({}, {})",
+                size.height, size.width, input.height, input.width
+            )));
+        }
+        let (bottom, right) = (input.height - size.height, input.width - size.width);
+        let (top, left) = match self {
+            Part::TopLeft => (0, 0),
+            Part::TopRight => (0, right),
+            Part::BottomLeft => (bottom, 0),
+            Part::BottomRight => (bottom, right),
+            Part::Center => return center(input, size),
+        };
+        Ok(CropCall::Crop { padding: Padding::NONE, top, left, size })
     }
 }
 
