@@ -65,7 +65,8 @@ def test_every_op_has_rows() -> None:
     assert {
         name for name, rule in RULES.items() if (rule.read or rule.compose or rule.erases) and rule.of != "timm"
     } <= names
-    assert set(_native.Op.names()) <= names
+    of_several_images = {"FiveCrop"}  # see tests/loader/test_crops.py
+    assert set(_native.Op.names()) - of_several_images <= names
     assert {library for row in ROWS for library in libraries(row)} == LIBRARIES.keys()
 
 

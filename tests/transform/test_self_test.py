@@ -55,6 +55,7 @@ def test_python_runs_where_pillow_computes_otherwise(monkeypatch: pytest.MonkeyP
 def test_every_op_with_arithmetic_is_tested() -> None:
     moved = {
         "CenterCrop",
+        "FiveCrop",
         "RandomCrop",
         "RandomHorizontalFlip",
         "RandomVerticalFlip",
