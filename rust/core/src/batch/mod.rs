@@ -2,6 +2,7 @@
 
 pub mod collate;
 mod dataset;
+mod encoded;
 pub mod engine;
 pub mod epoch;
 pub mod field;
@@ -17,6 +18,7 @@ mod views;
 pub mod work;
 
 pub use dataset::Dataset;
+pub use encoded::ImageFile;
 pub use engine::{Engine, Workers};
 pub use epoch::{Epoch, Request};
 pub use field::{Field, Strip, TargetForm};

@@ -1,0 +1,128 @@
+"""Where `PIL.Image.open` gives lazy images: in worker processes of ours, and on a thread while it makes a sample.
+
+Pillow looks up what opens a format in a table, `PIL.Image.OPEN`. There, for as long as it is wanted, stand functions that
+call Pillow's own, and make the image lazy. So it does not matter by what name code has got hold of `PIL.Image.open`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from PIL import Image
+
+from torchfeed.util.locks import Turns
+
+__all__ = ["lazily", "lazy_in_this_process", "not_lazily", "open_image"]
+
+_FORMATS = "JPEG", "PNG"
+
+
+class _Wanted(threading.local):
+    """Whether a thread wants lazy images; `None` where it is as in all of the process."""
+
+    here: bool | None = None
+
+
+_wanted = _Wanted()
+_turns = Turns()
+
+
+class _Table:
+    """What of Pillow's table was exchanged."""
+
+    def __init__(self) -> None:
+        self.everywhere = False
+        self.users = 0
+        self._pillows: dict[str, tuple[Any, Any]] = {}
+
+    def enter(self) -> None:
+        with _turns:
+            self.users += 1
+            if self.users == 1:
+                Image.preinit()
+                for name in _FORMATS:
+                    if name in Image.OPEN:
+                        factory, accept = self._pillows[name] = Image.OPEN[name]
+                        Image.OPEN[name] = _Lazily(factory), accept
+
+    def leave(self) -> None:
+        with _turns:
+            self.users -= 1
+            if self.users == 0:
+                for name, (factory, accept) in self._pillows.items():
+                    held = Image.OPEN.get(name)
+                    if held is not None and isinstance(held[0], _Lazily) and held[0].factory is factory:
+                        Image.OPEN[name] = factory, accept
+                self._pillows.clear()
+
+
+class _Lazily:
+    """Opens a file by a function of Pillow's, and makes the image lazy if the thread wants it."""
+
+    def __init__(self, factory: Callable[..., Any]) -> None:
+        self.factory = factory
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        image = self.factory(*arguments, **keywords)
+        here = _wanted.here
+        if _table.everywhere if here is None else here:
+            from .files import made_lazy  # noqa: PLC0415  (the formats' modules are there by now)
+
+            return made_lazy(image)
+        return image
+
+
+_table = _Table()
+
+
+@contextmanager
+def lazily() -> Iterator[None]:
+    """Makes images lazy that are opened on this thread meanwhile."""
+    before, _wanted.here = _wanted.here, True
+    _table.enter()
+    try:
+        yield
+    finally:
+        _table.leave()
+        _wanted.here = before
+
+
+@contextmanager
+def not_lazily() -> Iterator[None]:
+    """Leaves images alone that are opened on this thread meanwhile."""
+    before, _wanted.here = _wanted.here, False
+    try:
+        yield
+    finally:
+        _wanted.here = before
+
+
+def lazy_in_this_process() -> None:
+    """Makes all images lazy that are opened from now on in this process, a worker."""
+    if not _table.everywhere:
+        _table.everywhere = True
+        _table.enter()
+
+
+def open_image(file: Any, formats: Any = None) -> Image.Image:
+    """Opens an image as `PIL.Image.open` does, and decodes it natively, when pixels are needed, and only those.
+
+    What it returns is what `PIL.Image.open` returns. Crops, resizes, flips, quarter turns and conversions between RGB and
+    gray are put off; arrays, drawing, saving and whatever else needs pixels gets the same ones as from Pillow.
+
+    Args:
+        file: a path, or a binary file.
+        formats: the formats to try, as in `PIL.Image.open`.
+
+    Raises:
+        OSError: it cannot be read, or is no image; as in `PIL.Image.open`.
+
+    Example:
+        >>> with torchfeed.open_image("photo.jpg") as image:
+        ...     pixels = np.asarray(image.crop((0, 0, 224, 224)))
+    """
+    with lazily():
+        return Image.open(file, formats=formats)
