@@ -7,6 +7,7 @@ native decoders, through the steps that were noted; everything else gets an imag
 """
 
 from .lazy import LazyImage
-from .opener import lazily, lazy_in_this_process, not_lazily, open_image
+from .opener import lazily, lazy_in_this_process, open_image, pillows_opener
+from .wanted import not_lazily
 
-__all__ = ["LazyImage", "lazily", "lazy_in_this_process", "not_lazily", "open_image"]
+__all__ = ["LazyImage", "lazily", "lazy_in_this_process", "not_lazily", "open_image", "pillows_opener"]

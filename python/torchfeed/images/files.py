@@ -12,8 +12,8 @@ from torchfeed import _native
 from torchfeed.util.pillow import CHEAPER_PASS_FIRST
 
 from .lazy import Lazy, stands_for
-from .opener import not_lazily
 from .pixels import FilePixels, MemoryPixels, Pixels
+from .wanted import not_lazily
 
 __all__ = ["made_lazy"]
 

@@ -6,7 +6,6 @@ call Pillow's own, and make the image lazy. So it does not matter by what name c
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,18 +14,14 @@ from PIL import Image
 
 from torchfeed.util.locks import Turns
 
-__all__ = ["lazily", "lazy_in_this_process", "not_lazily", "open_image"]
+from .files import made_lazy
+from .wanted import wanted
+
+__all__ = ["lazily", "lazy_in_this_process", "open_image", "pillows_opener"]
 
 _FORMATS = "JPEG", "PNG"
 
 
-class _Wanted(threading.local):
-    """Whether a thread wants lazy images; `None` where it is as in all of the process."""
-
-    here: bool | None = None
-
-
-_wanted = _Wanted()
 _turns = Turns()
 
 
@@ -67,10 +62,8 @@ class _Lazily:
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         image = self.factory(*arguments, **keywords)
-        here = _wanted.here
+        here = wanted.here
         if _table.everywhere if here is None else here:
-            from .files import made_lazy  # noqa: PLC0415  (the formats' modules are there by now)
-
             return made_lazy(image)
         return image
 
@@ -78,26 +71,21 @@ class _Lazily:
 _table = _Table()
 
 
+def pillows_opener(opener: Any) -> Any:
+    """The function of Pillow's table that `opener` stands for: itself, but where images are lazy."""
+    return opener.factory if isinstance(opener, _Lazily) else opener
+
+
 @contextmanager
 def lazily() -> Iterator[None]:
     """Makes images lazy that are opened on this thread meanwhile."""
-    before, _wanted.here = _wanted.here, True
+    before, wanted.here = wanted.here, True
     _table.enter()
     try:
         yield
     finally:
         _table.leave()
-        _wanted.here = before
-
-
-@contextmanager
-def not_lazily() -> Iterator[None]:
-    """Leaves images alone that are opened on this thread meanwhile."""
-    before, _wanted.here = _wanted.here, False
-    try:
-        yield
-    finally:
-        _wanted.here = before
+        wanted.here = before
 
 
 def lazy_in_this_process() -> None:

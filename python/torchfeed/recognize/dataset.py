@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from torchfeed import _native
+from torchfeed.images import pillows_opener
 from torchfeed.util.dlpack import lend_array
 
 from .common import Unrecognized, describe
@@ -211,7 +212,7 @@ def _check_pillow(dataset: Any) -> None:
         if cls is None:
             continue
         why = code_of(cls, ("__init__", "_open", "load", "load_end", "load_prepare", "load_read", "convert")).why
-        opener = openers.get(kind, (cls, None))[0]
+        opener = pillows_opener(openers.get(kind, (cls, None))[0])
         if not is_trusted(opener):
             why = f"PIL.Image.OPEN[{kind!r}] was replaced by {describe(opener)}"
         if why:
