@@ -102,6 +102,9 @@ class DataLoader(TorchDataLoader[T_co]):
             Pillow's own in every respect, but decoded natively, once their pixels are needed, and only those that are.
             The pixels and errors are the same. It holds in the loader's worker processes, and without them on the
             thread that asks for a batch, meanwhile. `torchfeed.open_image` opens such images anywhere.
+        trace: whether samples of a dataset class of the user's own are traced, where that is possible: its `__getitem__`
+            then runs in this process, on stand-ins for images, and native threads make what it asks for. Its files and
+            transforms are looked at for each sample; whatever is not understood is done in Python.
         snapshot_every_n_steps: taken for the sake of torchdata's `StatefulDataLoader`, and without effect: a state is
             exact at every step.
 
@@ -125,7 +128,7 @@ class DataLoader(TorchDataLoader[T_co]):
 
     memory_format, decode, nice, native, row_index_memory = Option(), Option(), Option(), Option(), Option()
     device, on_error, max_errors, limits, lazy_images = Option(), Option(), Option(), Option(), Option()
-    snapshot_every_n_steps = Option()
+    trace, snapshot_every_n_steps = Option(), Option()
     errors: ErrorReport = shown("The samples that could not be made.", lambda own: own.errors)
     seed: int | None = shown(
         "The seed of the current epoch, as torch's loader draws it from `generator`; `None` before the first.",
@@ -169,6 +172,7 @@ class DataLoader(TorchDataLoader[T_co]):
         max_errors: float | None = None,
         limits: Limits | None = None,
         lazy_images: bool = True,
+        trace: bool = True,
         snapshot_every_n_steps: int | None = 1,
     ) -> None:
         options = Options(
@@ -182,6 +186,7 @@ class DataLoader(TorchDataLoader[T_co]):
             max_errors=max_errors,
             limits=limits,
             lazy_images=lazy_images,
+            trace=trace,
             snapshot_every_n_steps=snapshot_every_n_steps,
         )
         if options.tolerant and isinstance(dataset, IterableDataset):

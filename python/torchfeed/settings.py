@@ -39,6 +39,7 @@ class Options:
     max_errors: float | None = None
     limits: Limits | None = None
     lazy_images: bool = True
+    trace: bool = True
     snapshot_every_n_steps: int | None = 1
 
     def __post_init__(self) -> None:

@@ -1,0 +1,219 @@
+"""Datasets whose samples can be traced."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from types import CodeType, FunctionType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch.utils.data import IterableDataset
+
+from torchfeed import _native
+from torchfeed.recognize import Plan, Unrecognized
+from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.tree import Tree, read_tree
+
+from .chains import Chain
+from .tracer import Sample, Tracer
+from .unopened import Given
+
+__all__ = ["TracedLeaf", "read_traced"]
+
+_LOOKS = 3
+"""How often the first sample is run at most: until its transforms are known."""
+
+
+@dataclass(frozen=True)
+class TracedLeaf(Leaf):
+    """A dataset whose samples are traced."""
+
+    tracer: Tracer = field(default_factory=Tracer)
+    chains: tuple[Chain, ...] = ()
+    """The transforms whose results a sample has, in the order in which they are called."""
+
+    def file(self, sample: Sample | Exception) -> Given | None:
+        """The file of a sample that native threads make; `None` if they do not."""
+        if isinstance(sample, Exception) or len(sample.promises) != len(self.chains):
+            return None
+        same = all(made is chain for made, chain in zip(sample.chains, self.chains, strict=True))
+        return sample.file if same else None
+
+
+def read_traced(dataset: Any, *, here: bool) -> Tree[Leaf]:
+    """Reads a dataset, or those that it is made of, whose samples can be traced.
+
+    Args:
+        dataset: the dataset.
+        here: whether torch's loader would make its samples in this process, too.
+
+    Raises:
+        Unrecognized: they cannot.
+    """
+    return read_tree(dataset, lambda each: _leaf(each, here=here), len)
+
+
+_known: WeakKeyDictionary[Any, tuple[tuple[Any, ...], bool, TracedLeaf | str]] = WeakKeyDictionary()
+
+
+def _leaf(dataset: Any, *, here: bool) -> TracedLeaf:
+    state = _state(dataset)
+    try:
+        known = _known.get(dataset)
+    except TypeError:  # it cannot be hashed, or not be referred to weakly
+        known = None
+    if known is not None and known[:2] == (state, here) and _still(known[2]):
+        found = known[2]
+    else:
+        try:
+            found = _look(dataset, here=here)
+        except Unrecognized as why:
+            found = str(why)
+        try:
+            _known[dataset] = state, here, found
+        except TypeError:
+            pass
+    if isinstance(found, str):
+        raise Unrecognized(found)
+    return found
+
+
+def _state(dataset: Any) -> tuple[Any, ...]:
+    """What a dataset holds, by address."""
+    return type(dataset), *((name, id(value)) for name, value in getattr(dataset, "__dict__", {}).items())
+
+
+def _still(found: TracedLeaf | str) -> bool:
+    return isinstance(found, str) or all(chain.fingerprint.is_current() for chain in found.chains)
+
+
+def _look(dataset: Any, *, here: bool) -> TracedLeaf:
+    name = type(dataset).__name__
+    _check(dataset, name, here=here)
+    tracer = Tracer()
+    sample: Sample | Exception = Sample(None, ())
+    for _ in range(_LOOKS):
+        (sample,) = tracer.samples([(dataset, 0)], lambda _: 0)
+        if isinstance(sample, Exception):
+            raise Unrecognized(f"{name}[0] raises {type(sample).__name__}: {sample}")
+        if not tracer.chains.look():
+            break
+    assert isinstance(sample, Sample)
+    if sample.reseeded:
+        raise Unrecognized(f"{name}[0] seeds torch's generator")
+    if not sample.promises:
+        raise Unrecognized(tracer.chains.why or f"{name}[0] calls no transform with an image that it has just opened")
+    if sample.file is None:
+        raise Unrecognized(f"{name}[0] opens several images, or takes the pixels of one")
+    plan = _plan(sample.chains)
+    given = Leaf.read(dataset, _native.Source.per_batch(len(dataset)), [0] * len(dataset), None, None, brings=None)
+    fields = {**vars(given), "plan": plan, "why": "", "brings": _Brings(tracer, dataset)}
+    return TracedLeaf(**fields, tracer=tracer, chains=sample.chains)
+
+
+@dataclass(frozen=True)
+class _Brings:
+    """Gives the file of a sample."""
+
+    tracer: Tracer
+    dataset: Any
+
+    def __call__(self, index: int) -> tuple[Any, Any]:
+        (sample,) = self.tracer.samples([(self.dataset, index)], lambda _: 0)
+        if isinstance(sample, Exception):
+            raise sample
+        if sample.file is None:
+            raise TypeError(f"{type(self.dataset).__name__}[{index}] is made in Python")
+        kind, file = sample.file
+        return (file if kind == "bytes" else _decoded(file)), 0
+
+
+def _decoded(path: bytes) -> str:
+    return path.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+
+
+def _plan(chains: tuple[Chain, ...]) -> Plan:
+    """The plan of a sample's views, one for each transform that is called with its image."""
+    views = tuple(chain.plan for chain in chains)
+    if len(views) == 1:
+        return views[0]
+    if len({view.table.channels for view in views}) > 1:
+        raise Unrecognized("its transforms make images of different numbers of channels")
+    return replace(
+        views[0],
+        ops=tuple(op for view in views for op in view.ops),
+        names=tuple(name for view in views for name in view.names),
+        notes=tuple(dict.fromkeys(note for view in views for note in view.notes)),
+        several=views,
+        nest=list(range(len(views))),
+    )
+
+
+# What keeps a dataset from being traced, by what its code says
+
+_SEEDS = {"seed", "setstate", "set_state", "set_rng_state", "manual_seed", "fork_rng", "default_rng", "Generator"}
+_SEEDS |= {"RandomState", "Random", "SeedSequence"}
+
+
+def _check(dataset: Any, name: str, *, here: bool) -> None:
+    """Refuses datasets that torch would not run as they are traced.
+
+    Raises:
+        Unrecognized: it is such a dataset.
+    """
+    if isinstance(dataset, IterableDataset):
+        raise Unrecognized("an IterableDataset has no index: samples are made by its own __iter__")
+    if getattr(dataset, "__getitems__", None):
+        raise Unrecognized(f"{name}.__getitems__ makes several samples at once")
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise Unrecognized("without a GIL, samples are not traced")
+    function = getattr(type(dataset), "__getitem__", None)
+    if not isinstance(function, FunctionType):
+        raise Unrecognized(f"{name}.__getitem__ is not written in Python")
+    if len(dataset) < 1:
+        raise Unrecognized(f"{name} has no samples")
+    for code in _reached(function, type(dataset)):
+        where = f'File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}'
+        names = {*code.co_names}
+        if found := names & _SEEDS:
+            raise Unrecognized(f"{name} uses {min(found)}: {where}")
+        if not here and "get_worker_info" in names:
+            raise Unrecognized(f"{name} asks for its worker process: {where}")
+        if not here and "STORE_ATTR" in {each.opname for each in _instructions(code)}:
+            raise Unrecognized(f"{name} sets an attribute while it makes a sample, of which each worker has one: {where}")
+
+
+def _instructions(code: CodeType) -> Iterator[Any]:
+    import dis  # noqa: PLC0415  (it takes a while to load)
+
+    return dis.get_instructions(code)
+
+
+def _reached(function: FunctionType, cls: type) -> Iterator[CodeType]:
+    """The code of a method, and of the user's functions and methods that it may call by their names."""
+    home = function.__module__.partition(".")[0]
+    to_do, seen = [function], {function}
+    while to_do:
+        one = to_do.pop()
+        names: set[str] = set()
+        for code in _codes(one.__code__):
+            yield code
+            names.update(code.co_names)
+        for name in names:
+            for value in (one.__globals__.get(name), getattr(cls, name, None)):
+                if isinstance(value, FunctionType) and value not in seen and _is_of(value, home):
+                    seen.add(value)
+                    to_do.append(value)
+
+
+def _is_of(function: FunctionType, home: str) -> bool:
+    return (function.__module__ or "").partition(".")[0] == home
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
