@@ -88,7 +88,10 @@ fn lookup(channels: usize) -> Lookup {
 
 fn pipeline<const VIEWS: usize>(source: Source, views: [Vec<Op>; VIEWS], target: TargetForm) -> Arc<Pipeline> {
     let (n, channels) = (source.len(), source.channels());
-    let plans = views.map(|ops| Plan { ops, lookup: lookup(channels), resize_order: ResizeOrder::default() });
+    let plans = views.map(|ops| {
+        let plan = Plan { ops, lookup: lookup(channels), resize_order: ResizeOrder::default() };
+        Plan { lookup: lookup(plan.output_channels(channels).expect("the same for all draws")), ..plan }
+    });
     let labels: Vec<i64> = (0..n as i64).map(|label| label % 10).collect();
     let dataset = Dataset::new(Arc::new(source), labels.into(), plans).unwrap();
     Arc::new(Pipeline::new(vec![dataset], Decoder::default(), target, Pool::new(4)).unwrap())

@@ -208,7 +208,7 @@ mod tests {
         for (channels, height, width) in [(1, 1, 1), (1, 70, 3), (3, 1, 9), (3, 64, 5), (3, 150, 4), (3, 33, 40)] {
             let rows: Vec<u8> = (0..height * width * channels).map(|i| (i * 7 % 251) as u8).collect();
             let mut out = vec![0; rows.len()];
-            transpose(&rows, channels, width, &mut out);
+            transpose(&rows, channels, width, &mut out, &mut Pace::new());
             for (at, &byte) in out.iter().enumerate() {
                 let (x, y, c) = (at / channels / height, at / channels % height, at % channels);
                 assert_eq!(byte, rows[(y * width + x) * channels + c], "{channels} {height} {width} {at}");
