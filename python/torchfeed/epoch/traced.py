@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sys import getrefcount
 from typing import Any
 
 import torch
@@ -13,10 +14,10 @@ from torchfeed import _native
 from torchfeed.bad_samples.policy import LEFT_OUT, settle
 from torchfeed.bad_samples.substitute_pool import SampledBatch
 from torchfeed.batch import pinned
-from torchfeed.batch.collate import collate_with
+from torchfeed.batch.collate import collate_with, default_collate
 from torchfeed.plan.drawn import Key, python_seed
-from torchfeed.traced.chains import Promise, fulfilled
 from torchfeed.traced.leaf import TracedLeaf
+from torchfeed.traced.promise import Arranged, Promise, fulfilled
 from torchfeed.traced.tracer import Sample, in_python
 from torchfeed.util.dlpack import lend_tensor, to_tensors
 
@@ -24,6 +25,9 @@ from .in_process import NOTHING
 from .native import NativeEpoch
 
 __all__ = ["TracedEpoch"]
+
+_REFERENCES = 4
+"""To a promise while it is fulfilled: those of the sample, of the list of promises, of a variable and of an argument."""
 
 
 @dataclass
@@ -97,7 +101,9 @@ class TracedEpoch(NativeEpoch):
                 batch.samples[number] = self._again(batch.keys[number])
         for number, promises in batch.promises.items():
             for promise, images in zip(promises, views, strict=True):
-                promise.fulfil(images[number])
+                # What somebody else holds must not change with the batch.
+                held = getrefcount(promise) > _REFERENCES
+                promise.fulfil(images[number].clone() if held else images[number])
         samples = self._mended(batch)
         if not samples:
             return NOTHING
@@ -105,7 +111,7 @@ class TracedEpoch(NativeEpoch):
         if len(numbers) < len(batch.keys):
             views = [images[torch.tensor(numbers)] for images in views]
         placing = _Placing(views, [batch.promises.get(number, ()) for number in numbers])
-        made = collate_with(samples, {Promise: placing})
+        made = collate_with(samples, {Promise: placing, Arranged: _arranged})
         return pinned.pin(made) if self._pin_memory else made
 
     def _again(self, key: Key) -> Any:
@@ -145,6 +151,10 @@ class TracedEpoch(NativeEpoch):
         key = Key(self._tree.locate(index), self._cursor.seed or 0, occurrence)
         leaf, at = self._traced_leaf(key)
         return in_python(leaf.dataset, at, python_seed(key, key.sample))
+
+
+def _arranged(elements: Sequence[Any], *, collate_fn_map: Any = None) -> Any:  # noqa: ARG001  (torch gives it)
+    return default_collate([fulfilled(element) for element in elements])
 
 
 class _Seeds:

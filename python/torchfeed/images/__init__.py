@@ -6,8 +6,8 @@ subclass, which puts off decoding. Crops, resizes, flips and conversions are not
 native decoders, through the steps that were noted; everything else gets an image of Pillow's, which it then is.
 """
 
-from .lazy import LazyImage
+from .lazy import Lazy, LazyImage, file_of
 from .opener import lazily, lazy_in_this_process, open_image, pillows_opener
 from .wanted import not_lazily
 
-__all__ = ["LazyImage", "lazily", "lazy_in_this_process", "not_lazily", "open_image", "pillows_opener"]
+__all__ = ["Lazy", "LazyImage", "file_of", "lazily", "lazy_in_this_process", "not_lazily", "open_image", "pillows_opener"]

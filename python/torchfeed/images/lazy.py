@@ -122,6 +122,12 @@ def real(image: Image.Image) -> Image.Image:
     return image
 
 
+def file_of(image: Lazy) -> bytes | None:
+    """The bytes of the file that a lazy image is, as it is in there; `None` where pixels were made, or steps noted."""
+    pixels = image._pixels()  # noqa: SLF001
+    return None if pixels is None else pixels.file
+
+
 def _core(pixels: Pixels) -> Any:
     core = Image.core.new(pixels.mode, pixels.size)
     # Image.frombytes would make an image.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
@@ -58,7 +59,12 @@ class FilePixels:
     def __init__(self, file: _native.ImageFile, again: Callable[[io.BytesIO], Image.Image]) -> None:
         self._file, self._again = file, again
 
-    def made(self, calls: tuple[Call, ...]) -> bytes:
+    @property
+    def bytes(self) -> builtins.bytes:
+        """The file."""
+        return self._file.bytes
+
+    def made(self, calls: tuple[Call, ...]) -> builtins.bytes:
         """The pixels that the calls make. Of a file that is damaged, those that Pillow finds in it.
 
         Raises:
@@ -88,6 +94,11 @@ class Pixels:
         self._source, self._calls, self.mode, self.size = source, calls, mode, size
         self._made: bytes | None = None
         self._uses = 0
+
+    @property
+    def file(self) -> bytes | None:
+        """The file that these are the pixels of; `None` where they are made by steps, or made already."""
+        return self._source.bytes if isinstance(self._source, FilePixels) and not self._calls else None
 
     def made(self) -> bytes:
         """Makes the pixels, once."""

@@ -1,125 +1,85 @@
-"""Transforms that are called with an image that is not opened: what they would make of it is put off."""
+"""Transforms that are called with an image that is not decoded: what they would make of it is put off."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from PIL import Image
+from torch import nn
 
 from torchfeed.recognize import Plan, Unrecognized, recognize
 from torchfeed.recognize.fingerprint import Fingerprint
 
-from .unopened import Unopened, opened
+from .promise import Promise
+from .unopened import undone
+from .window import is_open
 
-__all__ = ["Chain", "Chains", "Promise", "fulfilled"]
+__all__ = ["Chain", "Chains"]
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A transform that is native to its end, by itself."""
+    """Transforms that are called one after the other, and native to their end."""
 
-    transform: Any
+    steps: tuple[Any, ...]
     plan: Plan
     fingerprint: Fingerprint
 
-
-class Promise(Tensor):
-    """A stand-in for the tensor that a transform makes of an image. Whatever is done with it makes that tensor."""
-
-    _torchfeed_chain: Chain
-    _torchfeed_image: Unopened
-    _torchfeed_made: Tensor | None
-
     @property
-    def chain(self) -> Chain:
-        """The transform."""
-        return _state(self)["_torchfeed_chain"]  # type: ignore[no-any-return]
-
-    @property
-    def image(self) -> Unopened:
-        """The image that it is called with."""
-        return _state(self)["_torchfeed_image"]  # type: ignore[no-any-return]
-
-    def fulfil(self, made: Tensor) -> None:
-        """Puts the tensor in."""
-        _state(self)["_torchfeed_made"] = made
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the tensor was not made so far."""
-        return _state(self)["_torchfeed_made"] is None
-
-    @staticmethod
-    def of(chain: Chain, image: Unopened) -> Promise:
-        """Makes a stand-in."""
-        promise = torch.Tensor._make_subclass(Promise, _nothing)  # type: ignore[attr-defined]  # noqa: SLF001
-        promise._torchfeed_chain, promise._torchfeed_image, promise._torchfeed_made = chain, image, None
-        return promise  # type: ignore[no-any-return]
-
-    @classmethod
-    def __torch_function__(cls, function: Any, _: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        made = torch.utils._pytree.tree_map(fulfilled, (tuple(arguments), keywords or {}))  # noqa: SLF001
-        return function(*made[0], **made[1])
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return fulfilled(self).__reduce_ex__(protocol)
-
-
-def _state(promise: Promise) -> dict[str, Any]:
-    return object.__getattribute__(promise, "__dict__")  # type: ignore[no-any-return]
-
-
-_nothing = torch.empty(0, device="cpu")
-
-
-def fulfilled(value: Any) -> Any:
-    """The tensor that is promised; other values are themselves."""
-    if type(value) is not Promise:
-        return value
-    state = _state(value)
-    if state["_torchfeed_made"] is None:
-        state["_torchfeed_made"] = state["_torchfeed_chain"].transform(opened(state["_torchfeed_image"]))
-    return state["_torchfeed_made"]
+    def makes_image(self) -> bool:
+        """Whether what they make is still a PIL image."""
+        return self.plan.kind is Image.Image
 
 
 class Chains:
-    """The transforms that a dataset calls. Those that are not known yet are noted, and looked at afterwards."""
+    """The transforms that datasets call. Those that are not known yet are noted, and looked at afterwards."""
 
     def __init__(self) -> None:
-        self._known: dict[int, Chain | str] = {}
+        self._known: dict[tuple[int, ...], Chain | str] = {}
         self._kept: list[Any] = []  # what is known by its address must stay where it is
-        self._met: list[Any] = []
-        self.made: list[Promise] = []
-        """What was promised since somebody emptied the list."""
+        self._met: list[tuple[Any, ...]] = []
+        self._entries: dict[tuple[type, str], None] = {}
+        self._is_looking = True
         self.why = ""
         """Why the last transform that was called with an image is not native."""
 
     def look(self) -> bool:
         """Recognises what was met; returns whether there was anything."""
         met, self._met = self._met, []
-        for transform in met:
-            self._kept.append(transform)
-            self._known[id(transform)] = _recognized(transform)
+        for steps in met:
+            self._kept.append(steps)
+            self._known[tuple(map(id, steps))] = _recognized(steps)
         return bool(met)
 
+    def settle(self) -> None:
+        """Looks for no other classes of transforms from now on than those that were met."""
+        self._is_looking = False
+
     def check(self) -> None:
-        """Forgets transforms whose code was replaced, or whose arguments are others by now."""
+        """Recognises anew transforms whose code was replaced, or whose arguments are others by now."""
         for key, chain in [*self._known.items()]:
             if isinstance(chain, Chain) and not chain.fingerprint.is_current():
-                self._met.append(chain.transform)
+                self._met.append(chain.steps)
                 del self._known[key]
         self.look()
 
-    def promised(self, transform: Any, image: Unopened) -> Promise | None:
-        """What a transform makes of an image, if it is known to be native as it is now; notes those that are new."""
-        chain = self._known.get(id(transform))
+    def _put_off(self, transform: Any, value: Any) -> Any:
+        """What stands for what a transform makes of an image, if it is known to be native as it is now.
+
+        Transforms that are new are noted. `None` where the transform is to be called.
+        """
+        found = value.undone if type(value) is Promise and value.made is None else undone(value)
+        if found is None:
+            return None
+        steps = (*found.steps, transform)
+        chain = self._known.get(tuple(map(id, steps)))
         if chain is None:
-            self._met.append(transform)
+            self._met.append(steps)
             return None
         if isinstance(chain, str):
             self.why = chain
@@ -127,57 +87,61 @@ class Chains:
         if not chain.fingerprint.holds_the_same():
             self.why = "a transform's arguments change from sample to sample"
             return None
-        promise = Promise.of(chain, image)
-        self.made.append(promise)
-        return promise
+        undone_yet = found.then(transform)
+        return undone_yet.image() if chain.makes_image else Promise.of(chain, undone_yet)
 
     @contextmanager
-    def intercepted(self, is_here: Callable[[], bool]) -> Iterator[None]:
-        """Has transforms that are called with an image that is not opened, where `is_here`, put off what they do."""
+    def intercepted(self) -> Iterator[None]:
+        """Has transforms that are called with an image that is not decoded put off what they do, in the window."""
         put: list[tuple[type, str, Any]] = []
         try:
-            for cls, name in _entries():
+            for cls, name in [*(_all_entries() if self._is_looking else self._entries)]:
                 function = vars(cls)[name]
                 put.append((cls, name, function))
-                setattr(cls, name, self._entry(function, is_here))
+                setattr(cls, name, self._entry(cls, name, function))
             yield
         finally:
             for cls, name, function in put:
                 setattr(cls, name, function)
 
-    def _entry(self, function: Any, is_here: Callable[[], bool]) -> Any:
+    def _entry(self, cls: type, name: str, function: Any) -> Any:
         def entry(transform: Any, *arguments: Any, **keywords: Any) -> Any:
-            if len(arguments) == 1 and type(arguments[0]) is Unopened and not keywords and is_here():
-                promised = self.promised(transform, arguments[0])
-                if promised is not None:
-                    return promised
-                arguments = (opened(arguments[0]),)
+            if len(arguments) == 1 and not keywords and is_open():
+                found = self._put_off(transform, arguments[0])
+                if found is not None:
+                    self._entries[cls, name] = None
+                    return found
             return function(transform, *arguments, **keywords)
 
         return entry
 
 
-def _recognized(transform: Any) -> Chain | str:
-    """Recognises a transform; where it is not native to its end, the reason."""
+def _recognized(steps: tuple[Any, ...]) -> Chain | str:
+    """Recognises transforms that are called one after the other; where they are not native to their end, the reason."""
     try:
-        plan = recognize(transform, 3, metadata=False)
+        plan = recognize(steps, 3, metadata=False)
     except Unrecognized as why:
         return str(why)
-    if plan.why or plan.several:
+    is_image = plan.kind is Image.Image and not plan.rest and not plan.several
+    if (plan.why and not is_image) or plan.several:
         return plan.why or "it makes several views"
-    fingerprint = Fingerprint([transform])
+    fingerprint = Fingerprint(steps)
     if not fingerprint.is_current():
         return "what it is made of cannot be watched"
-    return Chain(transform, plan, fingerprint)
+    return Chain(steps, plan, fingerprint)
 
 
-def _entries() -> Iterator[tuple[type, str]]:
-    """The methods by which transforms are called: those of lists of steps, which are called with an image first."""
+_HOMES = ("torchvision.transforms", "torchfeed.transforms", "timm.data")
+
+
+def _all_entries() -> Iterator[tuple[type, str]]:
+    """The methods by which the transforms are called of all classes that may be known."""
     yield nn.Sequential, "forward"
-    for module, name in (
-        ("torchvision.transforms.transforms", "__call__"),
-        ("torchvision.transforms.v2._container", "forward"),
-    ):
-        cls = getattr(sys.modules.get(module), "Compose", None)
-        if isinstance(cls, type) and name in vars(cls):
-            yield cls, name
+    for home, module in [*sys.modules.items()]:
+        if not home.startswith(_HOMES):
+            continue
+        for cls in [*vars(module).values()]:
+            if isinstance(cls, type) and cls.__module__ == home:
+                name = "forward" if issubclass(cls, nn.Module) else "__call__"
+                if isinstance(vars(cls).get(name), FunctionType):
+                    yield cls, name

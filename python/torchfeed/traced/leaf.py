@@ -22,8 +22,8 @@ from .unopened import Given
 
 __all__ = ["TracedLeaf", "read_traced"]
 
-_LOOKS = 3
-"""How often the first sample is run at most: until its transforms are known."""
+_LOOKS = 8
+"""How often a sample is run at most until its transforms are known: of several in a row, each run meets one more."""
 
 
 @dataclass(frozen=True)
@@ -92,25 +92,38 @@ def _still(found: TracedLeaf | str) -> bool:
 def _look(dataset: Any, *, here: bool) -> TracedLeaf:
     name = type(dataset).__name__
     _check(dataset, name, here=here)
-    tracer = Tracer()
-    sample: Sample | Exception = Sample(None, ())
-    for _ in range(_LOOKS):
-        (sample,) = tracer.samples([(dataset, 0)], lambda _: 0)
-        if isinstance(sample, Exception):
-            raise Unrecognized(f"{name}[0] raises {type(sample).__name__}: {sample}")
-        if not tracer.chains.look():
+    tracer, why = Tracer(), ""
+    for index in sorted({0, len(dataset) // 3, 2 * len(dataset) // 3}):
+        sample, reason = _first(tracer, dataset, index)
+        if sample is not None:
             break
-    assert isinstance(sample, Sample)
-    if sample.reseeded:
-        raise Unrecognized(f"{name}[0] seeds torch's generator")
-    if not sample.promises:
-        raise Unrecognized(tracer.chains.why or f"{name}[0] calls no transform with an image that it has just opened")
-    if sample.file is None:
-        raise Unrecognized(f"{name}[0] opens several images, or takes the pixels of one")
+        why = why or reason
+    else:
+        raise Unrecognized(why)
+    tracer.chains.settle()
     plan = _plan(sample.chains)
     given = Leaf.read(dataset, _native.Source.per_batch(len(dataset)), [0] * len(dataset), None, None, brings=None)
     fields = {**vars(given), "plan": plan, "why": "", "brings": _Brings(tracer, dataset)}
     return TracedLeaf(**fields, tracer=tracer, chains=sample.chains)
+
+
+def _first(tracer: Tracer, dataset: Any, index: int) -> tuple[Sample | None, str]:
+    """Runs a dataset for one sample, until its transforms are known; the sample, or why native threads do not make it."""
+    name = f"{type(dataset).__name__}[{index}]"
+    sample: Sample | Exception = Sample(None)
+    for _ in range(_LOOKS):
+        tracer.chains.why = ""
+        (sample,) = tracer.samples([(dataset, index)], lambda _: 0)
+        if isinstance(sample, Exception):
+            return None, f"{name} raises {type(sample).__name__}: {sample}"
+        if not tracer.chains.look():
+            break
+    assert isinstance(sample, Sample)
+    if sample.reseeded:
+        return None, f"{name} seeds torch's generator"
+    if not sample.promises:
+        return None, tracer.chains.why or f"{name} calls no transform with an image as it was opened"
+    return (sample, "") if sample.file is not None else (None, f"{name} opens several images, or takes the pixels of one")
 
 
 @dataclass(frozen=True)
@@ -165,8 +178,6 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
     """
     if isinstance(dataset, IterableDataset):
         raise Unrecognized("an IterableDataset has no index: samples are made by its own __iter__")
-    if getattr(dataset, "__getitems__", None):
-        raise Unrecognized(f"{name}.__getitems__ makes several samples at once")
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise Unrecognized("without a GIL, samples are not traced")
     function = getattr(type(dataset), "__getitem__", None)

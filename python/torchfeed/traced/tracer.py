@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,15 @@ import torch
 from PIL import Image
 
 from torchfeed.images import lazily
+from torchfeed.recognize.tree import fetch
 from torchfeed.util.random_state import own_random_state, seed_everything
 
-from .chains import Chain, Chains, Promise, fulfilled
-from .unopened import Given, Unopened, unopened
+from .chains import Chain, Chains
+from .promise import Promise, fulfilled, promises_in
+from .unopened import Given, unopened
+from .window import is_open, window
 
 __all__ = ["Sample", "Tracer", "in_python"]
-
-_tracing = threading.local()
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -30,17 +30,20 @@ class Sample:
 
     value: Any
     """That, in which promises may stand for tensors."""
-    promises: tuple[Promise, ...]
-    """What was promised meanwhile, in order."""
     reseeded: bool = False
     """Whether torch's generator was seeded meanwhile, so that what is drawn is in step with something."""
+
+    @cached_property
+    def promises(self) -> tuple[Promise, ...]:
+        """The promises in it, in order."""
+        return tuple(promises_in(self.value))
 
     @property
     def file(self) -> Given | None:
         """The file that all of the promises are about; `None` if there are none, or several files, or some were made."""
-        files = {promise.image._torchfeed_file.given for promise in self.promises if type(promise.image) is Unopened}  # noqa: SLF001
-        kept = not self.reseeded and all(promise.is_open and type(promise.image) is Unopened for promise in self.promises)
-        return files.pop() if kept and len(files) == 1 else None
+        first, *others = [promise.undone.given for promise in self.promises] or [None]
+        kept = not self.reseeded and all(promise.made is None for promise in self.promises)
+        return first if kept and all(other == first for other in others) else None
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -91,26 +94,34 @@ class Tracer:
                 self.draws = True
             return self._run(calls, seed)
 
-    def _run(
-        self, calls: Sequence[tuple[Any, Any]], seed: Callable[[int], int] | None
-    ) -> list[Sample | Exception]:
+    def _run(self, calls: Sequence[tuple[Any, Any]], seed: Callable[[int], int] | None) -> list[Sample | Exception]:
         made: list[Sample | Exception] = []
-        with lazily(), _unopened_images(), self.chains.intercepted(_is_here):
+        with lazily(), _unopened_images(), self.chains.intercepted(), window():
+            if getattr(calls[0][0], "__getitems__", None):
+                return self._together(calls[0][0], [index for _, index in calls])
             for number, (dataset, index) in enumerate(calls):
                 if seed is not None:
                     seed_everything(seed(number))
+                seeded = torch.default_generator.initial_seed()
                 try:
-                    made.append(self._one(dataset, index))
+                    value = dataset[index]
                 except Exception as error:  # noqa: BLE001  (told when the sample's turn comes)
                     made.append(error)
+                else:
+                    made.append(Sample(value, torch.default_generator.initial_seed() != seeded))
         return made
 
-    def _one(self, dataset: Any, index: Any) -> Sample:
-        seed = torch.default_generator.initial_seed()
-        self.chains.made = []
-        value = dataset[index]
-        promises, self.chains.made = tuple(self.chains.made), []
-        return Sample(value, promises, reseeded=torch.default_generator.initial_seed() != seed)
+    def _together(self, dataset: Any, indices: list[Any]) -> list[Sample | Exception]:
+        """Runs `__getitems__`."""
+        seeded = torch.default_generator.initial_seed()
+        try:
+            values = list(dataset.__getitems__(indices))
+        except Exception as error:  # noqa: BLE001  (told when the samples' turn comes)
+            return [error] * len(indices)
+        if len(values) != len(indices):
+            return [TypeError(f"{type(dataset).__name__}.__getitems__ made {len(values)} of {len(indices)} samples")]
+        reseeded = torch.default_generator.initial_seed() != seeded
+        return [Sample(value, reseeded) for value in values]
 
 
 def in_python(dataset: Any, index: Any, seed: int) -> Any:
@@ -121,7 +132,7 @@ def in_python(dataset: Any, index: Any, seed: int) -> Any:
     """
     with own_random_state(), lazily():
         seed_everything(seed)
-        return dataset[index]
+        return fetch(dataset, [index])[0]
 
 
 def _random_state() -> tuple[Any, ...]:
@@ -129,26 +140,20 @@ def _random_state() -> tuple[Any, ...]:
     return torch.default_generator.get_state().numpy().tobytes(), name, np.asarray(keys).tobytes(), *rest, random.getstate()
 
 
-def _is_here() -> bool:
-    return getattr(_tracing, "here", False)
-
-
 @contextmanager
 def _unopened_images() -> Iterator[None]:
-    """Has `PIL.Image.open` put off opening files, on this thread."""
+    """Has `PIL.Image.open` put off opening files, where samples are traced."""
     pillows = Image.open
 
     def put_off(fp: Any, *arguments: Any, **keywords: Any) -> Any:
-        if not arguments and not keywords and _is_here():
+        if not arguments and not keywords and is_open():
             image = unopened(fp)
             if image is not None:
                 return image
         return pillows(fp, *arguments, **keywords)
 
-    before, _tracing.here = _is_here(), True
     Image.open = put_off
     try:
         yield
     finally:
         Image.open = pillows
-        _tracing.here = before

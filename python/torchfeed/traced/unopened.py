@@ -4,25 +4,54 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
 
-from torchfeed.images import open_image
+from torchfeed.images import Lazy, file_of, open_image
 
-__all__ = ["Given", "Unopened", "opened", "unopened"]
+from .window import window
+
+__all__ = ["Given", "Undone", "Unopened", "opened", "undone", "unopened"]
 
 Given = tuple[str, bytes]
 """A file, as `_native.Source.provided` takes it: its path, or its bytes."""
+
+
+class Undone:
+    """An image of a file that is not decoded, and transforms that are to be called with it one after the other."""
+
+    __slots__ = ("_image", "given", "steps")
+
+    def __init__(self, given: Given, image: Callable[[], Any], steps: tuple[Any, ...] = ()) -> None:
+        self.given, self._image, self.steps = given, image, steps
+
+    def then(self, step: Any) -> Undone:
+        """The same with one more transform."""
+        return Undone(self.given, self._image, (*self.steps, step))
+
+    def image(self) -> Any:
+        """An image that stands for what the transforms make, where that is one."""
+        return Unopened(_File(self.given, self._image, is_rgb=True, steps=self.steps))
+
+    def done(self) -> Any:
+        """Calls the transforms."""
+        with window(is_open=False):
+            value = self._image()
+            for step in self.steps:
+                value = step(value)
+        return value
+
 
 _OWN = frozenset({"__class__", "__dict__", "__enter__", "__exit__", "convert", "copy", "_torchfeed_file"})
 
 
 class Unopened(Image.Image):
-    """An image that Pillow will open when anything is asked of it but to be converted to RGB, which is noted.
+    """An image that is opened when anything is asked of it but to be converted to RGB, which is noted.
 
     Args:
-        file: the file.
+        file: what there is in its place.
     """
 
     _torchfeed_file: _File
@@ -50,15 +79,16 @@ class Unopened(Image.Image):
     def convert(self, *arguments: Any, **keywords: Any) -> Any:
         """Notes a conversion to RGB; others need the image."""
         file = self._torchfeed_file
-        mode = arguments[0] if len(arguments) == 1 and not keywords else keywords.get("mode") if not arguments else None
-        if mode != "RGB" or len(keywords) > 1 or file.closed:
+        if (arguments, keywords) not in _TO_RGB or file.closed:
             return opened(self).convert(*arguments, **keywords)
-        return Unopened(_File(file.given, file.file, is_rgb=True))
+        return Unopened(_File(file.given, file.image, is_rgb=True, steps=file.steps))
 
     def copy(self) -> Any:
         """A copy of what is not there yet is the same."""
         file = self._torchfeed_file
-        return opened(self).copy() if file.closed else Unopened(_File(file.given, file.file, is_rgb=file.is_rgb))
+        if file.closed:
+            return opened(self).copy()
+        return Unopened(_File(file.given, file.image, is_rgb=file.is_rgb, steps=file.steps))
 
     def __eq__(self, other: object) -> bool:
         return bool(opened(self) == other)
@@ -69,14 +99,38 @@ class Unopened(Image.Image):
         return opened(self).__reduce_ex__(protocol)
 
 
+_TO_RGB = [(("RGB",), {}), ((), {"mode": "RGB"})]
+
+
 class _File:
-    """The file of an image that is not opened: as threads take it, and as Pillow does, its path or its bytes."""
+    """The file of an image that is not opened.
 
-    __slots__ = ("closed", "file", "given", "is_rgb")
+    Args:
+        given: the file, as threads take it.
+        image: gives Pillow's image.
+        is_rgb: whether that is to be converted to RGB.
+        steps: the transforms that are to be called with it then.
+    """
 
-    def __init__(self, given: Given, file: Any, *, is_rgb: bool = False) -> None:
-        self.given, self.file, self.is_rgb = given, file, is_rgb
+    __slots__ = ("closed", "given", "image", "is_rgb", "steps")
+
+    def __init__(
+        self, given: Given, image: Callable[[], Any], *, is_rgb: bool = False, steps: tuple[Any, ...] = ()
+    ) -> None:
+        self.given, self.image, self.is_rgb, self.steps = given, image, is_rgb, steps
         self.closed = False
+
+    def opened(self) -> Any:
+        """The image that all of this is."""
+        with window(is_open=False):
+            made = self.image()
+            if self.is_rgb:
+                made = made.convert("RGB")
+            elif self.closed:
+                made.__exit__(None, None, None)
+            for step in self.steps:
+                made = step(made)
+        return made
 
 
 def unopened(file: Any) -> Unopened | None:
@@ -84,38 +138,48 @@ def unopened(file: Any) -> Unopened | None:
     if isinstance(file, (str, os.PathLike)):
         path = os.fspath(file)
         if type(path) is str and os.path.isfile(path):
-            return Unopened(_File(("path", os.fsencode(path)), path))
-    elif type(file) is io.BufferedReader and not file.closed:
-        return _of_open_file(file)
+            return _of_path(path)
     elif type(file) is io.BytesIO and not file.closed:
         data = file.getvalue()
-        return Unopened(_File(("bytes", data), data))
+        return Unopened(_File(("bytes", data), lambda: open_image(io.BytesIO(data))))
+    elif type(file) is io.BufferedReader and not file.closed:
+        # Threads read the file by its name, if that is still this file's.
+        name = getattr(file, "name", None)
+        try:
+            if type(name) is str and os.path.samestat(os.fstat(file.fileno()), os.stat(name)):  # noqa: PTH116
+                return _of_path(name)
+        except (OSError, ValueError):
+            pass
     return None
 
 
-def _of_open_file(file: io.BufferedReader) -> Unopened | None:
-    """Makes an image of a file that is open for reading: threads read it by its name, if that is still the file's."""
-    name = getattr(file, "name", None)
-    try:
-        if type(name) is str and os.path.samestat(os.fstat(file.fileno()), os.stat(name)):  # noqa: PTH116
-            return Unopened(_File(("path", os.fsencode(name)), name))
-    except (OSError, ValueError):
-        pass
-    return None
+def _of_path(path: str) -> Unopened:
+    return Unopened(_File(("path", os.fsencode(path)), lambda: open_image(path)))
 
 
 def opened(image: Any) -> Any:
     """Opens an image that was not, and makes it what Pillow makes of its file; returns it."""
     if type(image) is not Unopened:
         return image
-    file = image._torchfeed_file  # noqa: SLF001
-    made: Any = open_image(io.BytesIO(file.file) if type(file.file) is bytes else file.file)
-    if file.is_rgb:
-        made = made.convert("RGB")
-    elif file.closed:
-        made.__exit__(None, None, None)
+    made = image._torchfeed_file.opened()  # noqa: SLF001
     state = object.__getattribute__(image, "__dict__")
     state.clear()
     state.update(vars(made))
     object.__setattr__(image, "__class__", type(made))
     return image
+
+
+def undone(value: Any) -> Undone | None:
+    """What is known of an image of a file, which has its colours, and of which no pixel was needed so far."""
+    if type(value) is Unopened:
+        file = value._torchfeed_file  # noqa: SLF001
+        if file.is_rgb and not file.closed:
+            copy = _File(file.given, file.image, is_rgb=True)
+            return Undone(file.given, copy.opened, file.steps)
+        value = opened(value)
+    if isinstance(value, Lazy) and value.mode == "RGB":
+        data = file_of(value)
+        if data is not None:
+            copy = value.copy()
+            return Undone(("bytes", data), lambda: copy)
+    return None
