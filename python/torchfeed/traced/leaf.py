@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import CodeType, FunctionType
 from typing import Any
@@ -185,7 +185,8 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
         raise Unrecognized(f"{name}.__getitem__ is not written in Python")
     if len(dataset) < 1:
         raise Unrecognized(f"{name} has no samples")
-    for code in _reached(function, type(dataset)):
+    starts = [function] if function.__module__.partition(".")[0] not in _LIBRARIES else []
+    for code in _reached([*starts, *_held(dataset)], type(dataset)):
         where = f'File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}'
         names = {*code.co_names}
         if found := names & _SEEDS:
@@ -196,16 +197,28 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
             raise Unrecognized(f"{name} sets an attribute while it makes a sample, of which each worker has one: {where}")
 
 
+_LIBRARIES = {"datasets"}
+"""Whose datasets keep nothing of a sample, and draw nothing: Hugging Face's."""
+
+
+def _held(dataset: Any) -> Iterator[FunctionType]:
+    """The functions that a dataset holds."""
+    for value in vars(dataset).values() if hasattr(dataset, "__dict__") else ():
+        for each in value.values() if isinstance(value, dict) else [value]:
+            if isinstance(each, FunctionType):
+                yield each
+
+
 def _instructions(code: CodeType) -> Iterator[Any]:
     import dis  # noqa: PLC0415  (it takes a while to load)
 
     return dis.get_instructions(code)
 
 
-def _reached(function: FunctionType, cls: type) -> Iterator[CodeType]:
-    """The code of a method, and of the user's functions and methods that it may call by their names."""
-    home = function.__module__.partition(".")[0]
-    to_do, seen = [function], {function}
+def _reached(functions: Sequence[FunctionType], cls: type) -> Iterator[CodeType]:
+    """The code of functions, and of the user's functions and methods that these may call by their names."""
+    homes = {function.__module__.partition(".")[0] for function in functions}
+    to_do, seen = [*functions], {*functions}
     while to_do:
         one = to_do.pop()
         names: set[str] = set()
@@ -214,13 +227,13 @@ def _reached(function: FunctionType, cls: type) -> Iterator[CodeType]:
             names.update(code.co_names)
         for name in names:
             for value in (one.__globals__.get(name), getattr(cls, name, None)):
-                if isinstance(value, FunctionType) and value not in seen and _is_of(value, home):
+                if isinstance(value, FunctionType) and value not in seen and _is_of(value, homes):
                     seen.add(value)
                     to_do.append(value)
 
 
-def _is_of(function: FunctionType, home: str) -> bool:
-    return (function.__module__ or "").partition(".")[0] == home
+def _is_of(function: FunctionType, homes: set[str]) -> bool:
+    return (function.__module__ or "").partition(".")[0] in homes
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
