@@ -27,7 +27,7 @@ from .native import NativeEpoch
 __all__ = ["TracedEpoch"]
 
 _REFERENCES = 4
-"""To a promise while it is fulfilled: those of the sample, of the list of promises, of a variable and of an argument."""
+"""To a promise while it is fulfilled: of the sample, the list of promises, a variable and an argument."""
 
 
 @dataclass

@@ -6,7 +6,7 @@ import io
 from contextlib import suppress
 from typing import Any
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
 from torchfeed import _native
 from torchfeed.util.pillow import CHEAPER_PASS_FIRST
@@ -108,8 +108,25 @@ stands_for(JpegImagePlugin.JpegImageFile, LazyJpeg)
 stands_for(PngImagePlugin.PngImageFile, LazyPng)
 
 
+def _methods() -> list[Any]:
+    """The methods that lazy images stand for."""
+    image, file = vars(Image.Image), vars(ImageFile.ImageFile)
+    own = [vars(cls).get(name) for cls in (JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile) for name in _LOADS]
+    return [*map(image.get, _NOTED), *map(file.get, _LOADS), *own]
+
+
+_LOADS = ("load", "load_prepare", "load_read", "load_end")
+_NOTED = ("convert", "copy", "crop", "load", "resize", "rotate", "tobytes", "transpose")
+_PILLOWS = _methods()
+
+
 def made_lazy(image: Image.Image) -> Image.Image:
-    """Makes an image lazy that Pillow has just opened, if it is one of those that can be."""
+    """Makes an image lazy that Pillow has just opened, if it is one of those that can be.
+
+    It is not where somebody has put another function in the place of a method of Pillow's.
+    """
+    if _methods() != _PILLOWS:
+        return image
     if type(image) is JpegImagePlugin.JpegImageFile:
         if image.mode in _PLAIN_MODES:
             _swap(image, LazyJpeg)

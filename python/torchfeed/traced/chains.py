@@ -14,6 +14,7 @@ from torch import nn
 
 from torchfeed.recognize import Plan, Unrecognized, recognize
 from torchfeed.recognize.fingerprint import Fingerprint
+from torchfeed.recognize.understudy import Understudy
 
 from .promise import Promise
 from .unopened import undone
@@ -68,7 +69,7 @@ class Chains:
                 del self._known[key]
         self.look()
 
-    def _put_off(self, transform: Any, value: Any) -> Any:
+    def put_off(self, transform: Any, value: Any) -> Any:
         """What stands for what a transform makes of an image, if it is known to be native as it is now.
 
         Transforms that are new are noted. `None` where the transform is to be called.
@@ -90,30 +91,39 @@ class Chains:
         undone_yet = found.then(transform)
         return undone_yet.image() if chain.makes_image else Promise.of(chain, undone_yet)
 
+    def note(self, entry: tuple[type, str]) -> None:
+        """Notes a method by which transforms are called."""
+        self._entries[entry] = None
+
     @contextmanager
     def intercepted(self) -> Iterator[None]:
         """Has transforms that are called with an image that is not decoded put off what they do, in the window."""
         put: list[tuple[type, str, Any]] = []
         try:
             for cls, name in [*(_all_entries() if self._is_looking else self._entries)]:
-                function = vars(cls)[name]
-                put.append((cls, name, function))
-                setattr(cls, name, self._entry(cls, name, function))
+                put.append((cls, name, vars(cls)[name]))
+                setattr(cls, name, _Entry(self, cls, name))
             yield
         finally:
-            for cls, name, function in put:
+            for cls, name, function in reversed(put):
                 setattr(cls, name, function)
 
-    def _entry(self, cls: type, name: str, function: Any) -> Any:
-        def entry(transform: Any, *arguments: Any, **keywords: Any) -> Any:
-            if len(arguments) == 1 and not keywords and is_open():
-                found = self._put_off(transform, arguments[0])
-                if found is not None:
-                    self._entries[cls, name] = None
-                    return found
-            return function(transform, *arguments, **keywords)
 
-        return entry
+class _Entry(Understudy):
+    """A method by which a transform is called."""
+
+    def __init__(self, chains: Chains, cls: type, name: str) -> None:
+        super().__init__(vars(cls)[name])
+        self._chains, self._place = chains, (cls, name)
+
+    def __call__(self, transform: Any, *arguments: Any, **keywords: Any) -> Any:
+        """Puts off what the transform does, or has it done."""
+        if len(arguments) == 1 and not keywords and is_open():
+            found = self._chains.put_off(transform, arguments[0])
+            if found is not None:
+                self._chains.note(self._place)
+                return found
+        return self.original(transform, *arguments, **keywords)
 
 
 def _recognized(steps: tuple[Any, ...]) -> Chain | str:
@@ -143,5 +153,5 @@ def _all_entries() -> Iterator[tuple[type, str]]:
         for cls in [*vars(module).values()]:
             if isinstance(cls, type) and cls.__module__ == home:
                 name = "forward" if issubclass(cls, nn.Module) else "__call__"
-                if isinstance(vars(cls).get(name), FunctionType):
+                if isinstance(vars(cls).get(name), (FunctionType, Understudy)):
                     yield cls, name

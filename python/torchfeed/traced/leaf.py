@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import CodeType, FunctionType
 from typing import Any
@@ -14,6 +15,7 @@ from torch.utils.data import IterableDataset
 from torchfeed import _native
 from torchfeed.recognize import Plan, Unrecognized
 from torchfeed.recognize.leaf import Leaf
+from torchfeed.recognize.pillow_code import replaced_in_pillow
 from torchfeed.recognize.tree import Tree, read_tree
 
 from .chains import Chain
@@ -71,10 +73,8 @@ def _leaf(dataset: Any, *, here: bool) -> TracedLeaf:
             found = _look(dataset, here=here)
         except Unrecognized as why:
             found = str(why)
-        try:
+        with suppress(TypeError):
             _known[dataset] = state, here, found
-        except TypeError:
-            pass
     if isinstance(found, str):
         raise Unrecognized(found)
     return found
@@ -108,7 +108,7 @@ def _look(dataset: Any, *, here: bool) -> TracedLeaf:
 
 
 def _first(tracer: Tracer, dataset: Any, index: int) -> tuple[Sample | None, str]:
-    """Runs a dataset for one sample, until its transforms are known; the sample, or why native threads do not make it."""
+    """Runs a dataset for one sample, until its transforms are known; gives it, or why it is not made natively."""
     name = f"{type(dataset).__name__}[{index}]"
     sample: Sample | Exception = Sample(None)
     for _ in range(_LOOKS):
@@ -123,7 +123,9 @@ def _first(tracer: Tracer, dataset: Any, index: int) -> tuple[Sample | None, str
         return None, f"{name} seeds torch's generator"
     if not sample.promises:
         return None, tracer.chains.why or f"{name} calls no transform with an image as it was opened"
-    return (sample, "") if sample.file is not None else (None, f"{name} opens several images, or takes the pixels of one")
+    return (
+        (sample, "") if sample.file is not None else (None, f"{name} opens several images, or takes the pixels of one")
+    )
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
     function = getattr(type(dataset), "__getitem__", None)
     if not isinstance(function, FunctionType):
         raise Unrecognized(f"{name}.__getitem__ is not written in Python")
+    if why := replaced_in_pillow(methods=True):
+        raise Unrecognized(why)
     if len(dataset) < 1:
         raise Unrecognized(f"{name} has no samples")
     starts = [function] if function.__module__.partition(".")[0] not in _LIBRARIES else []
@@ -194,7 +198,9 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
         if not here and "get_worker_info" in names:
             raise Unrecognized(f"{name} asks for its worker process: {where}")
         if not here and "STORE_ATTR" in {each.opname for each in _instructions(code)}:
-            raise Unrecognized(f"{name} sets an attribute while it makes a sample, of which each worker has one: {where}")
+            raise Unrecognized(
+                f"{name} sets an attribute while it makes a sample, of which each worker has one: {where}"
+            )
 
 
 _LIBRARIES = {"datasets"}

@@ -29,7 +29,7 @@ class Promise(Tensor):
             chain: the transforms, as they were recognised.
             undone: the image, and the same transforms.
         """
-        promise: Promise = torch.Tensor._make_subclass(Promise, _nothing)  # type: ignore[attr-defined]  # noqa: SLF001
+        promise: Promise = torch.Tensor._make_subclass(Promise, _nothing)  # noqa: SLF001
         promise._torchfeed, promise._torchfeed_made = (chain, undone), None
         return promise
 
@@ -69,7 +69,7 @@ class Arranged(Tensor):
     @staticmethod
     def of(function: Any, arguments: Any, keywords: Any) -> Arranged:
         """Makes a stand-in for ``function(*arguments, **keywords)``."""
-        arranged: Arranged = torch.Tensor._make_subclass(Arranged, _nothing)  # type: ignore[attr-defined]  # noqa: SLF001
+        arranged: Arranged = torch.Tensor._make_subclass(Arranged, _nothing)  # noqa: SLF001
         arranged._torchfeed, arranged._torchfeed_made = (function, arguments, keywords), None
         return arranged
 
@@ -92,10 +92,19 @@ class Arranged(Tensor):
         return _called(function, tuple(arguments), keywords or {})
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.made().__reduce_ex__(protocol)
+        made: Any = self.made()
+        return made.__reduce_ex__(protocol)
 
 
-_ARRANGE = {torch.stack, torch.cat, torch.unsqueeze, torch.squeeze, Tensor.unsqueeze, Tensor.squeeze, Tensor.__getitem__}
+_ARRANGE = {
+    torch.stack,
+    torch.cat,
+    torch.unsqueeze,
+    torch.squeeze,
+    Tensor.unsqueeze,
+    Tensor.squeeze,
+    Tensor.__getitem__,
+}
 """What only arranges the values of tensors, and says nothing about them."""
 
 _PLACES = (int, slice, type(None), type(...))

@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 
 from torchfeed.images import lazily
+from torchfeed.recognize.pillow_code import replaced_in_pillow
 from torchfeed.recognize.tree import fetch
+from torchfeed.recognize.understudy import Understudy
 from torchfeed.util.random_state import own_random_state, seed_everything
 
 from .chains import Chain, Chains
@@ -23,6 +25,7 @@ from .unopened import Given, unopened
 from .window import is_open, window
 
 __all__ = ["Sample", "Tracer", "in_python"]
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -40,10 +43,11 @@ class Sample:
 
     @property
     def file(self) -> Given | None:
-        """The file that all of the promises are about; `None` if there are none, or several files, or some were made."""
-        first, *others = [promise.undone.given for promise in self.promises] or [None]
-        kept = not self.reseeded and all(promise.made is None for promise in self.promises)
-        return first if kept and all(other == first for other in others) else None
+        """The file that all of the promises are about; `None` where there is not one, or one was kept already."""
+        if self.reseeded or any(promise.made is not None for promise in self.promises):
+            return None
+        files = [promise.undone.given for promise in self.promises]
+        return files[0] if files and all(file == files[0] for file in files) else None
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -96,7 +100,8 @@ class Tracer:
 
     def _run(self, calls: Sequence[tuple[Any, Any]], seed: Callable[[int], int] | None) -> list[Sample | Exception]:
         made: list[Sample | Exception] = []
-        with lazily(), _unopened_images(), self.chains.intercepted(), window():
+        is_pillows = not replaced_in_pillow(methods=True)  # somebody may put a function there at any time
+        with lazily(), _unopened_images(), self.chains.intercepted(), window(is_open=is_pillows):
             if getattr(calls[0][0], "__getitems__", None):
                 return self._together(calls[0][0], [index for _, index in calls])
             for number, (dataset, index) in enumerate(calls):
@@ -137,22 +142,31 @@ def in_python(dataset: Any, index: Any, seed: int) -> Any:
 
 def _random_state() -> tuple[Any, ...]:
     name, keys, *rest = np.random.get_state()  # noqa: NPY002  (the global generator is what transforms use)
-    return torch.default_generator.get_state().numpy().tobytes(), name, np.asarray(keys).tobytes(), *rest, random.getstate()
+    return (
+        torch.default_generator.get_state().numpy().tobytes(),
+        name,
+        np.asarray(keys).tobytes(),
+        *rest,
+        random.getstate(),
+    )
+
+
+class _Opener(Understudy):
+    """`PIL.Image.open`, which puts off opening files where samples are traced."""
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Opens an image."""
+        if len(arguments) == 1 and not keywords and is_open():
+            image = unopened(arguments[0])
+            if image is not None:
+                return image
+        return self.original(*arguments, **keywords)
 
 
 @contextmanager
 def _unopened_images() -> Iterator[None]:
-    """Has `PIL.Image.open` put off opening files, where samples are traced."""
-    pillows = Image.open
-
-    def put_off(fp: Any, *arguments: Any, **keywords: Any) -> Any:
-        if not arguments and not keywords and is_open():
-            image = unopened(fp)
-            if image is not None:
-                return image
-        return pillows(fp, *arguments, **keywords)
-
-    Image.open = put_off
+    pillows: Any = Image.open
+    Image.open = _Opener(pillows)
     try:
         yield
     finally:

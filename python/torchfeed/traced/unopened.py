@@ -137,7 +137,7 @@ def unopened(file: Any) -> Unopened | None:
     """Makes an image of a file, without opening it, if it is there; `None` if Pillow is to say what it makes of it."""
     if isinstance(file, (str, os.PathLike)):
         path = os.fspath(file)
-        if type(path) is str and os.path.isfile(path):
+        if type(path) is str and os.path.isfile(path):  # noqa: PTH113  (for each sample)
             return _of_path(path)
     elif type(file) is io.BytesIO and not file.closed:
         data = file.getvalue()
