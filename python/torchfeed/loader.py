@@ -102,8 +102,8 @@ class DataLoader(TorchDataLoader[T_co]):
             Pillow's own in every respect, but decoded natively, once their pixels are needed, and only those that are.
             The pixels and errors are the same. It holds in the loader's worker processes, and without them on the
             thread that asks for a batch, meanwhile. `torchfeed.open_image` opens such images anywhere.
-        trace: whether samples of a dataset class of the user's own are traced, where that is possible: `__getitem__` then
-            runs in this process, on stand-ins for images, and native threads make what it asks for. Files and
+        trace: whether samples of a dataset class of the user's own are traced, where that is possible: `__getitem__`
+            runs in this process then, on stand-ins for images, and native threads make what it asks for. Files and
             transforms are looked at for each sample; whatever is not understood is done in Python.
         snapshot_every_n_steps: taken for the sake of torchdata's `StatefulDataLoader`, and without effect: a state is
             exact at every step.

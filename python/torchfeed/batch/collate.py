@@ -50,7 +50,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(_stack))
 
 
-def collate_with(batch: Sequence[Any], functions: Mapping[type, Callable[..., Any]]) -> Any:
+def collate_with(batch: Sequence[Any], functions: Mapping[Any, Callable[..., Any]]) -> Any:
     """`default_collate`, with other functions for parts of samples of some types."""
     return torch_collate.collate(batch, collate_fn_map={**_collate_fn_map(_stack), **functions})
 

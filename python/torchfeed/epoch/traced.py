@@ -58,15 +58,15 @@ class TracedEpoch(NativeEpoch):
         items = []
         for position, (key, sample) in enumerate(zip(keys, self._traced(keys), strict=True)):
             leaf, at = self._traced_leaf(key)
-            item = leaf.file(sample)
-            if isinstance(sample, Exception):
-                batch.samples.append(sample)
-            elif item is None:
-                batch.samples.append(sample.finished(leaf.dataset, at, python_seed(key, key.sample)))
-            else:
+            items.append(leaf.file(sample))
+            if items[-1] is not None:
                 batch.samples.append(sample.value)
                 batch.promises[position] = sample.promises
-            items.append(item)
+                continue
+            try:
+                batch.samples.append(sample.finished(leaf.dataset, at, python_seed(key, key.sample)))
+            except Exception as error:  # noqa: BLE001  (raised or mended when its turn comes)
+                batch.samples.append(error)
         memory = [lend_tensor(tensor) for tensor in out] or None
         provided = _native.Source.provided(items)
         self._native.submit(places, memory, occurrences=counts, provided=provided, tolerant=True)
@@ -77,9 +77,9 @@ class TracedEpoch(NativeEpoch):
         assert isinstance(leaf, TracedLeaf)
         return leaf, at
 
-    def _traced(self, keys: Sequence[Key]) -> list[Sample | Exception]:
+    def _traced(self, keys: Sequence[Key]) -> list[Sample]:
         """Runs the datasets for some samples, those of each dataset together."""
-        found: dict[int, Sample | Exception] = {}
+        found: dict[int, Sample] = {}
         leaves = [self._traced_leaf(key) for key in keys]
         groups: dict[int, list[int]] = {}
         for position, (leaf, _) in enumerate(leaves):

@@ -8,6 +8,6 @@ native decoders, through the steps that were noted; everything else gets an imag
 
 from .lazy import Lazy, LazyImage, file_of
 from .opener import lazily, lazy_in_this_process, open_image, pillows_opener
-from .wanted import not_lazily
+from .wanted import failed_late, late_errors, not_lazily
 
-__all__ = ["Lazy", "LazyImage", "file_of", "lazily", "lazy_in_this_process", "not_lazily", "open_image", "pillows_opener"]
+__all__ = ["Lazy", "LazyImage", "failed_late", "file_of", "late_errors", "lazily", "lazy_in_this_process", "not_lazily", "open_image", "pillows_opener"]

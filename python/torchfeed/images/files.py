@@ -13,7 +13,7 @@ from torchfeed.util.pillow import CHEAPER_PASS_FIRST
 
 from .lazy import Lazy, stands_for
 from .pixels import FilePixels, MemoryPixels, Pixels
-from .wanted import not_lazily
+from .wanted import not_lazily, wanted
 
 __all__ = ["made_lazy"]
 
@@ -58,6 +58,25 @@ class _LazyFile(Lazy):
         """The pixels of a file; `None` if it is to be decoded by Pillow."""
         raise NotImplementedError
 
+    def _put_off(self, data: bytes, scale: int = 1) -> Pixels | None:
+        """Puts off decoding a file, if it is sound, or decodes it now; `None` if it is another one than Pillow read."""
+        file = _native.ImageFile(data, self.mode, scale, CHEAPER_PASS_FIRST)
+        if file.size[::-1] != self.size:
+            return None
+        is_late = not file.can_wait
+        if is_late and not wanted.late:
+            return Pixels(MemoryPixels(file.pixels(())[1], self.mode, self.size), (), self.mode, self.size)
+        image: Any = self
+        kept = image.tile, image.decoderconfig, image.mode, image.size
+
+        def again(file: io.BytesIO) -> Image.Image:
+            with not_lazily():
+                opened: Any = Image.open(file)
+            opened.tile, opened.decoderconfig, opened._mode, opened._size = kept  # noqa: SLF001
+            return opened  # type: ignore[no-any-return]
+
+        return Pixels(FilePixels(file, again, is_late=is_late), (), self.mode, self.size)
+
     def _end(self) -> None:
         """Does what Pillow does with the file behind the pixels."""
 
@@ -70,30 +89,14 @@ class LazyJpeg(_LazyFile, JpegImagePlugin.JpegImageFile):
         (_, _, _, arguments), *others = self.tile
         if others or arguments != (self.mode, "") or self.layers != _PLAIN_MODES.get(self.mode):  # a draft of another mode
             return None
-        file = _native.ImageFile(data, self.mode, scale, CHEAPER_PASS_FIRST)
-        if file.size[::-1] != self.size:
-            return None
-        if not file.can_wait:
-            return Pixels(MemoryPixels(file.pixels(())[1], self.mode, self.size), (), self.mode, self.size)
-        kept = self.tile, self.decoderconfig, self.mode, self.size
-
-        def again(file: io.BytesIO) -> Image.Image:
-            with not_lazily():
-                image: Any = Image.open(file)
-            image.tile, image.decoderconfig, image._mode, image._size = kept
-            return image  # type: ignore[no-any-return]
-
-        return Pixels(FilePixels(file, again), (), self.mode, self.size)
+        return self._put_off(data, scale)
 
 
 class LazyPng(_LazyFile, PngImagePlugin.PngImageFile):
     """A PNG, which is decoded when Pillow would decode it: only then is it known to be sound."""
 
     def _pixels_of(self, data: bytes) -> Pixels | None:
-        (height, width, _), pixels = _native.decode_image(data, self.mode)
-        if (width, height) != self.size:
-            return None
-        return Pixels(MemoryPixels(pixels, self.mode, self.size), (), self.mode, self.size)
+        return self._put_off(data)
 
     def _end(self) -> None:
         # Behind the first chunk of pixels, as if Pillow had read them: it passes over the other chunks of them.

@@ -13,6 +13,8 @@ from torchfeed import _native
 from torchfeed.errors import DecodeError
 from torchfeed.util.pillow import CHEAPER_PASS_FIRST
 
+from .wanted import wanted
+
 __all__ = ["Call", "FilePixels", "MemoryPixels", "Pixels", "Source"]
 
 Call: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -54,10 +56,13 @@ class FilePixels:
     Args:
         file: the file, whose header was found to be plain.
         again: opens the file by Pillow, and returns the image as it was before its pixels were loaded.
+        is_late: whether Pillow would have found out before that the file is damaged, if it is.
     """
 
-    def __init__(self, file: _native.ImageFile, again: Callable[[io.BytesIO], Image.Image]) -> None:
-        self._file, self._again = file, again
+    def __init__(
+        self, file: _native.ImageFile, again: Callable[[io.BytesIO], Image.Image], *, is_late: bool
+    ) -> None:
+        self._file, self._again, self._is_late = file, again, is_late
 
     @property
     def bytes(self) -> builtins.bytes:
@@ -75,7 +80,12 @@ class FilePixels:
         except (DecodeError, RuntimeError):
             pass
         image = self._again(io.BytesIO(self._file.bytes))
-        return MemoryPixels(image.tobytes(), image.mode, image.size).made(calls)
+        try:
+            pixels = image.tobytes()
+        except OSError:
+            wanted.failed = wanted.failed or self._is_late
+            raise
+        return MemoryPixels(pixels, image.mode, image.size).made(calls)
 
 
 class Pixels:

@@ -115,7 +115,11 @@ class Plan:
 
 
 def recognize(
-    transform: Callable[[Any], Any] | tuple[Any, ...] | None, channels: int = 3, *, images: bool = False, metadata: bool = True
+    transform: Callable[[Any], Any] | tuple[Any, ...] | None,
+    channels: int = 3,
+    *,
+    images: bool = False,
+    metadata: bool = True,
 ) -> Plan:
     """Compiles a transform of 8-bit PIL images, as far as it is recognised.
 

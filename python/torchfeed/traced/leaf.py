@@ -36,9 +36,9 @@ class TracedLeaf(Leaf):
     chains: tuple[Chain, ...] = ()
     """The transforms whose results a sample has, in the order in which they are called."""
 
-    def file(self, sample: Sample | Exception) -> Given | None:
+    def file(self, sample: Sample) -> Given | None:
         """The file of a sample that native threads make; `None` if they do not."""
-        if isinstance(sample, Exception) or len(sample.promises) != len(self.chains):
+        if len(sample.promises) != len(self.chains):
             return None
         same = all(made is chain for made, chain in zip(sample.chains, self.chains, strict=True))
         return sample.file if same else None
@@ -110,17 +110,14 @@ def _look(dataset: Any, *, here: bool) -> TracedLeaf:
 def _first(tracer: Tracer, dataset: Any, index: int) -> tuple[Sample | None, str]:
     """Runs a dataset for one sample, until its transforms are known; gives it, or why it is not made natively."""
     name = f"{type(dataset).__name__}[{index}]"
-    sample: Sample | Exception = Sample(None)
+    sample = Sample(None)
     for _ in range(_LOOKS):
         tracer.chains.why = ""
         (sample,) = tracer.samples([(dataset, index)], lambda _: 0)
-        if isinstance(sample, Exception):
-            return None, f"{name} raises {type(sample).__name__}: {sample}"
         if not tracer.chains.look():
             break
-    assert isinstance(sample, Sample)
-    if sample.reseeded:
-        return None, f"{name} seeds torch's generator"
+    if sample.again:
+        return None, f"{name}: {sample.again}"
     if not sample.promises:
         return None, tracer.chains.why or f"{name} calls no transform with an image as it was opened"
     return (
@@ -137,8 +134,6 @@ class _Brings:
 
     def __call__(self, index: int) -> tuple[Any, Any]:
         (sample,) = self.tracer.samples([(self.dataset, index)], lambda _: 0)
-        if isinstance(sample, Exception):
-            raise sample
         if sample.file is None:
             raise TypeError(f"{type(self.dataset).__name__}[{index}] is made in Python")
         kind, file = sample.file

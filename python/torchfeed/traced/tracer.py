@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from torchfeed.images import lazily
+from torchfeed.images import failed_late, late_errors, lazily
 from torchfeed.recognize.pillow_code import replaced_in_pillow
 from torchfeed.recognize.tree import fetch
 from torchfeed.recognize.understudy import Understudy
@@ -33,8 +33,8 @@ class Sample:
 
     value: Any
     """That, in which promises may stand for tensors."""
-    reseeded: bool = False
-    """Whether torch's generator was seeded meanwhile, so that what is drawn is in step with something."""
+    again: str = ""
+    """Why it is to be made again, in Python; empty if it is not."""
 
     @cached_property
     def promises(self) -> tuple[Promise, ...]:
@@ -44,7 +44,7 @@ class Sample:
     @property
     def file(self) -> Given | None:
         """The file that all of the promises are about; `None` where there is not one, or one was kept already."""
-        if self.reseeded or any(promise.made is not None for promise in self.promises):
+        if self.again or any(promise.made is not None for promise in self.promises):
             return None
         files = [promise.undone.given for promise in self.promises]
         return files[0] if files and all(file == files[0] for file in files) else None
@@ -60,7 +60,7 @@ class Sample:
         Raises:
             Exception: it cannot be made, in the words of whoever says so.
         """
-        if self.reseeded:
+        if self.again:
             return in_python(dataset, index, seed)
         if self.promises:
             with own_random_state():
@@ -78,8 +78,8 @@ class Tracer:
         self.draws = False
         """Whether the datasets are known to draw random numbers themselves."""
 
-    def samples(self, calls: Sequence[tuple[Any, Any]], seed: Callable[[int], int]) -> list[Sample | Exception]:
-        """Runs `dataset[index]` for each of some calls; an exception stands for a sample that cannot be made.
+    def samples(self, calls: Sequence[tuple[Any, Any]], seed: Callable[[int], int]) -> list[Sample]:
+        """Runs `dataset[index]` for each of some calls.
 
         Random generators are seeded for each sample if the datasets draw; they are at the end what they were before.
 
@@ -98,35 +98,49 @@ class Tracer:
                 self.draws = True
             return self._run(calls, seed)
 
-    def _run(self, calls: Sequence[tuple[Any, Any]], seed: Callable[[int], int] | None) -> list[Sample | Exception]:
-        made: list[Sample | Exception] = []
+    def _run(self, calls: Sequence[tuple[Any, Any]], seed: Callable[[int], int] | None) -> list[Sample]:
+        made: list[Sample] = []
         is_pillows = not replaced_in_pillow(methods=True)  # somebody may put a function there at any time
-        with lazily(), _unopened_images(), self.chains.intercepted(), window(is_open=is_pillows):
+        with lazily(), late_errors(), _unopened_images(), self.chains.intercepted(), window(is_open=is_pillows):
             if getattr(calls[0][0], "__getitems__", None):
                 return self._together(calls[0][0], [index for _, index in calls])
             for number, (dataset, index) in enumerate(calls):
                 if seed is not None:
                     seed_everything(seed(number))
-                seeded = torch.default_generator.initial_seed()
+                watch = _Watch()
                 try:
                     value = dataset[index]
-                except Exception as error:  # noqa: BLE001  (told when the sample's turn comes)
-                    made.append(error)
+                except Exception as error:  # noqa: BLE001  (Python decides whether it is the dataset's own)
+                    made.append(Sample(None, f"it raises {type(error).__name__}: {error}"))
                 else:
-                    made.append(Sample(value, torch.default_generator.initial_seed() != seeded))
+                    made.append(Sample(value, watch.why()))
         return made
 
-    def _together(self, dataset: Any, indices: list[Any]) -> list[Sample | Exception]:
+    def _together(self, dataset: Any, indices: list[Any]) -> list[Sample]:
         """Runs `__getitems__`."""
-        seeded = torch.default_generator.initial_seed()
+        watch = _Watch()
         try:
             values = list(dataset.__getitems__(indices))
-        except Exception as error:  # noqa: BLE001  (told when the samples' turn comes)
-            return [error] * len(indices)
+        except Exception as error:  # noqa: BLE001  (Python decides whether it is the dataset's own)
+            return [Sample(None, f"it raises {type(error).__name__}: {error}")] * len(indices)
         if len(values) != len(indices):
-            return [TypeError(f"{type(dataset).__name__}.__getitems__ made {len(values)} of {len(indices)} samples")]
-        reseeded = torch.default_generator.initial_seed() != seeded
-        return [Sample(value, reseeded) for value in values]
+            return [Sample(None, f"__getitems__ makes {len(values)} of {len(indices)} samples")] * len(indices)
+        why = watch.why()
+        return [Sample(value, why) for value in values]
+
+
+class _Watch:
+    """Watches for what a sample must not do while it is traced."""
+
+    def __init__(self) -> None:
+        self._seed = torch.default_generator.initial_seed()
+        failed_late()
+
+    def why(self) -> str:
+        """Says why the sample is to be made again, in Python; empty if it is not."""
+        if torch.default_generator.initial_seed() != self._seed:
+            return "it seeds torch's generator: what is drawn then is in step with something"
+        return "it opens a damaged file" if failed_late() else ""
 
 
 def in_python(dataset: Any, index: Any, seed: int) -> Any:
