@@ -19,6 +19,7 @@ from .recognize import Plan, class_name, describe
 from .recognize.leaf import Leaf
 from .recognize.nest import Stack
 from .recognize.transform import ERASING
+from .traced.leaf import TracedLeaf
 from .util.default_device import CPU, default_device, workers_default_device
 
 __all__ = ["explain"]
@@ -66,6 +67,7 @@ def explain(loader: Any) -> str:
     leaves = way.tree.leaves
     lines = [f"native in part, {processes}" if isinstance(way, Split) else f"native, {threads}"]
     lines += _rows("source", [f"{type(leaf.dataset).__name__}, {len(leaf)} samples" for leaf in leaves])
+    lines += _rows("traced", [str(leaf) for leaf in leaves if isinstance(leaf, TracedLeaf)])
     decodes = any(leaf.source.is_encoded for leaf in leaves)
     lines += _rows("decode", [_decode(own) if decodes else "nothing to decode"])
     lines += _rows("transform", [_transform(leaf) for leaf in leaves])

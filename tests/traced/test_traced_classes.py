@@ -298,7 +298,7 @@ def test_numbers_that_a_dataset_draws(workers: int, paths: list[str]) -> None:
         rows = [torch.stack([part.double() for part in batch[1:]], dim=1) for batch in loader]
         return {int(row[-1]): row[:-1].tolist() for row in torch.cat(rows)}
 
-    numpys: Any = np.random.get_state  # noqa: NPY002
+    numpys: Any = np.random.get_state
     states = torch.get_rng_state(), random.getstate(), numpys()[1]
     first = epoch(shuffle=False)
     assert torch.equal(torch.get_rng_state(), states[0])

@@ -59,6 +59,7 @@ class TracedEpoch(NativeEpoch):
         for position, (key, sample) in enumerate(zip(keys, self._traced(keys), strict=True)):
             leaf, at = self._traced_leaf(key)
             items.append(leaf.file(sample))
+            leaf.tracer.count(sample, native=items[-1] is not None)
             if items[-1] is not None:
                 batch.samples.append(sample.value)
                 batch.promises[position] = sample.promises

@@ -36,6 +36,12 @@ class TracedLeaf(Leaf):
     chains: tuple[Chain, ...] = ()
     """The transforms whose results a sample has, in the order in which they are called."""
 
+    def __str__(self) -> str:
+        """Says how many samples were traced."""
+        (traced, others), why = self.tracer.counts, self.tracer.why
+        made = f"; Python made {others} of {traced} so far, the last because {why}" if others else ""
+        return f"each __getitem__ runs in this process, on stand-ins for images{made}"
+
     def file(self, sample: Sample) -> Given | None:
         """The file of a sample that native threads make; `None` if they do not."""
         if len(sample.promises) != len(self.chains):

@@ -36,6 +36,16 @@ class Sample:
     again: str = ""
     """Why it is to be made again, in Python; empty if it is not."""
 
+    @property
+    def why(self) -> str:
+        """Says why Python makes the sample, where it does."""
+        if self.again:
+            return self.again
+        files = {promise.undone.given for promise in self.promises}
+        if len(files) > 1:
+            return "it opens several images"
+        return "it calls other transforms than the first samples do" if files else "it takes the pixels of its image"
+
     @cached_property
     def promises(self) -> tuple[Promise, ...]:
         """The promises in it, in order."""
@@ -77,6 +87,17 @@ class Tracer:
         self.chains = Chains()
         self.draws = False
         """Whether the datasets are known to draw random numbers themselves."""
+        self.counts = [0, 0]
+        """How many samples were traced so far, and how many of these Python made."""
+        self.why = ""
+        """Why Python made the last of those."""
+
+    def count(self, sample: Sample, *, native: bool) -> None:
+        """Counts a sample of an epoch."""
+        self.counts[0] += 1
+        if not native:
+            self.counts[1] += 1
+            self.why = sample.why
 
     def samples(self, calls: Sequence[tuple[Any, Any]], seed: Callable[[int], int]) -> list[Sample]:
         """Runs `dataset[index]` for each of some calls.
