@@ -107,6 +107,9 @@ class ImageFile:
     def pixels(
         self, calls: Sequence[Mapping[str, Mapping[str, Any]]]
     ) -> tuple[tuple[int, int, int], builtins.bytes]: ...
+    def values(
+        self, calls: Sequence[Mapping[str, Mapping[str, Any]]], table: builtins.bytes, channels: int
+    ) -> tuple[tuple[int, int, int], bytearray]: ...
 
 @final
 class Labels:

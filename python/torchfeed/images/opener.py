@@ -14,6 +14,7 @@ from PIL import Image
 
 from torchfeed.util.locks import Turns
 
+from . import tensors
 from .files import made_lazy
 from .wanted import wanted
 
@@ -32,6 +33,7 @@ class _Table:
         self.everywhere = False
         self.users = 0
         self._pillows: dict[str, tuple[Any, Any]] = {}
+        self._take_away: Callable[[], None] | None = None
 
     def enter(self) -> None:
         with _turns:
@@ -42,11 +44,14 @@ class _Table:
                     if name in Image.OPEN:
                         factory, accept = self._pillows[name] = Image.OPEN[name]
                         Image.OPEN[name] = _Lazily(factory), accept
+                self._take_away = tensors.install()
 
     def leave(self) -> None:
         with _turns:
             self.users -= 1
             if self.users == 0:
+                if self._take_away is not None:
+                    self._take_away()
                 for name, (factory, accept) in self._pillows.items():
                     held = Image.OPEN.get(name)
                     if held is not None and isinstance(held[0], _Lazily) and held[0].factory is factory:

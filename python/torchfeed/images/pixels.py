@@ -69,6 +69,13 @@ class FilePixels:
         """The file."""
         return self._file.bytes
 
+    def values(self, calls: tuple[Call, ...], table: builtins.bytes, channels: int) -> bytearray | None:
+        """The values of a table for these pixels; `None` of a file that is damaged."""
+        try:
+            return self._file.values(calls, table, channels)[1]
+        except (DecodeError, RuntimeError):
+            return None
+
     def made(self, calls: tuple[Call, ...]) -> builtins.bytes:
         """The pixels that the calls make. Of a file that is damaged, those that Pillow finds in it.
 
@@ -116,6 +123,11 @@ class Pixels:
             self._made = self._source.made(self._calls)
             self._source, self._calls = MemoryPixels(self._made, self.mode, self.size), ()
         return self._made
+
+    def values(self, table: bytes, channels: int) -> bytearray | None:
+        """The values that a table gives for the pixels, channel by channel; `None` where that takes pixels that exist."""
+        source = self._source
+        return source.values(self._calls, table, channels) if isinstance(source, FilePixels) else None
 
     def then(self, mode: str, size: tuple[int, int], *calls: Call) -> Pixels:
         """The pixels of the image that calls make of this one.

@@ -16,7 +16,7 @@ from inspect import CO_OPTIMIZED
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .understudy import Understudy
+from torchfeed.util.understudy import Understudy
 
 __all__ = ["function_of", "home_of", "is_defined", "is_followed", "is_trusted", "is_watched", "is_written", "names_in"]
 

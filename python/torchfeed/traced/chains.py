@@ -14,7 +14,7 @@ from torch import nn
 
 from torchfeed.recognize import Plan, Unrecognized, recognize
 from torchfeed.recognize.fingerprint import Fingerprint
-from torchfeed.recognize.understudy import Understudy
+from torchfeed.util.understudy import Understudy
 
 from .promise import Promise
 from .unopened import undone

@@ -5,13 +5,17 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyByteArray, PyBytes},
+};
 use torchfeed_core::{
     Error,
     batch::{self, SampleScratch},
     decode::Mode,
     image::Size,
-    transform::{Call, ResizeOrder},
+    transform::{Call, Layout, Lookup, ResizeOrder},
 };
 
 use crate::{data::from_python, error::Failure, signals};
@@ -21,8 +25,11 @@ thread_local! {
     static SCRATCH: RefCell<SampleScratch> = RefCell::default();
 }
 
-/// (height, width, channels), and the pixels.
-pub(crate) type Pixels<'py> = ((usize, usize, usize), Bound<'py, PyBytes>);
+/// (height, width, channels).
+type Shape = (usize, usize, usize);
+
+/// The shape of an image, and its pixels.
+pub(crate) type Pixels<'py> = (Shape, Bound<'py, PyBytes>);
 
 /// The mode of Pillow's that is called `name`, if there is a native one.
 pub(crate) fn mode(name: &str) -> PyResult<Mode> {
@@ -82,6 +89,43 @@ impl ImageFile {
     /// # Errors
     /// `DecodeError` where the file is damaged; `ValueError` where a call is none.
     fn pixels<'py>(&self, py: Python<'py>, calls: Vec<Bound<'py, PyAny>>) -> PyResult<Pixels<'py>> {
+        let fill = |length, write: &mut batch::Write<'_>| {
+            filled(write, |py, write| PyBytes::new_with(py, length, write).map(Bound::unbind))
+        };
+        let (shape, pixels) = self.make(py, calls, None, fill)?;
+        Ok((shape, pixels.into_bound(py)))
+    }
+
+    /// The values that a table gives for the pixels of that image, channel by channel: the table holds 256 values of so
+    /// many bytes for each channel.
+    ///
+    /// # Errors
+    /// As [`ImageFile::pixels`]; `ValueError` where the table is for other channels.
+    fn values<'py>(
+        &self,
+        py: Python<'py>,
+        calls: Vec<Bound<'py, PyAny>>,
+        table: Vec<u8>,
+        channels: usize,
+    ) -> PyResult<(Shape, Bound<'py, PyByteArray>)> {
+        let element = table.len() / channels.max(1) / 256;
+        let lookup = Lookup::new(table, channels, element, Layout::ChannelsFirst).map_err(Failure::from)?;
+        let fill = |length, write: &mut batch::Write<'_>| {
+            filled(write, |py, write| PyByteArray::new_with(py, length, write).map(Bound::unbind))
+        };
+        let (shape, values) = self.make(py, calls, Some(lookup), fill)?;
+        Ok((shape, values.into_bound(py)))
+    }
+}
+
+impl ImageFile {
+    fn make<R: Send>(
+        &self,
+        py: Python<'_>,
+        calls: Vec<Bound<'_, PyAny>>,
+        lookup: Option<Lookup>,
+        fill: impl FnOnce(usize, &mut batch::Write<'_>) -> Result<R, Error> + Send,
+    ) -> PyResult<(Shape, R)> {
         let calls = calls.into_iter().map(from_python::<Call>).collect::<PyResult<Vec<_>>>()?;
         let bytes = self.bytes.bind(py).as_bytes();
         let made = signals::interruptible(py, || {
@@ -92,10 +136,9 @@ impl ImageFile {
                     Err(_) if signals::called_back() => return Err(Error::Interrupted),
                     Err(_) => self.core.lock().unwrap_or_else(PoisonError::into_inner),
                 };
-                core.make(bytes, &calls, scratch, |size, channels, write| {
-                    let mut pixels = vec![0; size.height * size.width * channels];
-                    write(&mut pixels)?;
-                    Ok(((size.height, size.width, channels), pixels))
+                core.make(bytes, &calls, lookup, scratch, |size, form, write| {
+                    let length = size.height * size.width * form.channels * form.element;
+                    Ok(((size.height, size.width, form.channels), fill(length, write)?))
                 })
             };
             SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
@@ -103,7 +146,22 @@ impl ImageFile {
                 Err(_) => make(&mut SampleScratch::default()),
             })
         })?;
-        let (shape, pixels) = made.map_err(Failure::from)?;
-        Ok((shape, PyBytes::new(py, &pixels)))
+        Ok(made.map_err(Failure::from)?)
     }
+}
+
+/// What `take` makes of memory of Python's, which `write` fills without the GIL.
+fn filled<T>(
+    write: &mut batch::Write<'_>,
+    take: impl FnOnce(Python<'_>, &mut dyn FnMut(&mut [u8]) -> PyResult<()>) -> PyResult<T>,
+) -> Result<T, Error> {
+    let mut written = Ok(());
+    let taken = Python::attach(|py| {
+        take(py, &mut |out| {
+            written = py.detach(|| write(out));
+            Ok(())
+        })
+    });
+    written?;
+    taken.map_err(|error| Error::Callback(Box::new(error)))
 }

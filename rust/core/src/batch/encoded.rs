@@ -6,7 +6,7 @@ use crate::{
     decode::{self, DecodeRequest, Decoder, Header, Mode, RowIndexEntry, Sink},
     image::{Rect, Size, Window},
     transform::{
-        Call, Plan, ResizeOrder,
+        Call, Form, Lookup, Plan, ResizeOrder,
         execute::{self, Executor, ExecutorScratch},
     },
 };
@@ -81,6 +81,9 @@ impl Encoded<'_> {
     }
 }
 
+/// Writes the pixels of an image into so many bytes.
+pub type Write<'a> = dyn FnMut(&mut [u8]) -> Result<()> + Send + 'a;
+
 /// How often parts of a file are decoded before all of it is kept. Two views of a photo are mostly decoded sooner than all of
 /// it is, as each needs but a part.
 const PARTS: u32 = 2;
@@ -134,21 +137,27 @@ impl ImageFile {
         Encoded { decoder, bytes, header, mode: *mode, denominator: *denominator, rows: None }
     }
 
-    /// Makes the image that `calls` make of the file, whose bytes are `bytes`, and hands it to `write`: its size, its
-    /// channels, and what writes its pixels into so many bytes.
+    /// Makes the image that `calls` make of the file, whose bytes are `bytes`, and hands it to `write`: its size, the form of
+    /// its values, and what writes these into so many bytes. The values are those of `lookup`, or the pixels.
     ///
     /// # Errors
-    /// [`Error::Format`] where the file is damaged; [`Error::Parameter`] where the calls leave no pixels; those of
+    /// [`Error::Format`] where the file is damaged; [`Error::Parameter`] where the calls leave no pixels, or the lookup is
+    /// for images of other channels; those of
     /// [`Decoder::decode`] and of `write`.
     pub fn make<R>(
         &mut self,
         bytes: &[u8],
         calls: &[Call],
+        lookup: Option<Lookup>,
         scratch: &mut SampleScratch,
-        write: impl FnOnce(Size, usize, &mut dyn FnMut(&mut [u8]) -> Result<()>) -> Result<R>,
+        write: impl FnOnce(Size, Form, &mut Write<'_>) -> Result<R>,
     ) -> Result<R> {
         let calls: Vec<_> = calls.iter().map(|call| (0, *call)).collect();
         let plan = execute::plan_of_bytes(&calls, self.size(), self.mode.channels(), self.order)?;
+        let plan = match lookup {
+            Some(lookup) => Plan::new(Vec::new(), lookup, self.order)?,
+            None => plan,
+        };
         let SampleScratch { decode, window, execute, .. } = scratch;
         self.parts += 1;
         if self.parts > PARTS && self.whole.is_none() {
@@ -164,8 +173,8 @@ impl ImageFile {
         };
         let image = self.whole.as_ref().unwrap_or(window).view();
         let size = executor.output_size();
-        let channels = executor.output_bytes() / (size.height * size.width);
-        let made = write(size, channels, &mut |out| executor.run(image, execute, out));
+        let form = plan.lookup.form();
+        let made = write(size, form, &mut |out| executor.run(image, execute, out));
         let pixels = self.size();
         scratch.used_for(pixels.height.saturating_mul(pixels.width).saturating_mul(3));
         made

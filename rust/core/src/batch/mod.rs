@@ -18,7 +18,7 @@ mod views;
 pub mod work;
 
 pub use dataset::Dataset;
-pub use encoded::ImageFile;
+pub use encoded::{ImageFile, Write};
 pub use engine::{Engine, Workers};
 pub use epoch::{Epoch, Request};
 pub use field::{Field, Strip, TargetForm};
