@@ -87,8 +87,8 @@ class LazyJpeg(_LazyFile, JpegImagePlugin.JpegImageFile):
     def _pixels_of(self, data: bytes) -> Pixels | None:
         scale = self.decoderconfig[0] if self.decoderconfig else 1
         (_, _, _, arguments), *others = self.tile
-        if others or arguments != (self.mode, "") or self.layers != _PLAIN_MODES.get(self.mode):  # a draft of another mode
-            return None
+        if others or arguments != (self.mode, "") or self.layers != _PLAIN_MODES.get(self.mode):
+            return None  # a draft of another mode
         return self._put_off(data, scale)
 
 
@@ -114,7 +114,8 @@ stands_for(PngImagePlugin.PngImageFile, LazyPng)
 def _methods() -> list[Any]:
     """The methods that lazy images stand for."""
     image, file = vars(Image.Image), vars(ImageFile.ImageFile)
-    own = [vars(cls).get(name) for cls in (JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile) for name in _LOADS]
+    classes = JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile
+    own = [vars(cls).get(name) for cls in classes for name in _LOADS]
     return [*map(image.get, _NOTED), *map(file.get, _LOADS), *own]
 
 

@@ -42,7 +42,7 @@ class Lazy(Image.Image):
         self.im = core  # where this version of Pillow keeps it
 
     @property
-    def im(self) -> Any:  # type: ignore[override]
+    def im(self) -> Any:
         """The object that holds the pixels in Pillow."""
         return real(self).im
 
@@ -70,24 +70,32 @@ class Lazy(Image.Image):
                 return LazyImage(noted.pixels, noted.info)
         return getattr(real(self), name)(*arguments, **keywords)
 
+    # Their arguments are Pillow's.
+
     def convert(self, *arguments: Any, **keywords: Any) -> Any:
+        """As Pillow's."""
         return self._noted("convert", *arguments, **keywords)
 
     def copy(self) -> Any:
+        """As Pillow's."""
         return self._noted("copy")
 
     __copy__ = copy
 
     def crop(self, *arguments: Any, **keywords: Any) -> Any:
+        """As Pillow's."""
         return self._noted("crop", *arguments, **keywords)
 
     def resize(self, *arguments: Any, **keywords: Any) -> Any:
+        """As Pillow's."""
         return self._noted("resize", *arguments, **keywords)
 
     def rotate(self, *arguments: Any, **keywords: Any) -> Any:
+        """As Pillow's."""
         return self._noted("rotate", *arguments, **keywords)
 
     def transpose(self, *arguments: Any, **keywords: Any) -> Any:
+        """As Pillow's."""
         return self._noted("transpose", *arguments, **keywords)
 
     # What needs pixels alone
@@ -129,12 +137,7 @@ def file_of(image: Lazy) -> bytes | None:
 
 
 def _core(pixels: Pixels) -> Any:
-    core = Image.core.new(pixels.mode, pixels.size)
-    # Image.frombytes would make an image.
-    decoder = Image._getdecoder(pixels.mode, "raw", pixels.mode)  # type: ignore[attr-defined]  # noqa: SLF001
-    decoder.setimage(core, (0, 0, *pixels.size))
-    decoder.decode(pixels.made())
-    return core
+    return Image.frombytes(pixels.mode, pixels.size, pixels.made()).im
 
 
 class _Access:

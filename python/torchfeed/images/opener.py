@@ -1,7 +1,8 @@
 """Where `PIL.Image.open` gives lazy images: in worker processes of ours, and on a thread while it makes a sample.
 
-Pillow looks up what opens a format in a table, `PIL.Image.OPEN`. There, for as long as it is wanted, stand functions that
-call Pillow's own, and make the image lazy. So it does not matter by what name code has got hold of `PIL.Image.open`.
+Pillow looks up what opens a format in a table, `PIL.Image.OPEN`. There, for as long as it is wanted, stand functions
+that call Pillow's own, and make the image lazy. So it does not matter by what name code has got hold of
+`PIL.Image.open`.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ def lazy_in_this_process() -> None:
 def open_image(file: Any, formats: Any = None) -> Image.Image:
     """Opens an image as `PIL.Image.open` does, and decodes it natively, when pixels are needed, and only those.
 
-    What it returns is what `PIL.Image.open` returns. Crops, resizes, flips, quarter turns and conversions between RGB and
-    gray are put off; arrays, drawing, saving and whatever else needs pixels gets the same ones as from Pillow.
+    What it returns is what `PIL.Image.open` returns. Crops, resizes, flips, quarter turns and conversions between RGB
+    and gray are put off; arrays, drawing, saving and whatever else needs pixels gets the same ones as from Pillow.
 
     Args:
         file: a path, or a binary file.

@@ -59,9 +59,7 @@ class FilePixels:
         is_late: whether Pillow would have found out before that the file is damaged, if it is.
     """
 
-    def __init__(
-        self, file: _native.ImageFile, again: Callable[[io.BytesIO], Image.Image], *, is_late: bool
-    ) -> None:
+    def __init__(self, file: _native.ImageFile, again: Callable[[io.BytesIO], Image.Image], *, is_late: bool) -> None:
         self._file, self._again, self._is_late = file, again, is_late
 
     @property
@@ -125,7 +123,7 @@ class Pixels:
         return self._made
 
     def values(self, table: bytes, channels: int) -> bytearray | None:
-        """The values that a table gives for the pixels, channel by channel; `None` where that takes pixels that exist."""
+        """The values that a table gives for the pixels, channel by channel; `None` where these are there already."""
         source = self._source
         return source.values(self._calls, table, channels) if isinstance(source, FilePixels) else None
 

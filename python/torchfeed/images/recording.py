@@ -1,4 +1,4 @@
-"""What Pillow's own methods are called on while an image is lazy: a stand-in, which notes what they do to the pixels."""
+"""What Pillow's own methods are called on while an image is lazy: a stand-in that notes what they do to the pixels."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ _FILTERS = frozenset(range(6))  # nearest, Lanczos, bilinear, bicubic, box, Hamm
 class _Core:
     """A stand-in for the object that holds an image's pixels, `PIL.Image.core.ImagingCore`.
 
-    It has the methods of that object which are noted, with its arguments. What they are not given by Pillow's own methods
-    in the usual way is not noted.
+    It has the methods of that object which are noted, with its arguments. What they are not given by Pillow's own
+    methods in the usual way is not noted.
     """
 
     def __init__(self, pixels: Pixels) -> None:
@@ -106,7 +106,7 @@ class Recording(Image.Image):
         info: its `info`, which a new image gets a copy of.
     """
 
-    im: Any  # type: ignore[assignment]  # a property of Pillow's
+    im: Any  # a property of Pillow's
 
     def __init__(self, pixels: Pixels, info: dict[Any, Any]) -> None:
         super().__init__()
@@ -130,5 +130,5 @@ class Recording(Image.Image):
         if type(im) is not _Core:
             raise Unrecorded("pixels")
         # As Pillow's `_new` copies it, whatever its version.
-        shown = super()._new(im)
+        shown = super()._new(im)  # type: ignore[arg-type]
         return Recording(im.pixels, shown.info)

@@ -16,8 +16,8 @@ from PIL import Image
 from torchfeed.images import failed_late, late_errors, lazily
 from torchfeed.recognize.pillow_code import replaced_in_pillow
 from torchfeed.recognize.tree import fetch
-from torchfeed.util.understudy import Understudy
 from torchfeed.util.random_state import own_random_state, seed_everything
+from torchfeed.util.understudy import Understudy
 
 from .chains import Chain, Chains
 from .promise import Promise, fulfilled, promises_in
