@@ -60,14 +60,14 @@ class Lazy(Image.Image):
         return _Access(self)
 
     def _noted(self, name: str, *arguments: Any, **keywords: Any) -> Any:
-        pixels = self._pixels()
-        if pixels is not None and pixels.mode != "P":
+        if vars(self).get("_im") is None:
             try:
-                noted = getattr(Image.Image, name)(Recording(pixels, self.info), *arguments, **keywords)
-            except Exception:  # noqa: BLE001  (whatever it is: Pillow decides, below)
-                noted = None
-            if type(noted) is Recording:
-                return LazyImage(noted.pixels, noted.info)
+                noted = getattr(Image.Image, name)(Recording(self, self._pixels), *arguments, **keywords)
+                if type(noted) is Recording:
+                    return LazyImage(noted.pixels, noted.info)
+            except Exception:  # noqa: BLE001  (whatever it is: Pillow decides)
+                if vars(self).get("_torchfeed_pixels") is None and isinstance(self, Lazy):
+                    self._become_pillows(None)
         return getattr(real(self), name)(*arguments, **keywords)
 
     # Their arguments are Pillow's.

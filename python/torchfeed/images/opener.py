@@ -43,8 +43,8 @@ class _Table:
                 Image.preinit()
                 for name in _FORMATS:
                     if name in Image.OPEN:
-                        factory, accept = self._pillows[name] = Image.OPEN[name]
-                        Image.OPEN[name] = _Lazily(factory), accept
+                        pillows = self._pillows[name] = Image.OPEN[name]
+                        Image.OPEN[name] = _Lazily(pillows[0]), pillows[1]
                 self._take_away = tensors.install()
 
     def leave(self) -> None:
@@ -53,10 +53,10 @@ class _Table:
             if self.users == 0:
                 if self._take_away is not None:
                     self._take_away()
-                for name, (factory, accept) in self._pillows.items():
+                for name, pillows in self._pillows.items():
                     held = Image.OPEN.get(name)
-                    if held is not None and isinstance(held[0], _Lazily) and held[0].factory is factory:
-                        Image.OPEN[name] = factory, accept
+                    if held is not None and pillows_opener(held[0]) is pillows[0]:
+                        Image.OPEN[name] = pillows
                 self._pillows.clear()
 
 

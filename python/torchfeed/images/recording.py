@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
@@ -102,33 +103,35 @@ class Recording(Image.Image):
     What they return as a new image is again a stand-in: `pixels` is what was noted.
 
     Args:
-        pixels: the lazy image's.
-        info: its `info`, which a new image gets a copy of.
+        image: the lazy image, or what has its `mode`, `size` and `info`; a new image gets a copy of the last.
+        read: gives its pixels, when Pillow would load them; `None` where there are none to be noted.
     """
 
     im: Any  # a property of Pillow's
 
-    def __init__(self, pixels: Pixels, info: dict[Any, Any]) -> None:
+    def __init__(self, image: Any, read: Callable[[], Pixels | None]) -> None:
         super().__init__()
-        self._take(_Core(pixels))
-        self.info = info
-
-    def _take(self, core: _Core) -> None:
-        self.im = core
-        self._mode, self._size = core.mode, core.size
+        self._mode, self._size, self.info = image.mode, image.size, image.info
+        self._read: Callable[[], Pixels | None] | None = read
 
     @property
     def pixels(self) -> Pixels:
         """What was noted."""
+        self.load()
         pixels: Pixels = self.im.pixels
         return pixels
 
     def load(self) -> Any:
-        """Does nothing: there is nothing to load."""
+        """Reads the file."""
+        if self._read is not None:
+            pixels = self._read()
+            if pixels is None or pixels.mode == "P":
+                raise Unrecorded("pixels")
+            self._read, self.im = None, _Core(pixels)
 
     def _new(self, im: Any) -> Recording:
         if type(im) is not _Core:
             raise Unrecorded("pixels")
         # As Pillow's `_new` copies it, whatever its version.
         shown = super()._new(im)  # type: ignore[arg-type]
-        return Recording(im.pixels, shown.info)
+        return Recording(shown, lambda: im.pixels)
