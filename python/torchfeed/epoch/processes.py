@@ -239,6 +239,8 @@ class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoader
         Where the iterator is part of a reference cycle, Python closes its queues before this is called, and torch waits
         five seconds for each worker before it terminates it.
         """
+        if globals()["os"] is None:
+            return  # the interpreter ends, and has taken this module apart
         if os.getpid() != self._process:
             return  # a forked child has no workers of its own here
         if getattr(torch_utils, "python_exit_status", True) in {True, None}:

@@ -190,8 +190,14 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
         raise Unrecognized(why)
     if len(dataset) < 1:
         raise Unrecognized(f"{name} has no samples")
-    starts = [function] if function.__module__.partition(".")[0] not in _LIBRARIES else []
-    for code in _reached([*starts, *_held(dataset)], type(dataset)):
+    if hasattr(dataset, "state_dict"):
+        raise Unrecognized(f"{name} has a state, which is kept where torch would make its samples")
+    is_known = function.__module__.partition(".")[0] in _LIBRARIES
+    codes = [*_reached([*([] if is_known else [function]), *_held(dataset)], type(dataset))]
+    # Running it for nothing has effects, too, if it counts or draws.
+    if not is_known and not any(_may_open(each) for code in codes for each in code.co_names):
+        raise Unrecognized("")
+    for code in codes:
         where = f'File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}'
         names = {*code.co_names}
         if found := names & _SEEDS:
@@ -202,6 +208,11 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
             raise Unrecognized(
                 f"{name} sets an attribute while it makes a sample, of which each worker has one: {where}"
             )
+
+
+def _may_open(name: str) -> bool:
+    """Whether something of a name in the code may open an image."""
+    return name.lower() in {"open", "image", "pil"} or "load" in name.lower() or "read" in name.lower()
 
 
 _LIBRARIES = {"datasets"}
