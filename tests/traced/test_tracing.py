@@ -95,7 +95,7 @@ class CustomStep(Tutorial):
 
 class Raises(Tutorial):
     def __getitem__(self, index: int) -> Any:
-        raise KeyError(index)
+        raise KeyError(index) from Exception(self.image(index))
 
 
 REFUSED: list[tuple[Any, int, str]] = [
@@ -188,7 +188,7 @@ class LooksElsewhere(Tutorial):
 
         def elsewhere() -> None:
             with Image.open(self.paths[index]) as image:
-                found.append(type(image) is not Unopened)
+                found.append(not isinstance(image, Unopened))
                 found.append(type(self.transform(image.convert("RGB"))) is torch.Tensor)
 
         thread = threading.Thread(target=elsewhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -198,16 +199,23 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
     if not is_known and not any(_may_open(each) for code in codes for each in code.co_names):
         raise Unrecognized("")
     for code in codes:
-        where = f'File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}'
-        names = {*code.co_names}
-        if found := names & _SEEDS:
-            raise Unrecognized(f"{name} uses {min(found)}: {where}")
-        if not here and "get_worker_info" in names:
-            raise Unrecognized(f"{name} asks for its worker process: {where}")
-        if not here and "STORE_ATTR" in {each.opname for each in _instructions(code)}:
-            raise Unrecognized(
-                f"{name} sets an attribute while it makes a sample, of which each worker has one: {where}"
-            )
+        _check_code(code, name, here=here)
+
+
+def _check_code(code: CodeType, name: str, *, here: bool) -> None:
+    """Refuses code that does what tracing would not do as torch's loader does it.
+
+    Raises:
+        Unrecognized: it does.
+    """
+    where = f'File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}'
+    names = {*code.co_names}
+    if found := names & _SEEDS:
+        raise Unrecognized(f"{name} uses {min(found)}: {where}")
+    if not here and "get_worker_info" in names:
+        raise Unrecognized(f"{name} asks for its worker process: {where}")
+    if not here and "STORE_ATTR" in {each.opname for each in dis.get_instructions(code)}:
+        raise Unrecognized(f"{name} sets an attribute while it makes a sample, of which each worker has one: {where}")
 
 
 def _may_open(name: str) -> bool:
@@ -227,12 +235,6 @@ def _held(dataset: Any) -> Iterator[FunctionType]:
                 yield each
 
 
-def _instructions(code: CodeType) -> Iterator[Any]:
-    import dis  # noqa: PLC0415  (it takes a while to load)
-
-    return dis.get_instructions(code)
-
-
 def _reached(functions: Sequence[FunctionType], cls: type) -> Iterator[CodeType]:
     """The code of functions, and of the user's functions and methods that these may call by their names."""
     homes = {function.__module__.partition(".")[0] for function in functions}
@@ -244,10 +246,18 @@ def _reached(functions: Sequence[FunctionType], cls: type) -> Iterator[CodeType]
             yield code
             names.update(code.co_names)
         for name in names:
-            for value in (one.__globals__.get(name), getattr(cls, name, None)):
-                if isinstance(value, FunctionType) and value not in seen and _is_of(value, homes):
+            own = one.__globals__.get(name)
+            found = [own] if isinstance(own, FunctionType) and _is_of(own, homes) else []
+            found += [vars(base)[name] for base in cls.__mro__[:-1] if name in vars(base)]
+            for value in map(_function, found):
+                if value is not None and value not in seen:
                     seen.add(value)
                     to_do.append(value)
+
+
+def _function(value: Any) -> FunctionType | None:
+    value = getattr(value, "__func__", getattr(value, "fget", value))  # of a static method, or of a property
+    return value if isinstance(value, FunctionType) else None
 
 
 def _is_of(function: FunctionType, homes: set[str]) -> bool:
