@@ -26,8 +26,17 @@ from .native import NativeEpoch
 
 __all__ = ["TracedEpoch"]
 
-_REFERENCES = 4
-"""To a promise while it is fulfilled: of the sample, the list of promises, a variable and an argument."""
+
+def _references(promises: tuple[Any, ...], view: int) -> int:
+    return getrefcount(promises[view])
+
+
+def _references_to_one_that_is_in(sample: list[Any]) -> int:
+    return _references((sample[0],), 0)
+
+
+_REFERENCES = _references_to_one_that_is_in([object()])
+"""To a promise while it is fulfilled, if it is in a sample, among the promises, and held by nobody else."""
 
 
 @dataclass
@@ -101,10 +110,10 @@ class TracedEpoch(NativeEpoch):
             if batch.promises.pop(number, None) is not None:
                 batch.samples[number] = self._again(batch.keys[number])
         for number, promises in batch.promises.items():
-            for promise, images in zip(promises, views, strict=True):
+            for view, images in enumerate(views):
                 # What somebody else holds must not change with the batch.
-                held = getrefcount(promise) > _REFERENCES
-                promise.fulfil(images[number].clone() if held else images[number])
+                is_held = _references(promises, view) > _REFERENCES
+                promises[view].fulfil(images[number].clone() if is_held else images[number])
         samples = self._mended(batch)
         if not samples:
             return NOTHING

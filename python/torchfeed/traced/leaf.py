@@ -108,6 +108,8 @@ def _look(dataset: Any, *, here: bool) -> TracedLeaf:
     else:
         raise Unrecognized(why)
     tracer.chains.settle()
+    tracer.draws = False  # what was drawn so far was drawn by transforms that were not known
+    tracer.samples([(dataset, index)], lambda _: 0)
     plan = _plan(sample.chains)
     given = Leaf.read(dataset, _native.Source.per_batch(len(dataset)), [0] * len(dataset), None, None, brings=None)
     fields = {**vars(given), "plan": plan, "why": "", "brings": _Brings(tracer, dataset)}
