@@ -6,6 +6,7 @@ mod encoded;
 pub mod engine;
 pub mod epoch;
 pub mod field;
+mod image_file;
 mod occurrences;
 pub mod one_hot;
 pub mod pipeline;
@@ -18,10 +19,10 @@ mod views;
 pub mod work;
 
 pub use dataset::Dataset;
-pub use encoded::{ImageFile, Write};
 pub use engine::{Engine, Workers};
 pub use epoch::{Epoch, Request};
 pub use field::{Field, Strip, TargetForm};
+pub use image_file::{ImageFile, Write};
 pub use occurrences::Occurrences;
 pub use pipeline::Pipeline;
 pub use pool::{
