@@ -3,6 +3,7 @@ from .batch import default_collate, one_hot
 from .device import to_device
 from .errors import DecodeError, InternalError
 from .explanation import explain
+from .images import open_image
 from .limits import Limits, SlowSampleWarning, get_limits, get_max_pixels, set_limits, set_max_pixels
 from .loader import DataLoader
 from .version import __version__
@@ -20,6 +21,7 @@ __all__ = [
     "get_limits",
     "get_max_pixels",
     "one_hot",
+    "open_image",
     "set_limits",
     "set_max_pixels",
     "to_device",

@@ -1,3 +1,4 @@
+import builtins
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Protocol, TypeAlias, final
@@ -8,6 +9,7 @@ __all__ = [
     "BatchMemory",
     "Dataset",
     "Epoch",
+    "ImageFile",
     "Labels",
     "Occurrences",
     "Op",
@@ -92,6 +94,22 @@ def apply_calls(
     pixels: bytes, size: tuple[int, int, int], calls: Sequence[Mapping[str, Mapping[str, Any]]], cheaper_first: bool
 ) -> tuple[tuple[int, int, int], bytes]: ...
 def normals(seed: int, count: int) -> bytes: ...
+
+@final
+class ImageFile:
+    def __new__(cls, data: bytes, mode: str, denominator: int, cheaper_first: bool) -> ImageFile: ...
+    @property
+    def size(self) -> _Size: ...
+    @property
+    def can_wait(self) -> bool: ...
+    @property
+    def bytes(self) -> bytes: ...
+    def pixels(
+        self, calls: Sequence[Mapping[str, Mapping[str, Any]]]
+    ) -> tuple[tuple[int, int, int], builtins.bytes]: ...
+    def values(
+        self, calls: Sequence[Mapping[str, Mapping[str, Any]]], table: builtins.bytes, channels: int
+    ) -> tuple[tuple[int, int, int], bytearray]: ...
 
 @final
 class Labels:

@@ -19,6 +19,7 @@ from .recognize import Plan, class_name, describe
 from .recognize.leaf import Leaf
 from .recognize.nest import Stack
 from .recognize.transform import ERASING
+from .traced.leaf import TracedLeaf
 from .util.default_device import CPU, default_device, workers_default_device
 
 __all__ = ["explain"]
@@ -58,7 +59,7 @@ def explain(loader: Any) -> str:
     processes = f"{inner.num_workers} processes" if inner.num_workers else "the caller's process"
     threads = f"{inner.num_workers} threads" if inner.num_workers else "the caller's thread"
     if isinstance(way, Torch):
-        return f"torch's own path, {processes}\nbecause    {way.why}"
+        return "\n".join([f"torch's own path, {processes}", *_images(own), *_rows("because", [way.why])])
     device = f"device     {_device(inner, delivery, way)}"
     if isinstance(way, Gathered):
         sources = [f"TensorDataset, {len(columns)} samples" for columns in way.tree.leaves]
@@ -66,12 +67,14 @@ def explain(loader: Any) -> str:
     leaves = way.tree.leaves
     lines = [f"native in part, {processes}" if isinstance(way, Split) else f"native, {threads}"]
     lines += _rows("source", [f"{type(leaf.dataset).__name__}, {len(leaf)} samples" for leaf in leaves])
+    lines += _rows("traced", [str(leaf) for leaf in leaves if isinstance(leaf, TracedLeaf)])
     decodes = any(leaf.source.is_encoded for leaf in leaves)
     lines += _rows("decode", [_decode(own) if decodes else "nothing to decode"])
     lines += _rows("transform", [_transform(leaf) for leaf in leaves])
     lines += _rows("note", [note for leaf in leaves for note in leaf.plan.notes])
     if isinstance(way, Split):
         lines += _rows("Python", [_python(leaf, inner) for leaf in leaves])
+        lines += _images(own)
         lines += _rows("because", [way.why])
     else:
         lines += _rows("batch", [_batch(inner, way, view) for view in range(len(leaves[0].plan.views))])
@@ -126,6 +129,11 @@ def _decode(own: Internals) -> str:
     natively = f"{', '.join(others)} and {last} natively, other formats by Pillow"
     fast = "; fast: JPEGs at 1/2, 1/4 or 1/8 of their size, where a resize shrinks them as much"
     return f"{natively}{fast if own.options.decodes_fast else ''}{_indexed(own)}"
+
+
+def _images(own: Internals) -> list[str]:
+    text = "those that Python opens by PIL.Image.open are lazy: decoded natively, once pixels are needed"
+    return _rows("images", [text] if own.options.opens_lazily else [])
 
 
 def _transform(leaf: Leaf) -> str:

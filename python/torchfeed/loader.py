@@ -98,6 +98,13 @@ class DataLoader(TorchDataLoader[T_co]):
             of which there count at least 100. More end the epoch with a RuntimeError that says which.
         limits: what a sample may cost where it is made natively, in part or in whole; ``None`` is
             `torchfeed.get_limits()` at each ``iter()``.
+        lazy_images: where Python code makes samples, the images that it opens with `PIL.Image.open` are lazy: they are
+            Pillow's own in every respect, but decoded natively, once their pixels are needed, and only those that are.
+            The pixels and errors are the same. It holds in the loader's worker processes, and without them on the
+            thread that asks for a batch, meanwhile. `torchfeed.open_image` opens such images anywhere.
+        trace: whether samples of a dataset class of the user's own are traced, where that is possible: `__getitem__`
+            runs in this process then, on stand-ins for images, and native threads make what it asks for. Files and
+            transforms are looked at for each sample; whatever is not understood is done in Python.
         snapshot_every_n_steps: taken for the sake of torchdata's `StatefulDataLoader`, and without effect: a state is
             exact at every step.
 
@@ -120,7 +127,8 @@ class DataLoader(TorchDataLoader[T_co]):
     """What the loader keeps for itself: its `Internals`, once it is made."""
 
     memory_format, decode, nice, native, row_index_memory = Option(), Option(), Option(), Option(), Option()
-    device, on_error, max_errors, limits, snapshot_every_n_steps = Option(), Option(), Option(), Option(), Option()
+    device, on_error, max_errors, limits, lazy_images = Option(), Option(), Option(), Option(), Option()
+    trace, snapshot_every_n_steps = Option(), Option()
     errors: ErrorReport = shown("The samples that could not be made.", lambda own: own.errors)
     seed: int | None = shown(
         "The seed of the current epoch, as torch's loader draws it from `generator`; `None` before the first.",
@@ -163,6 +171,8 @@ class DataLoader(TorchDataLoader[T_co]):
         on_error: OnError = "raise",
         max_errors: float | None = None,
         limits: Limits | None = None,
+        lazy_images: bool = True,
+        trace: bool = True,
         snapshot_every_n_steps: int | None = 1,
     ) -> None:
         options = Options(
@@ -175,6 +185,8 @@ class DataLoader(TorchDataLoader[T_co]):
             on_error=on_error,
             max_errors=max_errors,
             limits=limits,
+            lazy_images=lazy_images,
+            trace=trace,
             snapshot_every_n_steps=snapshot_every_n_steps,
         )
         if options.tolerant and isinstance(dataset, IterableDataset):

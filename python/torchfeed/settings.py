@@ -38,6 +38,8 @@ class Options:
     on_error: OnError = "raise"
     max_errors: float | None = None
     limits: Limits | None = None
+    lazy_images: bool = True
+    trace: bool = True
     snapshot_every_n_steps: int | None = 1
 
     def __post_init__(self) -> None:
@@ -62,6 +64,11 @@ class Options:
     def decodes_fast(self) -> bool:
         """Whether JPEGs may be decoded at a fraction of their size."""
         return self.decode == "fast"
+
+    @property
+    def opens_lazily(self) -> bool:
+        """Whether images are lazy that Python code opens while it makes samples."""
+        return self.lazy_images and self.native != "off"
 
     @property
     def tolerant(self) -> bool:

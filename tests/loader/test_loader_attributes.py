@@ -25,6 +25,8 @@ GIVEN: dict[str, Any] = {
     "on_error": "skip",
     "max_errors": 5,
     "limits": Limits(max_scans=7),
+    "lazy_images": False,
+    "trace": False,
     "snapshot_every_n_steps": 10,
 }
 

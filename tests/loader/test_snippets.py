@@ -23,7 +23,7 @@ from torchfeed.replay import replayed
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 
 IN_PART = {"fashion_one_hot", "mixup_tutorial mixed"}
-BY_TORCH = {"custom_dataset", "siamese", "stream"}
+BY_TORCH = {"siamese", "stream"}
 # Their random transforms, or their collate_fn, draw: torch's batches have other bits.
 RANDOM = {
     *("imagenet_main train", "cifar_resnet", "cifar_tensor_first", "transfer_learning_tutorial train"),

@@ -7,7 +7,19 @@ import re
 from repository import ROOT, SUPPORT
 
 TESTS = ROOT / "tests"
-STAGES = {"source", "decode", "transform", "batch", "loader", "device", "failures", "frameworks", "package"}
+STAGES = {
+    "source",
+    "decode",
+    "transform",
+    "batch",
+    "loader",
+    "device",
+    "failures",
+    "frameworks",
+    "package",
+    "images",
+    "traced",
+}
 FILES = sorted(path for path in TESTS.rglob("*.py") if path != TESTS / "conftest.py")
 
 

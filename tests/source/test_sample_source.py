@@ -111,7 +111,7 @@ def test_same_batches_as_torch(cls: type[Native], workers: int, paths: list[str]
 
 def test_without_it_nothing_changes(paths: list[str]) -> None:
     dataset = Tutorial(paths, RESIZE)
-    loader = DataLoader(dataset, 4)
+    loader = DataLoader(dataset, 4, trace=False)
     text = explain(loader)
     assert text.startswith("torch's own path")
     assert "sample_source" in text  # the one change that helps

@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.transforms import functional as F
 
 from torchfeed import _native
-from torchfeed.plan.compile import CHEAPER_PASS_FIRST
+from torchfeed.util.pillow import CHEAPER_PASS_FIRST
 
 CASES = 2000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -48,6 +48,11 @@ def default_collate(batch: Sequence[Any]) -> Any:
         (torch.Size([2, 3, 8, 8]), tensor([0, 1]))
     """
     return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(_stack))
+
+
+def collate_with(batch: Sequence[Any], functions: Mapping[Any, Callable[..., Any]]) -> Any:
+    """`default_collate`, with other functions for parts of samples of some types."""
+    return torch_collate.collate(batch, collate_fn_map={**_collate_fn_map(_stack), **functions})
 
 
 class Collate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchfeed.plan.resolve import Gathered, Native, Way, check_way, resolve
+from torchfeed.plan.resolve import Gathered, Native, Traced, Way, check_way, resolve
 from torchfeed.settings import Settings
 
 from .cursor import Cursor
@@ -14,6 +14,7 @@ from .native import NativeEpoch
 from .processes import MultiProcessIterator, SingleProcessIterator, tree_of, worker_view
 from .rows import GatherEpoch
 from .stateful import load_parts
+from .traced import TracedEpoch
 
 __all__ = ["can_restart", "find_way", "open_iterator", "restart_iterator"]
 
@@ -104,6 +105,8 @@ def _open(loader: Any, settings: Settings, way: Way, cursor: Cursor) -> Any:
 
 
 def _kind(loader: Any, way: Way) -> type[Any]:
+    if isinstance(way, Traced):
+        return TracedEpoch
     if isinstance(way, Native):
         return NativeEpoch
     if isinstance(way, Gathered):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing.queues
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from torch.utils.data import _utils as torch_utils
@@ -14,6 +14,7 @@ from torch.utils.data import default_collate as torch_default_collate
 
 from torchfeed.bad_samples.tolerant_samples import Job, PlainSamples, TolerantCollate, TolerantSamples
 from torchfeed.batch.collate import Collate, default_collate
+from torchfeed.images import lazily, lazy_in_this_process
 from torchfeed.limits import get_limits
 from torchfeed.plan.drawn import Key
 from torchfeed.plan.resolve import Split, Torch, Way
@@ -46,8 +47,8 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
     pin = loader.pin_memory or (settings.pin_memory and settings.num_workers > 0)
     samples: Any = None
     seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": settings.collate_fn, "pin_memory": pin}
-    if options.nice and hasattr(os, "nice"):  # Windows has no such thing
-        seen["worker_init_fn"] = NiceInit(options.nice, settings.worker_init_fn)
+    if options.nice or options.opens_lazily:
+        seen["worker_init_fn"] = WorkerInit(options, settings.worker_init_fn)
     if options.native != "off":
         known = any(settings.collate_fn is each for each in (torch_default_collate, default_collate))
         if known and is_own_collate(settings.collate_fn):
@@ -63,7 +64,7 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
     if samples is not None:
         seen["dataset"] = ForwardingDataset(loader.dataset, samples)
     cursor.run_in_workers(loader, seen, seeded=tree is not None)
-    return View(loader, **seen, tree=tree, cursor=cursor)
+    return View(loader, **seen, tree=tree, cursor=cursor, opens_lazily=options.opens_lazily)
 
 
 def tree_of(way: Way) -> Tree[Leaf] | None:
@@ -71,16 +72,19 @@ def tree_of(way: Way) -> Tree[Leaf] | None:
     return way.tree if isinstance(way, Split) else None
 
 
-class NiceInit:
-    """A worker_init_fn that lowers the worker's priority, and then calls the user's, if there is one."""
+class WorkerInit:
+    """A worker_init_fn that sets a worker process up as the options say, and then calls the user's, if there is one."""
 
-    def __init__(self, nice: int, worker_init_fn: Callable[[int], None] | None) -> None:
-        self.nice = nice
+    def __init__(self, options: Options, worker_init_fn: Callable[[int], None] | None) -> None:
+        self.nice, self.opens_lazily = options.nice, options.opens_lazily
         self.worker_init_fn = worker_init_fn
 
     def __call__(self, worker: int) -> None:
         """Sets the worker process up."""
-        os.nice(self.nice)
+        if self.nice and hasattr(os, "nice"):  # Windows has no such thing
+            os.nice(self.nice)
+        if self.opens_lazily:
+            lazy_in_this_process()
         if self.worker_init_fn is not None:
             self.worker_init_fn(worker)
 
@@ -90,6 +94,7 @@ class _Counted(MovesCursor):
 
     def __init__(self, view: View, restart: Restart) -> None:
         self.tree: Tree[Leaf] | None = view.tree
+        self._opens_lazily: bool = view.opens_lazily
         self._cursor, self._restart_iterator = view.cursor, restart
         self._count_samples()
         self._process = os.getpid()
@@ -220,6 +225,10 @@ class _Counted(MovesCursor):
 class SingleProcessIterator(_Counted, torch_dataloader._SingleProcessDataLoaderIter):  # type: ignore[misc]  # noqa: SLF001
     """torch's iterator for ``num_workers=0``."""
 
+    def _next_data(self) -> Any:
+        with lazily() if self._opens_lazily else nullcontext():
+            return super()._next_data()
+
 
 class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoaderIter):  # type: ignore[misc]  # noqa: SLF001
     """torch's iterator for worker processes."""
@@ -230,6 +239,8 @@ class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoader
         Where the iterator is part of a reference cycle, Python closes its queues before this is called, and torch waits
         five seconds for each worker before it terminates it.
         """
+        if globals()["os"] is None:
+            return  # the interpreter ends, and has taken this module apart
         if os.getpid() != self._process:
             return  # a forked child has no workers of its own here
         if getattr(torch_utils, "python_exit_status", True) in {True, None}:

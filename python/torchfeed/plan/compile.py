@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-import PIL
 import torch
 
 from torchfeed import _native
@@ -20,11 +19,9 @@ from torchfeed.recognize.sample_source import give
 from torchfeed.recognize.value import Table
 from torchfeed.settings import Memory, Options
 from torchfeed.util.dlpack import dtype_code
+from torchfeed.util.pillow import CHEAPER_PASS_FIRST
 
 __all__ = ["Compiled", "Drawn", "compile_leaves", "compile_plan"]
-
-# Pillow 13 does the vertical pass of a resize first where that saves work; the rounding between the passes shows.
-CHEAPER_PASS_FIRST = int(PIL.__version__.split(".", maxsplit=1)[0]) >= 13
 
 Drawn = list[Call]
 """What is done to a sample: transform names and parameters."""

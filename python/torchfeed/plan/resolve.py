@@ -19,12 +19,13 @@ from torchfeed.recognize.leaves import read_datasets
 from torchfeed.recognize.tree import Tree, first_leaf, read_tree
 from torchfeed.recognize.value import Table
 from torchfeed.settings import Settings
-from torchfeed.util.default_device import CPU, placed_on
+from torchfeed.traced.leaf import read_traced
+from torchfeed.util.default_device import CPU, default_device, placed_on
 
 from .compile import Compiled, compile_leaves
 from .table import NO_TABLE, is_left, why_not_left
 
-__all__ = ["Gathered", "Native", "Split", "Torch", "Way", "check_way", "resolve", "why_no_table"]
+__all__ = ["Gathered", "Native", "Split", "Torch", "Traced", "Way", "check_way", "resolve", "why_no_table"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Native:
     compiled: Compiled
     left: Table | None
     """The table that is left to the device; the native batches are then pixels."""
+
+
+@dataclass(frozen=True)
+class Traced(Native):
+    """Python says what each sample is made of, and native threads make it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,11 @@ def resolve(dataset: Any, settings: Settings) -> Way:
         try:
             return _resolve(dataset, settings)
         except Unrecognized as why:
-            return Torch(str(why))
+            reason = str(why)
+        try:
+            return _traced(dataset, settings)
+        except Unrecognized as why:
+            return Torch(f"{reason}; and it is not traced: {why}" if str(why) else reason)
 
 
 def check_way(way: Way, settings: Settings) -> None:
@@ -121,6 +131,27 @@ def _resolve(dataset: Any, settings: Settings) -> Way:
     left = is_left(leaves, settings.destination)
     compiled = compile_leaves(leaves, settings.options, settings.memory, leave_table=left)
     return Native(tree, compiled, leaves[0].plan.table if left else None)
+
+
+def _traced(dataset: Any, settings: Settings) -> Traced:
+    """Finds out whether a dataset's samples can be traced.
+
+    Raises:
+        Unrecognized: they cannot, and why; empty where there is nothing to say about it.
+    """
+    if settings.options.native == "off" or not settings.options.trace or first_leaf(dataset) is None:
+        raise Unrecognized("")
+    if not settings.batched or settings.worker_init_fn is not None or default_device() != CPU:
+        raise Unrecognized("")
+    if all(settings.collate_fn is not known for known in (torch_default_collate, default_collate)):
+        raise Unrecognized("")
+    if not is_own_collate(settings.collate_fn) or registered_for(Tensor):
+        raise Unrecognized("")
+    tree = read_traced(dataset, here=settings.num_workers == 0)
+    kinds = {tuple((view.table.dtype, view.table.channels) for view in leaf.plan.views) for leaf in tree.leaves}
+    if len(kinds) > 1:
+        raise Unrecognized("the datasets that are concatenated make different tensors of their images")
+    return Traced(tree, compile_leaves(tree.leaves, settings.options, settings.memory), None)
 
 
 def _gathered(dataset: Any, settings: Settings, why: str) -> Gathered | Torch:

@@ -23,8 +23,8 @@ from torchfeed.util.dlpack import lend_array
 
 from .common import Unrecognized, describe
 from .memo import Memo
-from .replaced_code import code_of, code_of_function, set_on
-from .written_code import is_trusted
+from .pillow_code import replaced_in_pillow
+from .replaced_code import code_of_function, set_on
 
 __all__ = ["Samples", "conditional_datasets", "read_samples", "recognized_datasets", "refused_datasets", "same_labels"]
 
@@ -201,21 +201,10 @@ def _check_loader(dataset: Any, function: Any) -> None:
 
 
 def _check_pillow(dataset: Any) -> None:
-    """Checks that Pillow's own code would read the formats that are read natively; what is not loaded is as it was."""
-    openers = getattr(sys.modules.get("PIL.Image"), "OPEN", {})
-    for kind, plugin, name in (
-        ("JPEG", "PIL.JpegImagePlugin", "JpegImageFile"),
-        ("PNG", "PIL.PngImagePlugin", "PngImageFile"),
-    ):
-        cls = getattr(sys.modules.get(plugin), name, None)
-        if cls is None:
-            continue
-        why = code_of(cls, ("__init__", "_open", "load", "load_end", "load_prepare", "load_read", "convert")).why
-        opener = openers.get(kind, (cls, None))[0]
-        if not is_trusted(opener):
-            why = f"PIL.Image.OPEN[{kind!r}] was replaced by {describe(opener)}"
-        if why:
-            raise Unrecognized(f"{type(dataset).__name__} makes its samples in Python: {why}")
+    """Checks that Pillow's own code would read the files."""
+    why = replaced_in_pillow()
+    if why:
+        raise Unrecognized(f"{type(dataset).__name__} makes its samples in Python: {why}")
 
 
 def _pairs(name: str) -> _Listing:

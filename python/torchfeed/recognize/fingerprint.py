@@ -64,14 +64,18 @@ class Fingerprint:
             return False
         if default_device() != self._device:  # some transforms make tensors there, and then in Python
             return False
+        if not self.holds_the_same() or not self._watch.is_intact():
+            return False
+        return all(read_again(place, name) is value for place, name, value in self._readings)
+
+    def holds_the_same(self) -> bool:
+        """Whether the values are as they were, whatever the code."""
         try:
             if self._hold() != self._held:
                 return False
         except (RuntimeError, ValueError):  # an array or a tensor, which is not the one that was there
             return False
-        if not all(_copy(value) == copy for value, copy in self._copies) or not self._watch.is_intact():
-            return False
-        return all(read_again(place, name) is value for place, name, value in self._readings)
+        return all(_copy(value) == copy for value, copy in self._copies)
 
     def _hold(self) -> tuple[Any, ...]:
         """All that objects and collections hold. Tuples compare what is the same object without asking it."""

@@ -39,6 +39,10 @@ def flatten(transform: Any) -> Iterator[Any]:
     """Yields the steps of a transform, however it is nested; steps that do nothing are left out."""
     if transform is None:
         return
+    if type(transform) is tuple:  # several, one after the other
+        for step in transform:
+            yield from flatten(step)
+        return
     transform = as_known(transform)
     # Of other classes the code is looked at later.
     name = class_name(transform) if type(transform).__name__ in {"Compose", "Identity", "Sequential"} else None

@@ -115,12 +115,16 @@ class Plan:
 
 
 def recognize(
-    transform: Callable[[Any], Any] | None, channels: int = 3, *, images: bool = False, metadata: bool = True
+    transform: Callable[[Any], Any] | tuple[Any, ...] | None,
+    channels: int = 3,
+    *,
+    images: bool = False,
+    metadata: bool = True,
 ) -> Plan:
     """Compiles a transform of 8-bit PIL images, as far as it is recognised.
 
     Args:
-        transform: the transform.
+        transform: the transform, or several, called one after the other.
         channels: of the images, 1 or 3.
         images: whether value transforms count as unrecognised, so that the native part makes PIL images.
         metadata: whether the images have any.

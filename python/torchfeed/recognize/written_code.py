@@ -16,6 +16,8 @@ from inspect import CO_OPTIMIZED
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from torchfeed.util.understudy import Understudy
+
 __all__ = ["function_of", "home_of", "is_defined", "is_followed", "is_trusted", "is_watched", "is_written", "names_in"]
 
 # Functions of these modules are held against their source, and so are the functions that those call.
@@ -50,6 +52,8 @@ def is_watched(module: str) -> bool:
 
 def function_of(value: Any) -> Any:
     """Takes the function out of a method, a `staticmethod`, a `classmethod`, a property or a cache."""
+    if isinstance(value, Understudy):
+        return value.original
     if isinstance(value, property):
         return value.fget
     if isinstance(value, _Cache):

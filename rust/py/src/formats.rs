@@ -1,12 +1,16 @@
 //! The formats that are decoded natively, bound.
 
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
+use pyo3::prelude::*;
 use torchfeed_core::{
-    decode::{DecodeRequest, DecodeScratch, Decoder, Format, Mode, Sink},
+    decode::{DecodeRequest, DecodeScratch, Decoder, Format, Sink},
     image::{Rect, Window},
 };
 
-use crate::{decode::copy, error::Failure};
+use crate::{
+    decode::copy,
+    error::Failure,
+    image_file::{self, Pixels},
+};
 
 /// The names of the formats that are decoded natively.
 #[pyfunction]
@@ -14,18 +18,10 @@ pub(crate) fn native_formats() -> Vec<&'static str> {
     Format::ALL.iter().map(|format| format.name()).collect()
 }
 
-/// (height, width, channels), and the pixels.
-type Pixels<'py> = ((usize, usize, usize), Bound<'py, PyBytes>);
-
 /// Decodes all of `data` natively, without a fallback, to Pillow's mode "RGB", "L" or "P".
 #[pyfunction]
 pub(crate) fn decode_image<'py>(py: Python<'py>, data: &[u8], mode: &str) -> PyResult<Pixels<'py>> {
-    let mode = match mode {
-        "RGB" => Mode::Rgb,
-        "L" => Mode::Gray,
-        "P" => Mode::Index,
-        other => return Err(PyValueError::new_err(format!("mode should be RGB, L or P, got {other}"))),
-    };
+    let mode = image_file::mode(mode)?;
     let decode = || -> Result<Window, Failure> {
         let (decoder, mut window) = (Decoder::default(), Window::default());
         let header = decoder.header(data)?;

@@ -8,6 +8,7 @@ mod decode;
 mod dlpack;
 mod error;
 mod formats;
+mod image_file;
 mod instruction_set;
 mod kept;
 mod occurrences;
@@ -33,6 +34,8 @@ mod _native {
     use super::dlpack::Tensor;
     #[pymodule_export]
     use super::formats::{decode_image, native_formats};
+    #[pymodule_export]
+    use super::image_file::ImageFile;
     #[pymodule_export]
     use super::instruction_set::instruction_sets;
     #[pymodule_export]

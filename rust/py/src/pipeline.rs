@@ -7,7 +7,7 @@ use torchfeed_core::{
     batch::{self, Field, Pool, TargetForm, one_hot::Levels},
     decode::{Decoder, Fallback, FallbackLimits, Limits},
     image::Size,
-    transform::{Form, Layout, ResizeOrder},
+    transform::{Form, Layout},
 };
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     decode::{PythonDecoder, copy},
     dlpack::Dtype,
     error::Failure,
+    image_file::order,
     kept::{BatchMemory, RowIndexes},
     signals,
     source::Source,
@@ -110,8 +111,7 @@ impl Pipeline {
         let layout = if settings.channels_last { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let form = |dtype: &Dtype| Form { channels, element: usize::from(dtype.1 / 8), layout };
         let forms: Vec<_> = dtypes.iter().map(form).collect();
-        let resize_order =
-            if settings.cheaper_first { ResizeOrder::CheaperFirst } else { ResizeOrder::HorizontalFirst };
+        let resize_order = order(settings.cheaper_first);
         let datasets = datasets.iter().map(|dataset| dataset.with(&forms, resize_order)).collect::<Result<_, _>>()?;
         let fallback = settings.fallback.map(|object| Arc::new(PythonDecoder::new(object)));
         let shared = fallback.clone().map(|decoder| decoder as Arc<dyn Fallback>);

@@ -7,12 +7,13 @@ use pyo3::{
 use torchfeed_core::{
     image::{Size, View},
     rng::Normals,
-    transform::{self, Call, ResizeOrder, execute},
+    transform::{self, Call, execute},
 };
 
 use crate::{
     data::{from_python, to_python},
     error::Failure,
+    image_file::{Pixels, order},
 };
 
 /// A declared transform.
@@ -83,12 +84,11 @@ pub(crate) fn apply_calls<'py>(
     size: (usize, usize, usize),
     calls: Vec<Bound<'py, PyAny>>,
     cheaper_first: bool,
-) -> PyResult<((usize, usize, usize), Bound<'py, PyBytes>)> {
+) -> PyResult<Pixels<'py>> {
     let (height, width, channels) = size;
     let calls = calls.into_iter().map(from_python::<Call>).collect::<PyResult<Vec<_>>>()?;
-    let order = if cheaper_first { ResizeOrder::CheaperFirst } else { ResizeOrder::HorizontalFirst };
     let image = View::whole(Size::new(height, width), channels, pixels).map_err(Failure::from)?;
-    let made = py.detach(|| execute::apply(&calls, image, order)).map_err(Failure::from)?;
+    let made = py.detach(|| execute::apply(&calls, image, order(cheaper_first))).map_err(Failure::from)?;
     let Size { height, width } = made.size;
     Ok(((height, width, made.channels), PyBytes::new(py, &made.data)))
 }

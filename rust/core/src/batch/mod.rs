@@ -2,9 +2,11 @@
 
 pub mod collate;
 mod dataset;
+mod encoded;
 pub mod engine;
 pub mod epoch;
 pub mod field;
+mod image_file;
 mod occurrences;
 pub mod one_hot;
 pub mod pipeline;
@@ -20,6 +22,7 @@ pub use dataset::Dataset;
 pub use engine::{Engine, Workers};
 pub use epoch::{Epoch, Request};
 pub use field::{Field, Strip, TargetForm};
+pub use image_file::{ImageFile, Write};
 pub use occurrences::Occurrences;
 pub use pipeline::Pipeline;
 pub use pool::{

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{dataset::Dataset, field::TargetForm, views::Draws};
+use super::{dataset::Dataset, encoded::Encoded, field::TargetForm, views::Draws};
 use crate::{
     Error, Result,
-    decode::{self, DecodeRequest, Decoder, Header, RowIndexEntry, Sink},
+    decode::{self, DecodeRequest, Decoder, Mode, RowIndexEntry, Sink},
     image::{Rect, Size, View, Window},
     rng::Key,
     source::{Buffer, Item, Source, check_file_bytes},
@@ -17,10 +17,6 @@ use crate::{
         execute::{self, Executor},
     },
 };
-
-/// Bytes of a region that is resized while it is decoded. Smaller ones stay in the second-level cache (1 or 2 MiB in
-/// servers) or near it until all of their rows are there, and resizing them at once is then faster by a few per cent.
-const LARGE: usize = 2 << 20;
 
 /// Samples after which memory for an image that was much larger than all of them goes back.
 const PATIENCE: u32 = 64;
@@ -38,10 +34,10 @@ pub struct SampleScratch {
     /// The same, of the last samples, and their number.
     latest: (usize, u32),
     bytes: Buffer,
-    decode: decode::DecodeScratch,
-    window: Window,
+    pub(super) decode: decode::DecodeScratch,
+    pub(super) window: Window,
     draws: Draws,
-    execute: execute::ExecutorScratch,
+    pub(super) execute: execute::ExecutorScratch,
 }
 
 impl SampleScratch {
@@ -52,7 +48,7 @@ impl SampleScratch {
     }
 
     /// Notes that a sample was made of an image of so many bytes.
-    fn used_for(&mut self, pixels: usize) {
+    pub(super) fn used_for(&mut self, pixels: usize) {
         let (latest, count) = self.latest;
         self.largest = self.largest.max(pixels);
         self.latest = (latest.max(pixels), count + 1);
@@ -160,7 +156,15 @@ impl<'a> Sample<'a> {
                 pixels = header.size.height.saturating_mul(header.size.width).saturating_mul(3);
                 self.draw_views(key, header.size, draws)?;
                 if plans.len() == 1 {
-                    let executor = self.decode(bytes, &header, draws.view(0), (decode, execute), window)?;
+                    let encoded = Encoded {
+                        decoder: self.decoder,
+                        bytes,
+                        header: &header,
+                        mode: Mode::Rgb,
+                        denominator: 1,
+                        rows: self.rows,
+                    };
+                    let executor = encoded.decode(&plans[0], draws.view(0), (decode, execute), window)?;
                     return write(0, &executor, window.view(), execute);
                 }
                 let region = draws.region(plans, header.size);
@@ -176,44 +180,6 @@ impl<'a> Sample<'a> {
         let made = make();
         scratch.used_for(pixels);
         made.map_err(|error| self.blame(error))
-    }
-
-    /// Decodes what the `calls` of the only view need into `window`, as cheaply as the decoder offers. Returns what is left
-    /// to be done to that.
-    fn decode(
-        &self,
-        bytes: &[u8],
-        header: &Header,
-        calls: &[(usize, Call)],
-        (decode, execute): (&mut decode::DecodeScratch, &mut execute::ExecutorScratch),
-        window: &mut Window,
-    ) -> Result<Executor<'a>> {
-        let plan = &self.dataset.plans()[0];
-        let offer = self.decoder.offer(header);
-        let (executor, denominator) = Executor::scaled(plan, calls, header.size, offer.denominators);
-        let region = executor.region();
-        let request = DecodeRequest { denominator, rows: self.rows, ..DecodeRequest::new(region) };
-        let streams =
-            offer.strips && denominator == 1 && region.height * region.width * 3 > LARGE && executor.can_stream();
-        let made = if streams {
-            let resize = executor.stream();
-            let mut rows = resize.start(header.size.height, 3, execute, window)?;
-            let mut receive = |first: usize, strip: &[u8]| rows.push(first, strip);
-            let made = self.decoder.decode(bytes, header, &request, decode, Sink::Strips(&mut receive));
-            made.map(|()| resize.rest())
-        } else {
-            let made = self.decoder.decode(bytes, header, &request, decode, Sink::Window(window));
-            made.map(|()| executor)
-        };
-        match made {
-            // The file is damaged. A window at full size comes with the fallback's verdict.
-            Err(Error::Format(_)) if streams || denominator > 1 => {}
-            other => return other,
-        }
-        let executor = Executor::new(plan, calls, header.size);
-        let request = DecodeRequest { rows: self.rows, ..DecodeRequest::new(executor.region()) };
-        self.decoder.decode(bytes, header, &request, decode, Sink::Window(window))?;
-        Ok(executor)
     }
 
     /// The whole image, decoded and not transformed.

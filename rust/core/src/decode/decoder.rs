@@ -128,6 +128,12 @@ impl Decoder {
         Offer { denominators: if self.fast { offer.denominators } else { &[] }, ..offer }
     }
 
+    /// Whether decoding can be put off: whether whatever may be wrong with the file makes other pixels, and no error.
+    #[must_use]
+    pub fn can_wait(&self, bytes: &[u8], header: &Header) -> bool {
+        header.native.as_ref().is_some_and(|native| native.can_wait(bytes))
+    }
+
     /// Decodes the image in `bytes`, whose header is `header`, as `request` says.
     ///
     /// Afterwards a [`Sink::Window`] has the size of the whole image at the request's fraction, and the channels of its

@@ -42,6 +42,10 @@ pub(super) trait NativeFormat {
         sink: Sink<'_>,
     ) -> crate::Result<()>;
 
+    /// Whether decoding can be put off: whether whatever may be wrong with a file whose header is plain makes other pixels,
+    /// and no error.
+    fn can_wait(bytes: &[u8], header: &Self::Header) -> bool;
+
     /// Refuses a file that would cost the fallback more than the limits allow, for reasons that its size does not tell.
     ///
     /// # Errors
@@ -150,6 +154,12 @@ macro_rules! formats {
             fn offer(&self) -> Offer {
                 match self {
                     $(Self::$format(header) => <$module::$format as format::NativeFormat>::offer(header),)*
+                }
+            }
+
+            fn can_wait(&self, bytes: &[u8]) -> bool {
+                match self {
+                    $(Self::$format(header) => <$module::$format as format::NativeFormat>::can_wait(bytes, header),)*
                 }
             }
 

@@ -167,20 +167,30 @@ impl fmt::Display for Executor<'_> {
 /// calls leave no pixels.
 pub fn apply(calls: &[Call], image: View<'_>, order: ResizeOrder) -> Result<Window> {
     let calls: Vec<_> = calls.iter().map(|call| (0, *call)).collect();
-    let mut program = Program::new(image.size);
-    compile(&calls, order, &mut program);
-    let channels = program.output_channels(image.channels);
-    let table = (0..channels).flat_map(|_| 0..=255).collect();
-    let plan = Plan::new(Vec::new(), Lookup::new(table, channels, 1, Layout::ChannelsLast)?, order)?;
-    let executor = Executor::of(&plan, program);
+    let plan = plan_of_bytes(&calls, image.size, image.channels, order)?;
+    let executor = Executor::new(&plan, &calls, image.size);
     let size = executor.output_size();
-    if size.height == 0 || size.width == 0 {
-        return Err(Error::Parameter(format!("{calls:?} leaves no pixels of the image")));
-    }
     let mut made = Window::default();
-    made.try_reset(size, Rect::all(size), channels)?;
+    made.try_reset(size, Rect::all(size), plan.lookup.form().channels)?;
     executor.run(image, &mut ExecutorScratch::default(), &mut made.data)?;
     Ok(made)
+}
+
+/// A plan without ops for the bytes that `calls` make of an image of `size` and `channels`: its table leaves them as they
+/// are, pixel by pixel.
+///
+/// # Errors
+/// [`Error::Parameter`] where the image has neither one channel nor three, or the calls leave no pixels.
+pub fn plan_of_bytes(calls: &[(usize, Call)], size: Size, channels: usize, order: ResizeOrder) -> Result<Plan> {
+    let mut program = Program::new(size);
+    compile(calls, order, &mut program);
+    let output = program.ending.gather.size();
+    if output.height == 0 || output.width == 0 {
+        return Err(Error::Parameter(format!("{calls:?} leaves no pixels of the image")));
+    }
+    let channels = program.output_channels(channels);
+    let table = (0..channels).flat_map(|_| 0..=255).collect();
+    Plan::new(Vec::new(), Lookup::new(table, channels, 1, Layout::ChannelsLast)?, order)
 }
 
 /// Pixels of a row that is counted as long.

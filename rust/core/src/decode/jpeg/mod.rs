@@ -91,6 +91,11 @@ impl NativeFormat for Jpeg {
         }
     }
 
+    /// libjpeg only warns of damaged data, as long as there is an end. Later scans have headers, which may be broken.
+    fn can_wait(bytes: &[u8], header: &JpegHeader) -> bool {
+        !header.frame.progressive && is_whole(bytes.get(header.scan..).unwrap_or(&[]))
+    }
+
     /// libjpeg, which the fallback uses, has no limit of scans.
     fn check_for_fallback(bytes: &[u8], limits: &Limits) -> Result<()> {
         limits.check_scans(count_scans(bytes))

@@ -50,6 +50,11 @@ impl NativeFormat for Png {
         Offer { denominators: &[], strips: false, regions: true, modes }
     }
 
+    /// Broken data are an error.
+    fn can_wait(_: &[u8], _: &PngHeader) -> bool {
+        false
+    }
+
     fn decode(
         bytes: &[u8],
         header: &PngHeader,

@@ -1,0 +1,185 @@
+"""Images that are not opened yet: what `PIL.Image.open` returns while samples are traced."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from typing import Any
+
+from PIL import Image
+
+from torchfeed.images import Lazy, file_of, open_image
+
+from .window import window
+
+__all__ = ["Given", "Undone", "Unopened", "opened", "undone", "unopened"]
+
+Given = tuple[str, bytes]
+"""A file, as `_native.Source.provided` takes it: its path, or its bytes."""
+
+
+class Undone:
+    """An image of a file that is not decoded, and transforms that are to be called with it one after the other."""
+
+    __slots__ = ("_image", "given", "steps")
+
+    def __init__(self, given: Given, image: Callable[[], Any], steps: tuple[Any, ...] = ()) -> None:
+        self.given, self._image, self.steps = given, image, steps
+
+    def then(self, step: Any) -> Undone:
+        """The same with one more transform."""
+        return Undone(self.given, self._image, (*self.steps, step))
+
+    def image(self) -> Any:
+        """An image that stands for what the transforms make, where that is one."""
+        return Unopened(_File(self.given, self._image, is_rgb=True, steps=self.steps))
+
+    def done(self) -> Any:
+        """Calls the transforms."""
+        with window(is_open=False):
+            value = self._image()
+            for step in self.steps:
+                value = step(value)
+        return value
+
+
+_OWN = frozenset({"__class__", "__dict__", "__enter__", "__exit__", "convert", "copy", "_torchfeed_file"})
+
+
+class Unopened(Image.Image):
+    """An image that is opened when anything is asked of it but to be converted to RGB, which is noted.
+
+    Args:
+        file: what there is in its place.
+    """
+
+    _torchfeed_file: _File
+
+    def __init__(self, file: _File) -> None:  # not Pillow's: there is nothing yet
+        object.__setattr__(self, "_torchfeed_file", file)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _OWN:
+            return object.__getattribute__(self, name)
+        return getattr(opened(self), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(opened(self), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(opened(self), name)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        self._torchfeed_file.closed = True
+
+    def convert(self, *arguments: Any, **keywords: Any) -> Any:
+        """Notes a conversion to RGB; others need the image."""
+        file = self._torchfeed_file
+        if (arguments, keywords) not in _TO_RGB or file.closed:
+            return opened(self).convert(*arguments, **keywords)
+        return Unopened(_File(file.given, file.image, is_rgb=True, steps=file.steps))
+
+    def copy(self) -> Any:
+        """A copy of what is not there yet is the same."""
+        file = self._torchfeed_file
+        if file.closed:
+            return opened(self).copy()
+        return Unopened(_File(file.given, file.image, is_rgb=file.is_rgb, steps=file.steps))
+
+    def __eq__(self, other: object) -> bool:
+        return bool(opened(self) == other)
+
+    __hash__ = Image.Image.__hash__
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return opened(self).__reduce_ex__(protocol)
+
+
+_TO_RGB = [(("RGB",), {}), ((), {"mode": "RGB"})]
+
+
+class _File:
+    """The file of an image that is not opened.
+
+    Args:
+        given: the file, as threads take it.
+        image: gives Pillow's image.
+        is_rgb: whether that is to be converted to RGB.
+        steps: the transforms that are to be called with it then.
+    """
+
+    __slots__ = ("closed", "given", "image", "is_rgb", "steps")
+
+    def __init__(
+        self, given: Given, image: Callable[[], Any], *, is_rgb: bool = False, steps: tuple[Any, ...] = ()
+    ) -> None:
+        self.given, self.image, self.is_rgb, self.steps = given, image, is_rgb, steps
+        self.closed = False
+
+    def opened(self) -> Any:
+        """The image that all of this is."""
+        with window(is_open=False):
+            made = self.image()
+            if self.is_rgb:
+                made = made.convert("RGB")
+            elif self.closed:
+                made.__exit__(None, None, None)
+            for step in self.steps:
+                made = step(made)
+        return made
+
+
+def unopened(file: Any) -> Unopened | None:
+    """Makes an image of a file, without opening it, if it is there; `None` if Pillow is to say what it makes of it."""
+    if isinstance(file, (str, os.PathLike)):
+        path = os.fspath(file)
+        if type(path) is str and os.path.isfile(path):  # noqa: PTH113  (for each sample)
+            return _of_path(path)
+    elif type(file) is io.BytesIO and not file.closed:
+        data = file.getvalue()
+        return Unopened(_File(("bytes", data), lambda: open_image(io.BytesIO(data))))
+    elif type(file) is io.BufferedReader and not file.closed:
+        # Threads read the file by its name, if that is still this file's.
+        name = getattr(file, "name", None)
+        try:
+            if type(name) is str and os.path.samestat(os.fstat(file.fileno()), os.stat(name)):  # noqa: PTH116
+                return _of_path(name)
+        except (OSError, ValueError):
+            pass
+    return None
+
+
+def _of_path(path: str) -> Unopened:
+    return Unopened(_File(("path", os.fsencode(path)), lambda: open_image(path)))
+
+
+def opened(image: Any) -> Any:
+    """Opens an image that was not, and makes it what Pillow makes of its file; returns it."""
+    if type(image) is not Unopened:
+        return image
+    made = image._torchfeed_file.opened()  # noqa: SLF001
+    state = object.__getattribute__(image, "__dict__")
+    state.clear()
+    state.update(vars(made))
+    object.__setattr__(image, "__class__", type(made))
+    return image
+
+
+def undone(value: Any) -> Undone | None:
+    """What is known of an image of a file, which has its colours, and of which no pixel was needed so far."""
+    if type(value) is Unopened:
+        file = value._torchfeed_file  # noqa: SLF001
+        if file.is_rgb and not file.closed:
+            copy = _File(file.given, file.image, is_rgb=True)
+            return Undone(file.given, copy.opened, file.steps)
+        value = opened(value)
+    if isinstance(value, Lazy) and value.mode == "RGB":
+        data = file_of(value)
+        if data is not None:
+            copy = value.copy()
+            return Undone(("bytes", data), lambda: copy)
+    return None

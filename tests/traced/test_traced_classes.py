@@ -1,0 +1,308 @@
+"""Datasets as people write them, made natively with no line changed: batches are those of torch's loader."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import ConcatDataset, Dataset, Subset
+from torch.utils.data import DataLoader as TorchDataLoader
+from torchvision import datasets as their_datasets
+
+from equality import equal
+from oracle import erased, functional, same, theirs, v2
+from torchfeed import DataLoader, explain
+
+RESIZE = theirs.Compose([theirs.Resize((9, 8)), theirs.ToTensor(), theirs.Normalize((0.5,) * 3, (0.2,) * 3)])
+CROP = theirs.Compose([theirs.RandomResizedCrop(8), theirs.RandomHorizontalFlip(), theirs.ToTensor()])
+
+
+class Files(Dataset[Any]):
+    def __init__(self, paths: Sequence[str], transform: Any = RESIZE) -> None:
+        self.paths, self.transform = paths, transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+class Tutorial(Files):
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index]).convert("RGB")
+        return self.transform(image), index % 3
+
+
+class With(Files):
+    def __getitem__(self, index: int) -> Any:
+        with open(self.paths[index], "rb") as file:  # noqa: PTH123
+            image = Image.open(file).convert(mode="RGB")
+        return {"image": self.transform(image), "name": self.paths[index], "score": np.float32(index)}
+
+
+class Bytes(Files):
+    def __getitem__(self, index: int) -> Any:
+        with Image.open(io.BytesIO(Path(self.paths[index]).read_bytes())) as image:
+            return self.transform(image.convert("RGB")), torch.tensor([index, 1])
+
+
+class Loader(Files):
+    loader = staticmethod(their_datasets.folder.default_loader)
+
+    def __getitem__(self, index: int) -> Any:
+        image = self.loader(self.paths[index])
+        label = index
+        return label, self.transform(image)
+
+
+class Unconverted(Files):
+    def __getitem__(self, index: int) -> Any:
+        return self.transform(Image.open(Path(self.paths[index])))
+
+
+class Views(Files):
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index]).convert("RGB")
+        return [self.transform(image), self.transform(image.copy())], index
+
+
+class Steps(Files):
+    resize, to_tensor = theirs.Resize((9, 8)), theirs.ToTensor()
+    normalize = v2.Normalize((0.5,) * 3, (0.2,) * 3)
+
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index]).convert("RGB")
+        image = self.resize(image)
+        return self.normalize(self.to_tensor(image)), index
+
+
+class Stacked(Files):
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index]).convert("RGB")
+        views = torch.stack([self.transform(image) for _ in range(2)])
+        return views, views[0].unsqueeze(0), torch.cat([views[:, :1], views[:, 1:]], dim=1)
+
+
+class Pair(NamedTuple):
+    image: Any
+    label: int
+
+
+class Named(Files):
+    def __getitem__(self, index: int) -> Any:
+        return Pair(self.transform(Image.open(self.paths[index]).convert("RGB")), index)
+
+
+class Together(Files):
+    """As Hugging Face's datasets are asked for a batch."""
+
+    def __getitem__(self, index: int) -> Any:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        images = [Image.open(io.BytesIO(Path(self.paths[index]).read_bytes())) for index in indices]
+        for image in images:
+            image.load()
+        return [
+            {"pixels": self.transform(image.convert("RGB")), "label": index}
+            for image, index in zip(images, indices, strict=True)
+        ]
+
+
+class Plain:
+    """No subclass of torch's."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Any:
+        return RESIZE(Image.open(self.paths[index]).convert("RGB")), index
+
+
+class V2(Files):
+    chain = v2.Compose([v2.Resize((9, 8)), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+
+    def __getitem__(self, index: int) -> Any:
+        return self.chain(Image.open(self.paths[index]).convert("RGB")), index
+
+
+class Sequence_(Files):  # noqa: N801
+    def __getitem__(self, index: int) -> Any:
+        chain = torch.nn.Sequential(v2.Resize((9, 8)), v2.ToImage(), v2.ToDtype(torch.float32, scale=True))
+        return chain(Image.open(self.paths[index]).convert("RGB")), index
+
+
+class OneOfThree(Files):
+    """Some samples are native, and some are not."""
+
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index]).convert("RGB")
+        if index % 3 == 1:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        elif index % 3 == 2:
+            return torch.zeros(3, 9, 8), index
+        return self.transform(image), index
+
+
+class Swallows(Files):
+    def __getitem__(self, index: int) -> Any:
+        try:
+            image = Image.open(self.paths[index] if index % 4 else "missing.jpg").convert("RGB")
+            return self.transform(image), index
+        except:  # noqa: E722
+            return self.transform(Image.new("RGB", (20, 20), "red")), -1
+
+
+class Retries(Files):
+    def __getitem__(self, index: int) -> Any:
+        try:
+            data = b"no image" if index % 5 == 2 else Path(self.paths[index]).read_bytes()
+            return self.transform(Image.open(io.BytesIO(data)).convert("RGB")), index
+        except OSError:
+            return self[(index + 1) % len(self)]
+
+
+class Truncated(Files):
+    """A file whose pixels cannot be had is noticed after the sample was traced; its own code decides about it."""
+
+    def __getitem__(self, index: int) -> Any:
+        data = Path(self.paths[index]).read_bytes()
+        try:
+            image = Image.open(io.BytesIO(data[: len(data) // 2] if index % 3 == 0 else data)).convert("RGB")
+        except OSError:
+            image = Image.new("RGB", (30, 30), "blue")
+        return self.transform(image), index
+
+
+class Cached(Files):
+    def __init__(self, paths: Sequence[str], transform: Any = RESIZE) -> None:
+        super().__init__(paths, transform)
+        self.images: dict[int, Any] = {}
+        self.made: dict[int, Any] = {}
+
+    def __getitem__(self, index: int) -> Any:
+        if index not in self.images:
+            self.images[index] = Image.open(self.paths[index]).convert("RGB")
+        if index not in self.made:
+            self.made[index] = self.transform(self.images[index])
+        return self.made[index], self.images[index].size[0]
+
+
+class Opened(Files):
+    """Images that are opened once, in the constructor."""
+
+    def __init__(self, paths: Sequence[str], transform: Any = RESIZE) -> None:
+        super().__init__(paths, transform)
+        self.images = [Image.open(io.BytesIO(Path(path).read_bytes())) for path in paths]
+
+    def __getitem__(self, index: int) -> Any:
+        return self.transform(self.images[index].convert("RGB")), index
+
+
+class Touches(Files):
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index]).convert("RGB")
+        made = self.transform(image)
+        return made, np.asarray(image).mean(), image.size, made.mean()
+
+
+class Changes(Files):
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index]).convert("RGB")
+        RESIZING.transforms[0].size = (9, 8) if index % 2 else (8, 9)
+        made = RESIZING(image)
+        return made.flatten(), index
+
+
+RESIZING = theirs.Compose([theirs.Resize((9, 8)), theirs.ToTensor()])
+
+TRACED: list[Any] = [Tutorial, With, Bytes, Loader, Unconverted, Views, Steps, Stacked, Named, Together, Plain, V2]
+TRACED += [OneOfThree, Swallows, Retries, Truncated, Cached]
+OTHERS: list[Any] = [Sequence_, Opened, Touches, Changes]
+
+
+@pytest.fixture
+def paths(photos: Path) -> list[str]:
+    return sorted(str(path) for path in photos.glob("*/*"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("cls", TRACED + OTHERS)
+def test_same_batches_as_torch(cls: Any, workers: int, paths: list[str]) -> None:
+    options: Any = {"batch_size": 4, "shuffle": True}
+    loader = DataLoader(cls(paths), **options, num_workers=workers, generator=torch.Generator().manual_seed(1))
+    if cls in TRACED:
+        assert explain(loader).startswith("native, "), explain(loader)
+    expected = TorchDataLoader(cls(paths), **options, generator=torch.Generator().manual_seed(1))
+    for _ in range(2):
+        equal(list(loader), list(expected))
+
+
+def _some(paths: list[str]) -> Subset[Any]:
+    return Subset(Tutorial(paths), [5, 1, 7, 3])
+
+
+def _both(paths: list[str]) -> ConcatDataset[Any]:
+    return ConcatDataset([Tutorial(paths), Steps(paths[:5])])
+
+
+@pytest.mark.parametrize("make", [_some, _both])
+def test_nested(make: Any, paths: list[str]) -> None:
+    loader = DataLoader(make(paths), 4, num_workers=1)
+    assert explain(loader).startswith("native, ")
+    equal(list(loader), list(TorchDataLoader(make(paths), 4)))
+
+
+@pytest.mark.parametrize("cls", [Tutorial, With, Together])
+def test_random_transforms_replayed(cls: Any, paths: list[str]) -> None:
+    dataset = cls(paths, CROP)
+    loader = DataLoader(dataset, 5, num_workers=2, generator=torch.Generator().manual_seed(3))
+    images = torch.cat(
+        [batch[0] if isinstance(batch, list) else batch.get("image", batch.get("pixels")) for batch in loader]
+    )
+    assert len(images) == len(paths)
+    for index, made in enumerate(images):
+        with Image.open(paths[index]) as image:
+            drawn = loader.drawn(index)
+            same(made, erased(theirs.ToTensor()(functional(image.convert("RGB"), drawn)), drawn), drawn)
+
+
+def test_views_are_drawn_each(paths: list[str]) -> None:
+    loader = DataLoader(Views(paths, CROP), len(paths))
+    (first, second), _ = next(iter(loader))
+    assert sum(torch.equal(one, other) for one, other in zip(first, second, strict=True)) < 5
+
+
+class Draws(Files):
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index]).convert("RGB")
+        numbers = random.random(), np.random.rand(), torch.rand(())  # noqa: NPY002
+        return self.transform(image), *numbers, index
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_numbers_that_a_dataset_draws(workers: int, paths: list[str]) -> None:
+    """They follow from the epoch's seed and the sample, and leave the caller's generators alone."""
+
+    def epoch(*, shuffle: bool) -> dict[int, list[float]]:
+        loader = DataLoader(Draws(paths), 4, shuffle, num_workers=workers, generator=torch.Generator().manual_seed(7))
+        assert explain(loader).startswith("native, ")
+        rows = [torch.stack([part.double() for part in batch[1:]], dim=1) for batch in loader]
+        return {int(row[-1]): row[:-1].tolist() for row in torch.cat(rows)}
+
+    numpys: Any = np.random.get_state
+    states = torch.get_rng_state(), random.getstate(), numpys()[1]
+    first = epoch(shuffle=False)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1]
+    assert np.array_equal(numpys()[1], states[2])
+    assert len({tuple(row) for row in first.values()}) == len(paths)
+    assert epoch(shuffle=True) == first == epoch(shuffle=False)
