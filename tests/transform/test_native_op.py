@@ -42,6 +42,9 @@ def test_ops_that_draw_are_random() -> None:
         )
 
 
+ENDLESS = copy.deepcopy(next(op for op in OPS if "RandAugment" in op))
+ENDLESS["RandAugment"]["num_ops"] = 10**9
+
 REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "unknown": ("RandomDiagonalFlip", {}, "unknown variant `RandomDiagonalFlip`, expected one of .*`CenterCrop`"),
     "missing": ("CenterCrop", {}, "CenterCrop: missing field `size`"),
@@ -51,6 +54,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an object": ("RandomHorizontalFlip", {"p": object()}, "RandomHorizontalFlip: <class 'object'> is not data"),
     "weights": ("RandomChoice", {"weights": [1, -1], "branches": [[], []]}, "RandomChoice: weights"),
     "inside": ({"RandomOrder": {"branches": [[{"Pad": {}}]]}}, {}, "RandomOrder: Pad: missing field `padding`"),
+    "without end": (ENDLESS, {}, "RandAugment: 1000000000 functions for one image: the most are 1000"),
     "two": ({"CenterCrop": {}, "Pad": {}}, {}, "a dict of one name"),
     "a number": (5, {}, "a dict of one name: 5"),
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use smallvec::SmallVec;
 
 use super::{
@@ -18,7 +18,8 @@ use crate::{Error, Result, image::Size, rng::Stream};
 pub enum AutoAugmentOp {
     /// Functions of a set, as `torchvision.transforms.RandAugment` and `TrivialAugmentWide` apply them.
     RandAugment {
-        /// How many are applied.
+        /// How many are applied: at most 1000.
+        #[serde(deserialize_with = "number_of_functions")]
         num_ops: usize,
         /// The set.
         #[serde(deserialize_with = "some")]
@@ -37,6 +38,17 @@ pub enum AutoAugmentOp {
         /// How images are mapped.
         warping: Warping,
     },
+}
+
+/// How many functions are applied to one image at most: a plan is held in memory, and comes from anywhere.
+const MOST_FUNCTIONS: usize = 1000;
+
+fn number_of_functions<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<usize, D::Error> {
+    let count = usize::deserialize(deserializer)?;
+    if count > MOST_FUNCTIONS {
+        return Err(D::Error::custom(format_args!("{count} functions for one image: the most are {MOST_FUNCTIONS}")));
+    }
+    Ok(count)
 }
 
 impl Family for AutoAugmentOp {
