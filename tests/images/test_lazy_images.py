@@ -21,6 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import odd_jpegs
 import odd_pngs
+from oracle import F
 from pictures import encode, picture
 from torchfeed import DataLoader, open_image
 from torchfeed.images import Lazy, lazily
@@ -290,9 +291,26 @@ def _odd_files() -> Iterator[tuple[str, bytes]]:
     return itertools.islice(itertools.chain(odd_jpegs.files(), odd_pngs.files()), 0, None, 5)
 
 
-def decoded(data: bytes, opener: Open) -> Any:
+# What meets with a damaged file first.
+FIRST: list[Callable[[Image.Image], Any]] = [
+    lambda image: image.load(),
+    lambda image: image.convert("RGB"),
+    lambda image: image.convert("L"),
+    lambda image: image.crop((1, 2, 9, 8)),
+    lambda image: image.resize((6, 5)),
+    lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    lambda image: image.rotate(180),
+    lambda image: image.copy(),
+    lambda image: image.tobytes(),
+    lambda image: image.getpixel((0, 0)),
+    np.asarray,
+    F.to_tensor,
+]
+
+
+def decoded(data: bytes, opener: Open, first: Callable[[Image.Image], Any] = FIRST[0]) -> Any:
     image = opener(io.BytesIO(data))
-    image.load()
+    first(image)
     info = {key: value for key, value in image.info.items() if key != "exif"}
     return info, np.asarray(image), image.convert("RGB").resize((5, 4))
 
@@ -318,9 +336,21 @@ def test_damaged_files(truncated: bool, monkeypatch: pytest.MonkeyPatch) -> None
                 data[at] = rng.integers(256)
             if rng.random() < 0.3:
                 del data[rng.integers(len(data)) :]
-            damaged = bytes(data)
-            expected, found = (outcome(lambda: decoded(damaged, opener)) for opener in (Image.open, open_image))  # noqa: B023
+            damaged, first = bytes(data), FIRST[rng.integers(len(FIRST))]
+            expected, found = (outcome(lambda: decoded(damaged, opener, first)) for opener in (Image.open, open_image))  # noqa: B023
             assert _anonymous(found) == _anonymous(expected), name
+
+
+@pytest.mark.parametrize("first", FIRST)
+def test_an_error_is_raised_when_pixels_are_needed(first: Any) -> None:
+    """And not afterwards: Pillow takes an image for loaded whose loading failed."""
+    data = bytearray(FILES["PNG RGB"])
+    data[len(data) // 2] ^= 0xFF
+    for opener in (Image.open, open_image):
+        image = opener(io.BytesIO(bytes(data)))
+        with pytest.raises(OSError, match="data stream"):
+            first(image)
+        first(image)
 
 
 _edges = st.one_of(st.integers(-20, 80), st.floats(-20, 80))

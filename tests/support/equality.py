@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import UserDict
+from dataclasses import is_dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from oracle import same
@@ -18,6 +20,11 @@ def equal(left: Any, right: Any) -> None:
         same(left.resolve_conj().resolve_neg(), right.resolve_conj().resolve_neg())
         for size, *strides in zip(left.shape, left.stride(), right.stride(), strict=True):
             assert size == 1 or strides[0] == strides[1]
+    elif isinstance(left, np.ndarray):
+        assert (left.dtype, left.shape, left.flags.writeable) == (right.dtype, right.shape, right.flags.writeable)
+        assert left.tobytes() == right.tobytes()
+    elif is_dataclass(left):
+        equal(vars(left), vars(right))
     elif isinstance(left, (dict, UserDict)):
         assert list(left) == list(right)
         for key in left:

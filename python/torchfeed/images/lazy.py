@@ -61,11 +61,22 @@ class Lazy(Image.Image):
 
     def _noted(self, name: str, *arguments: Any, **keywords: Any) -> Any:
         if vars(self).get("_im") is None:
+            unreadable: list[Exception] = []
+
+            def read() -> Pixels | None:
+                try:
+                    return self._pixels()
+                except Exception as error:
+                    unreadable.append(error)  # Pillow says so once: if it is asked again, the image is black
+                    raise
+
             try:
-                noted = getattr(Image.Image, name)(Recording(self, self._pixels), *arguments, **keywords)
+                noted = getattr(Image.Image, name)(Recording(self, read), *arguments, **keywords)
                 if type(noted) is Recording:
                     return LazyImage(noted.pixels, noted.info)
-            except Exception:  # noqa: BLE001  (whatever it is: Pillow decides)
+            except Exception as error:  # noqa: BLE001  (whatever it is: Pillow decides)
+                if error in unreadable:
+                    raise
                 if vars(self).get("_torchfeed_pixels") is None and isinstance(self, Lazy):
                     self._become_pillows(None)
         return getattr(real(self), name)(*arguments, **keywords)

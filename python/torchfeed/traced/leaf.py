@@ -11,7 +11,7 @@ from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from torch.utils.data import IterableDataset
+from torch.utils.data import Dataset, IterableDataset
 
 from torchfeed import _native
 from torchfeed.recognize import Plan, Unrecognized
@@ -195,13 +195,31 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
         raise Unrecognized(f"{name} has no samples")
     if hasattr(dataset, "state_dict"):
         raise Unrecognized(f"{name} has a state, which is kept where torch would make its samples")
-    is_known = function.__module__.partition(".")[0] in _LIBRARIES
-    codes = [*_reached([*([] if is_known else [function]), *_held(dataset)], type(dataset))]
+    codes, is_known = [], False
+    for each in _datasets_in(dataset):
+        own = getattr(type(each), "__getitem__", None)
+        if own is not None and own.__module__.partition(".")[0] in _LIBRARIES:
+            is_known, functions = True, [*_held(each)]
+        else:
+            functions = [own, *_held(each)] if isinstance(own, FunctionType) else [*_held(each)]
+        codes.extend(_reached(functions, type(each)))
     # Running it for nothing has effects, too, if it counts or draws.
     if not is_known and not any(_may_open(each) for code in codes for each in code.co_names):
         raise Unrecognized("")
     for code in codes:
         _check_code(code, name, here=here)
+
+
+def _datasets_in(dataset: Any) -> Iterator[Any]:
+    """A dataset, and those that it holds: it may be one that transforms the samples of another."""
+    to_do, seen = [dataset], {id(dataset)}
+    while to_do:
+        one = to_do.pop()
+        yield one
+        for value in getattr(one, "__dict__", {}).values():
+            if isinstance(value, Dataset) and id(value) not in seen:
+                seen.add(id(value))
+                to_do.append(value)
 
 
 def _check_code(code: CodeType, name: str, *, here: bool) -> None:
