@@ -124,7 +124,7 @@ def _replaying(drawn: list[Any]) -> Iterator[None]:
     left = iter(drawn)
 
     def call(self: Any, image: Any) -> Any:
-        calls = next(left)
+        calls: Any = next(left, [])  # the last results may be of no use to anybody
         of_tensors = dropwhile(lambda step: not isinstance(step, theirs.ToTensor), steps(self))
         return erased(values(SimpleNamespace(transforms=[*of_tensors]), functional(image, calls)), calls)
 

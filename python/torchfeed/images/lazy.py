@@ -74,7 +74,7 @@ class Lazy(Image.Image):
                 noted = getattr(Image.Image, name)(Recording(self, read), *arguments, **keywords)
                 if type(noted) is Recording:
                     return LazyImage(noted.pixels, noted.info)
-            except Exception as error:  # noqa: BLE001  (whatever it is: Pillow decides)
+            except Exception as error:
                 if error in unreadable:
                     raise
                 if vars(self).get("_torchfeed_pixels") is None and isinstance(self, Lazy):

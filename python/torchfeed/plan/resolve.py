@@ -147,7 +147,7 @@ def _traced(dataset: Any, settings: Settings) -> Traced:
         raise Unrecognized("")
     if not is_own_collate(settings.collate_fn) or registered_for(Tensor):
         raise Unrecognized("")
-    tree = read_traced(dataset, here=settings.num_workers == 0)
+    tree = read_traced(dataset, settings.num_workers)
     kinds = {tuple((view.table.dtype, view.table.channels) for view in leaf.plan.views) for leaf in tree.leaves}
     if len(kinds) > 1:
         raise Unrecognized("the datasets that are concatenated make different tensors of their images")

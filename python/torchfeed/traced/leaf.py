@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import dis
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from types import CodeType, FunctionType
+from time import perf_counter
+from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import IterableDataset
 
 from torchfeed import _native
 from torchfeed.recognize import Plan, Unrecognized
 from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.pillow_code import replaced_in_pillow
 from torchfeed.recognize.tree import Tree, read_tree
+from torchfeed.util.cores import usable_cores
 
 from .chains import Chain
-from .tracer import Sample, Tracer
+from .dataset_code import check_code, datasets_in
+from .tracer import Sample, Tracer, in_python
 from .unopened import Given
 
 __all__ = ["TracedLeaf", "read_traced"]
 
 _LOOKS = 8
 """How often a sample is run at most until its transforms are known: of several in a row, each run meets one more."""
+
+_CHEAP = 3e-4
+"""Seconds of tracing a sample that are always worth it: so time decides about nothing that ordinary classes do."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,21 @@ class TracedLeaf(Leaf):
     tracer: Tracer = field(default_factory=Tracer)
     chains: tuple[Chain, ...] = ()
     """The transforms whose results a sample has, in the order in which they are called."""
+    cost: float = 0.0
+    """Seconds that tracing a sample takes, in one thread of the process."""
+    whole: float = 0.0
+    """Seconds that making it in Python takes, in one of the worker processes; 0 if that is not known."""
+
+    def check_cost(self, workers: int) -> None:
+        """Refuses samples whose Python takes so long that worker processes make all of them faster.
+
+        Raises:
+            Unrecognized: theirs does.
+        """
+        processes = min(workers, usable_cores())
+        if self.cost > _CHEAP and self.whole and self.cost * processes > self.whole:
+            took = f"{1e3 * self.cost:.1f} ms of the {1e3 * self.whole:.1f} ms of a sample"
+            raise Unrecognized(f"{took} are its own Python: {processes} worker processes are faster")
 
     def __str__(self) -> str:
         """Says how many samples were traced."""
@@ -51,17 +71,23 @@ class TracedLeaf(Leaf):
         return sample.file if same else None
 
 
-def read_traced(dataset: Any, *, here: bool) -> Tree[Leaf]:
+def read_traced(dataset: Any, workers: int) -> Tree[Leaf]:
     """Reads a dataset, or those that it is made of, whose samples can be traced.
 
     Args:
         dataset: the dataset.
-        here: whether torch's loader would make its samples in this process, too.
+        workers: how many worker processes torch's loader would make its samples in; 0 is this process.
 
     Raises:
         Unrecognized: they cannot.
     """
-    return read_tree(dataset, lambda each: _leaf(each, here=here), len)
+
+    def read(each: Any) -> TracedLeaf:
+        leaf = _leaf(each, here=workers == 0)
+        leaf.check_cost(workers)
+        return leaf
+
+    return read_tree(dataset, read, len)
 
 
 _known: WeakKeyDictionary[Any, tuple[tuple[Any, ...], bool, TracedLeaf | str]] = WeakKeyDictionary()
@@ -88,8 +114,11 @@ def _leaf(dataset: Any, *, here: bool) -> TracedLeaf:
 
 
 def _state(dataset: Any) -> tuple[Any, ...]:
-    """What a dataset holds, by address."""
-    return type(dataset), *((name, id(value)) for name, value in getattr(dataset, "__dict__", {}).items())
+    """What a dataset holds, by address, and those that it holds."""
+    return tuple(
+        (type(each), *((name, id(value)) for name, value in getattr(each, "__dict__", {}).items()))
+        for each in datasets_in(dataset)
+    )
 
 
 def _still(found: TracedLeaf | str) -> bool:
@@ -97,23 +126,49 @@ def _still(found: TracedLeaf | str) -> bool:
 
 
 def _look(dataset: Any, *, here: bool) -> TracedLeaf:
-    name = type(dataset).__name__
-    _check(dataset, name, here=here)
-    tracer, why = Tracer(), ""
-    for index in sorted({0, len(dataset) // 3, 2 * len(dataset) // 3}):
-        sample, reason = _first(tracer, dataset, index)
-        if sample is not None:
-            break
-        why = why or reason
-    else:
-        raise Unrecognized(why)
+    _check(dataset, type(dataset).__name__, here=here)
+    tracer = Tracer()
+    indices = sorted({0, len(dataset) // 3, 2 * len(dataset) // 3})
+    looks = [_first(tracer, dataset, index) for index in indices]
+    found = next((sample for sample, _ in looks if sample is not None), None)
+    if found is None:
+        raise Unrecognized(looks[0][1])
     tracer.chains.settle()
     tracer.draws = False  # what was drawn so far was drawn by transforms that were not known
-    tracer.samples([(dataset, index)], lambda _: 0)
-    plan = _plan(sample.chains)
     given = Leaf.read(dataset, _native.Source.per_batch(len(dataset)), [0] * len(dataset), None, None, brings=None)
-    fields = {**vars(given), "plan": plan, "why": "", "brings": _Brings(tracer, dataset)}
-    return TracedLeaf(**fields, tracer=tracer, chains=sample.chains)
+    fields = {**vars(given), "plan": _plan(found.chains), "why": "", "brings": _Brings(tracer, dataset)}
+    leaf = TracedLeaf(**fields, tracer=tracer, chains=found.chains)
+    times = [_times(leaf, index) for index in indices]
+    cost, whole = (sum(seconds) / len(times) for seconds in zip(*times, strict=True))
+    return replace(leaf, cost=cost, whole=whole)
+
+
+def _times(leaf: TracedLeaf, index: int) -> tuple[float, float]:
+    """How long Python takes for a sample that is traced, and how long for all of it."""
+    calls = [(leaf.dataset, index)]
+    cost = _seconds(lambda: leaf.tracer.samples(calls, lambda _: 0))
+    if cost < _SHORT:  # most of that is what is done once for a batch
+        cost = _seconds(lambda: leaf.tracer.samples(calls * _BATCH, lambda _: 0)) / _BATCH
+    try:
+        whole = _seconds(lambda: in_python(leaf.dataset, index, 0))
+    except Exception:  # noqa: BLE001  (it is raised again when the sample's turn comes)
+        return cost, 0.0
+    (sample,) = leaf.tracer.samples(calls, lambda _: 0)
+    return cost + (whole if leaf.file(sample) is None else 0.0), whole
+
+
+_SHORT, _BATCH = 2e-3, 32
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    """The time of a run; the shorter one of two that are short."""
+    start = perf_counter()
+    run()
+    middle = perf_counter()
+    if middle - start > 10 * _SHORT:
+        return middle - start
+    run()
+    return min(middle - start, perf_counter() - middle)
 
 
 def _first(tracer: Tracer, dataset: Any, index: int) -> tuple[Sample | None, str]:
@@ -170,12 +225,6 @@ def _plan(chains: tuple[Chain, ...]) -> Plan:
     )
 
 
-# What keeps a dataset from being traced, by what its code says
-
-_SEEDS = {"seed", "setstate", "set_state", "set_rng_state", "manual_seed", "fork_rng", "default_rng", "Generator"}
-_SEEDS |= {"RandomState", "Random", "SeedSequence"}
-
-
 def _check(dataset: Any, name: str, *, here: bool) -> None:
     """Refuses datasets that torch would not run as they are traced.
 
@@ -186,106 +235,12 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
         raise Unrecognized("an IterableDataset has no index: samples are made by its own __iter__")
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise Unrecognized("without a GIL, samples are not traced")
-    function = getattr(type(dataset), "__getitem__", None)
-    if not isinstance(function, FunctionType):
+    if not isinstance(getattr(type(dataset), "__getitem__", None), FunctionType):
         raise Unrecognized(f"{name}.__getitem__ is not written in Python")
     if why := replaced_in_pillow(methods=True):
         raise Unrecognized(why)
     if len(dataset) < 1:
         raise Unrecognized(f"{name} has no samples")
-    if hasattr(dataset, "state_dict"):
+    if any(hasattr(each, "state_dict") for each in datasets_in(dataset)):
         raise Unrecognized(f"{name} has a state, which is kept where torch would make its samples")
-    codes, is_known = [], False
-    for each in _datasets_in(dataset):
-        own = getattr(type(each), "__getitem__", None)
-        if own is not None and own.__module__.partition(".")[0] in _LIBRARIES:
-            is_known, functions = True, [*_held(each)]
-        else:
-            functions = [own, *_held(each)] if isinstance(own, FunctionType) else [*_held(each)]
-        codes.extend(_reached(functions, type(each)))
-    # Running it for nothing has effects, too, if it counts or draws.
-    if not is_known and not any(_may_open(each) for code in codes for each in code.co_names):
-        raise Unrecognized("")
-    for code in codes:
-        _check_code(code, name, here=here)
-
-
-def _datasets_in(dataset: Any) -> Iterator[Any]:
-    """A dataset, and those that it holds: it may be one that transforms the samples of another."""
-    to_do, seen = [dataset], {id(dataset)}
-    while to_do:
-        one = to_do.pop()
-        yield one
-        for value in getattr(one, "__dict__", {}).values():
-            if isinstance(value, Dataset) and id(value) not in seen:
-                seen.add(id(value))
-                to_do.append(value)
-
-
-def _check_code(code: CodeType, name: str, *, here: bool) -> None:
-    """Refuses code that does what tracing would not do as torch's loader does it.
-
-    Raises:
-        Unrecognized: it does.
-    """
-    where = f'File "{code.co_filename}", line {code.co_firstlineno}, in {code.co_name}'
-    names = {*code.co_names}
-    if found := names & _SEEDS:
-        raise Unrecognized(f"{name} uses {min(found)}: {where}")
-    if not here and "get_worker_info" in names:
-        raise Unrecognized(f"{name} asks for its worker process: {where}")
-    if not here and "STORE_ATTR" in {each.opname for each in dis.get_instructions(code)}:
-        raise Unrecognized(f"{name} sets an attribute while it makes a sample, of which each worker has one: {where}")
-
-
-def _may_open(name: str) -> bool:
-    """Whether something of a name in the code may open an image."""
-    return name.lower() in {"open", "image", "pil"} or "load" in name.lower() or "read" in name.lower()
-
-
-_LIBRARIES = {"datasets"}
-"""Whose datasets keep nothing of a sample, and draw nothing: Hugging Face's."""
-
-
-def _held(dataset: Any) -> Iterator[FunctionType]:
-    """The functions that a dataset holds."""
-    for value in vars(dataset).values() if hasattr(dataset, "__dict__") else ():
-        for each in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(each, FunctionType):
-                yield each
-
-
-def _reached(functions: Sequence[FunctionType], cls: type) -> Iterator[CodeType]:
-    """The code of functions, and of the user's functions and methods that these may call by their names."""
-    homes = {function.__module__.partition(".")[0] for function in functions}
-    to_do, seen = [*functions], {*functions}
-    while to_do:
-        one = to_do.pop()
-        names: set[str] = set()
-        for code in _codes(one.__code__):
-            yield code
-            names.update(code.co_names)
-        for name in names:
-            own = one.__globals__.get(name)
-            found = [own] if isinstance(own, FunctionType) and _is_of(own, homes) else []
-            found += [vars(base)[name] for base in cls.__mro__[:-1] if name in vars(base)]
-            for value in map(_function, found):
-                if value is not None and value not in seen:
-                    seen.add(value)
-                    to_do.append(value)
-
-
-def _function(value: Any) -> FunctionType | None:
-    value = getattr(value, "__func__", getattr(value, "fget", value))  # of a static method, or of a property
-    return value if isinstance(value, FunctionType) else None
-
-
-def _is_of(function: FunctionType, homes: set[str]) -> bool:
-    return (function.__module__ or "").partition(".")[0] in homes
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
+    check_code(dataset, here=here)

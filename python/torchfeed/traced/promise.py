@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ class Promise(Tensor):
 
     _torchfeed: tuple[Any, Undone]
     _torchfeed_made: Tensor | None
+    _torchfeed_users: list[ref[Arranged]]
 
     @staticmethod
     def of(chain: Any, undone: Undone) -> Promise:
@@ -30,7 +32,7 @@ class Promise(Tensor):
             undone: the image, and the same transforms.
         """
         promise: Promise = torch.Tensor._make_subclass(Promise, _nothing)  # noqa: SLF001
-        promise._torchfeed, promise._torchfeed_made = (chain, undone), None
+        promise._torchfeed, promise._torchfeed_made, promise._torchfeed_users = (chain, undone), None, []
         return promise
 
     @property
@@ -61,16 +63,18 @@ class Promise(Tensor):
 
 
 class Arranged(Tensor):
-    """A stand-in for what a function that only arranges tensors makes of some that are promised."""
+    """A stand-in for what a function makes of tensors, of which some are promised."""
 
     _torchfeed: tuple[Any, Any, Any]
     _torchfeed_made: Tensor | None
+    _torchfeed_users: list[ref[Arranged]]
 
     @staticmethod
     def of(function: Any, arguments: Any, keywords: Any) -> Arranged:
         """Makes a stand-in for ``function(*arguments, **keywords)``."""
         arranged: Arranged = torch.Tensor._make_subclass(Arranged, _nothing)  # noqa: SLF001
         arranged._torchfeed, arranged._torchfeed_made = (function, arguments, keywords), None
+        arranged._torchfeed_users = []
         return arranged
 
     @property
@@ -96,29 +100,55 @@ class Arranged(Tensor):
         return made.__reduce_ex__(protocol)
 
 
-_ARRANGE = {
-    torch.stack,
-    torch.cat,
-    torch.unsqueeze,
-    torch.squeeze,
-    Tensor.unsqueeze,
-    Tensor.squeeze,
-    Tensor.__getitem__,
+_PURE: set[Any] = {
+    *(torch.stack, torch.cat, torch.unsqueeze, torch.squeeze, torch.permute, torch.transpose, torch.flip),
+    *(torch.add, torch.sub, torch.mul, torch.div, torch.neg, torch.reshape, torch.flatten),
 }
-"""What only arranges the values of tensors, and says nothing about them."""
+"""Functions that make a tensor of the values of tensors, and of nothing else; with those of `_METHODS`."""
 
-_PLACES = (int, slice, type(None), type(...))
+_METHODS = "unsqueeze squeeze permute transpose flip contiguous clone float half double reshape view flatten repeat"
+_METHODS += (
+    " __getitem__ add __add__ __radd__ sub __sub__ __rsub__ mul __mul__ __rmul__ div __truediv__ __rdiv__ neg __neg__"
+)
+_PURE.update(getattr(Tensor, name) for name in _METHODS.split())
+
+_PLAIN = (bool, int, float, slice, type(None), type(...))
 
 
 def _called(function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """Calls a function with tensors, or puts it off where it only arranges some that are not there yet."""
-    if function in _ARRANGE and is_open():
+    """Calls a function with tensors, or puts it off where it is sure to make the same of them later."""
+    if function in _PURE and is_open() and "out" not in keywords:
         leaves = _pytree.tree_leaves((arguments, keywords))
-        plain = all(type(leaf) in {Promise, Arranged} or isinstance(leaf, (Tensor, *_PLACES)) for leaf in leaves)
-        if plain and all(promise.made is None for promise in promises_in(leaves)):
-            return Arranged.of(function, arguments, keywords)
+        is_plain = all(type(leaf) in _STAND_INS or isinstance(leaf, (Tensor, *_PLAIN)) for leaf in leaves)
+        if is_plain and all(promise.made is None for promise in promises_in(leaves)):
+            # A tensor that is there may change before this is done.
+            arguments, keywords = _pytree.tree_map(_kept, (arguments, keywords))
+            arranged = Arranged.of(function, arguments, keywords)
+            for leaf in leaves:
+                if type(leaf) in _STAND_INS:
+                    leaf._torchfeed_users.append(ref(arranged))  # noqa: SLF001
+            return arranged
+    for leaf in _pytree.tree_leaves((arguments, keywords)):
+        if type(leaf) in _STAND_INS:
+            _settled(leaf)
     arguments, keywords = _pytree.tree_map(fulfilled, (arguments, keywords))
     return function(*arguments, **keywords)
+
+
+_STAND_INS = {Promise, Arranged}
+
+
+def _kept(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) and type(value) not in _STAND_INS else value
+
+
+def _settled(value: Promise | Arranged) -> None:
+    """Makes a tensor, and all that are to be made of it, before somebody changes it."""
+    fulfilled(value)
+    users, value._torchfeed_users = value._torchfeed_users, []  # noqa: SLF001
+    for user in users:
+        if (arranged := user()) is not None:
+            _settled(arranged)
 
 
 _nothing = torch.empty(0, device="cpu")

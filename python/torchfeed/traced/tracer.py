@@ -70,7 +70,8 @@ class Sample:
         Raises:
             Exception: it cannot be made, in the words of whoever says so.
         """
-        if self.again:
+        # A later sample may have changed a transform.
+        if self.again or not all(chain.fingerprint.holds_the_same() for chain in self.chains):
             return in_python(dataset, index, seed)
         if self.promises:
             with own_random_state():

@@ -74,7 +74,10 @@ class Unopened(Image.Image):
         return self
 
     def __exit__(self, *arguments: object) -> None:
-        self._torchfeed_file.closed = True
+        if type(self) is Unopened:
+            self._torchfeed_file.closed = True
+        else:  # it was opened in between, and Python has looked this method up at the beginning
+            self.__exit__(*arguments)
 
     def convert(self, *arguments: Any, **keywords: Any) -> Any:
         """Notes a conversion to RGB; others need the image."""
