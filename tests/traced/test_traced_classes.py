@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -230,8 +231,10 @@ MIXED: list[Any] = [OneOfThree, Swallows]
 OTHERS: list[Any] = [Sequence_, Opened, Touches, Changes]
 
 
-@pytest.fixture
-def paths(photos: Path) -> list[str]:
+@pytest.fixture(params=[0.0, 60.0], ids=["old", "new"])
+def paths(photos: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Photos, which were there for long, or are new: such a file may be gone soon."""
+    monkeypatch.setattr("torchfeed.traced.unopened.RECENT", request.param)
     return sorted(str(path) for path in photos.glob("*/*"))
 
 
@@ -308,6 +311,38 @@ def test_numbers_that_a_dataset_draws(workers: int, paths: list[str]) -> None:
     assert np.array_equal(numpys()[1], states[2])
     assert len({tuple(row) for row in first.values()}) == len(paths)
     assert epoch(shuffle=True) == first == epoch(shuffle=False)
+
+
+class ThroughOneFile(Files):
+    """All of them come by the same path."""
+
+    def __init__(self, paths: Sequence[str], place: Path) -> None:
+        super().__init__(paths)
+        self.place = place
+
+    def __getitem__(self, index: int) -> Any:
+        shutil.copy2(self.paths[index], self.place)
+        return self.transform(Image.open(self.place).convert("RGB")), index
+
+
+def test_a_file_that_is_another_one_soon(photos: Path, tmp_path: Path) -> None:
+    paths = sorted(str(path) for path in photos.glob("*/*"))
+    loader = DataLoader(ThroughOneFile(paths, tmp_path / "image"), 4)
+    assert explain(loader).startswith("native, ")
+    equal(list(loader), list(TorchDataLoader(ThroughOneFile(paths, tmp_path / "image"), 4)))
+
+
+class Named_(Files):  # noqa: N801
+    def __getitem__(self, index: int) -> Any:
+        path = self.paths[index]
+        with Path(path).open("rb") as file, Image.open(file) as one, Image.open(path) as two:
+            three = Image.open(Path(path))
+            three.close()
+            return [str(image.filename) for image in (one, two, three)], self.transform(two.convert("RGB"))
+
+
+def test_names_of_files(paths: list[str]) -> None:
+    equal(list(DataLoader(Named_(paths), 4)), list(TorchDataLoader(Named_(paths), 4)))
 
 
 class Reckons(Files):

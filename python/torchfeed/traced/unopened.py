@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import stat
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -140,24 +142,52 @@ def unopened(file: Any) -> Unopened | None:
     """Makes an image of a file, without opening it, if it is there; `None` if Pillow is to say what it makes of it."""
     if isinstance(file, (str, os.PathLike)):
         path = os.fspath(file)
-        if type(path) is str and os.path.isfile(path):  # noqa: PTH113  (for each sample)
-            return _of_path(path)
+        if type(path) is str:
+            try:
+                return _of_path(path, os.stat(path), path)  # noqa: PTH116  (for each sample)
+            except (OSError, ValueError):
+                return None
     elif type(file) is io.BytesIO and not file.closed:
-        data = file.getvalue()
-        return Unopened(_File(("bytes", data), lambda: open_image(io.BytesIO(data))))
+        return _of_bytes(file.getvalue(), "")
     elif type(file) is io.BufferedReader and not file.closed:
         # Threads read the file by its name, if that is still this file's.
         name = getattr(file, "name", None)
         try:
-            if type(name) is str and os.path.samestat(os.fstat(file.fileno()), os.stat(name)):  # noqa: PTH116
-                return _of_path(name)
+            if type(name) is str:
+                named = os.stat(name)  # noqa: PTH116
+                return _of_path(name, named, "") if os.path.samestat(os.fstat(file.fileno()), named) else None
         except (OSError, ValueError):
             pass
     return None
 
 
-def _of_path(path: str) -> Unopened:
-    return Unopened(_File(("path", os.fsencode(path)), lambda: open_image(path)))
+RECENT = 60.0
+"""Seconds in which a file that was changed may be a temporary one, which is gone or another one soon."""
+
+
+def _of_path(path: str, found: os.stat_result, shown: str) -> Unopened | None:
+    """An image of a file.
+
+    Args:
+        path: where it is.
+        found: what the system says about it.
+        shown: the image's `filename`.
+    """
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    if max(found.st_ctime, found.st_mtime) > time.time() - RECENT:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return _of_bytes(file.read(), shown)
+    return Unopened(_File(("path", os.fsencode(path)), lambda: _named(open_image(path), shown)))
+
+
+def _of_bytes(data: bytes, shown: str) -> Unopened:
+    return Unopened(_File(("bytes", data), lambda: _named(open_image(io.BytesIO(data)), shown)))
+
+
+def _named(image: Any, name: str) -> Any:
+    image.filename = name
+    return image
 
 
 def opened(image: Any) -> Any:
