@@ -39,7 +39,8 @@ impl Encoded<'_> {
         DecodeRequest { region, denominator: self.denominator, mode: self.mode, rows: self.rows }
     }
 
-    /// Decodes what `calls` need into `window`. Returns what is left to be done to that.
+    /// Decodes what `calls` need into `window`. Returns what is left to be done to that, and whether the window holds pixels
+    /// of the image itself: they may be those of a smaller one, or of a resized one.
     ///
     /// # Errors
     /// Those of [`Decoder::decode`].
@@ -49,7 +50,7 @@ impl Encoded<'_> {
         calls: &[(usize, Call)],
         (decode, execute): (&mut decode::DecodeScratch, &mut ExecutorScratch),
         window: &mut Window,
-    ) -> Result<Executor<'p>> {
+    ) -> Result<(Executor<'p>, bool)> {
         let &Self { decoder, bytes, header, mode, .. } = self;
         let (size, offer) = (self.size(), decoder.offer(header));
         let denominators = if self.denominator > 1 { &[] } else { offer.denominators };
@@ -64,10 +65,10 @@ impl Encoded<'_> {
             let mut rows = resize.start(size.height, mode.channels(), execute, window)?;
             let mut receive = |first: usize, strip: &[u8]| rows.push(first, strip);
             let made = decoder.decode(bytes, header, &request, decode, Sink::Strips(&mut receive));
-            made.map(|()| resize.rest())
+            made.map(|()| (resize.rest(), false))
         } else {
             let made = decoder.decode(bytes, header, &request, decode, Sink::Window(window));
-            made.map(|()| executor)
+            made.map(|()| (executor, scale == 1))
         };
         match made {
             // The file is damaged. A window at full size comes with the fallback's verdict.
@@ -76,6 +77,6 @@ impl Encoded<'_> {
         }
         let executor = Executor::new(plan, calls, size);
         decoder.decode(bytes, header, &self.request(executor.region()), decode, Sink::Window(window))?;
-        Ok(executor)
+        Ok((executor, true))
     }
 }

@@ -1,5 +1,7 @@
 //! One image file by itself, outside of any dataset.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use super::{encoded::Encoded, sample::SampleScratch};
 use crate::{
     Error, Result,
@@ -18,11 +20,15 @@ pub type Write<'a> = dyn FnMut(&mut [u8]) -> Result<()> + Send + 'a;
 /// it is, as each needs but a part.
 const PARTS: u32 = 2;
 
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
 /// An image file by itself, outside of any dataset: its pixels are made when they are asked for, and only those.
 ///
 /// It takes files that a native decoder takes and nothing is odd about. Whoever has the others decodes them otherwise.
 #[derive(Debug)]
 pub struct ImageFile {
+    /// A number that no other one has.
+    number: u64,
     decoder: Decoder,
     header: Header,
     mode: Mode,
@@ -47,7 +53,8 @@ impl ImageFile {
         if !offer.modes.contains(&mode) || !(denominator == 1 || offer.denominators.contains(&denominator)) {
             return Err(Error::Parameter(format!("{mode:?} at 1/{denominator} is not offered: {offer:?}")));
         }
-        Ok(Self { decoder, header, mode, denominator, order, parts: 0, whole: None })
+        let number = NEXT.fetch_add(1, Relaxed);
+        Ok(Self { number, decoder, header, mode, denominator, order, parts: 0, whole: None })
     }
 
     /// The size of the image at its fraction.
@@ -88,18 +95,25 @@ impl ImageFile {
             Some(lookup) => Plan::new(Vec::new(), lookup, self.order)?,
             None => plan,
         };
-        let SampleScratch { decode, window, execute, .. } = scratch;
-        self.parts += 1;
-        if self.parts > PARTS && self.whole.is_none() {
+        // What the thread has decoded last may be what is needed now: another view of the same image.
+        let is_there = scratch.window_of.take() == Some(self.number);
+        let SampleScratch { decode, window, window_of, execute, .. } = scratch;
+        let executor = Executor::new(&plan, &calls, self.size());
+        let executor = if self.whole.is_some() || (is_there && window.rect.contains(&executor.region())) {
+            *window_of = is_there.then_some(self.number);
+            executor
+        } else if self.parts == PARTS {
             let mut whole = Window::default();
             let encoded = self.encoded(bytes);
             let request = encoded.request(Rect::all(encoded.size()));
             self.decoder.decode(bytes, &self.header, &request, decode, Sink::Window(&mut whole))?;
             self.whole = Some(whole);
-        }
-        let executor = match &self.whole {
-            Some(whole) => Executor::new(&plan, &calls, whole.size),
-            None => self.encoded(bytes).decode(&plan, &calls, (decode, execute), window)?,
+            executor
+        } else {
+            self.parts += 1;
+            let (executor, is_plain) = self.encoded(bytes).decode(&plan, &calls, (decode, execute), window)?;
+            *window_of = is_plain.then_some(self.number);
+            executor
         };
         let image = self.whole.as_ref().unwrap_or(window).view();
         let size = executor.output_size();

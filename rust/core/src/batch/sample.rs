@@ -36,6 +36,8 @@ pub struct SampleScratch {
     bytes: Buffer,
     pub(super) decode: decode::DecodeScratch,
     pub(super) window: Window,
+    /// The file whose pixels are in the window, by the number of its [`super::ImageFile`].
+    pub(super) window_of: Option<u64>,
     draws: Draws,
     pub(super) execute: execute::ExecutorScratch,
 }
@@ -147,6 +149,7 @@ impl<'a> Sample<'a> {
         scratch: &mut SampleScratch,
         mut write: impl FnMut(usize, &Executor<'_>, View<'_>, &mut execute::ExecutorScratch) -> Result<()>,
     ) -> Result<()> {
+        scratch.window_of = None;
         let SampleScratch { bytes, decode, window, draws, execute, .. } = scratch;
         let mut pixels = 0;
         let (plans, key) = (self.dataset.plans(), self.key(seed, occurrence));
@@ -164,7 +167,7 @@ impl<'a> Sample<'a> {
                         denominator: 1,
                         rows: self.rows,
                     };
-                    let executor = encoded.decode(&plans[0], draws.view(0), (decode, execute), window)?;
+                    let (executor, _) = encoded.decode(&plans[0], draws.view(0), (decode, execute), window)?;
                     return write(0, &executor, window.view(), execute);
                 }
                 let region = draws.region(plans, header.size);
