@@ -14,7 +14,9 @@ from torch.utils.data._utils import collate as torch_collate
 from torch.utils.dlpack import from_dlpack
 
 from torchfeed import _native
-from torchfeed.util.dlpack import dtype_code, lend_tensor
+from torchfeed.util.dlpack import dtype_code, is_plain, lend_tensor
+
+from .shared_memory import Segments
 
 __all__ = ["Collate", "default_collate"]
 
@@ -56,15 +58,28 @@ def collate_with(batch: Sequence[Any], functions: Mapping[Any, Callable[..., Any
 
 
 class Collate:
-    """`default_collate` with memory of its own, which goes when this does. That of the function stays."""
+    """`default_collate` with memory of its own, which goes when this does. That of the function stays.
 
-    def __init__(self) -> None:
+    Args:
+        loader: where worker processes call it, a name of the iterator that they are of: their batches are sent in
+            memory that is used again.
+    """
+
+    def __init__(self, loader: str = "") -> None:
+        self.loader = loader
         self._memory = _native.BatchMemory(_BLOCKS)
+        self._segments: Segments | None = None
 
     def __call__(self, batch: Sequence[Any]) -> Any:
         """Puts a list of samples side by side; a function that somebody has registered is given a plain one."""
         batch = list(batch) if isinstance(batch, list) else batch
-        return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(partial(_stack, memory=self._memory)))
+        if not self.loader or get_worker_info() is None:
+            return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(partial(_stack, memory=self._memory)))
+        if self._segments is None:
+            self._segments = Segments(self.loader)
+        self._segments.begin()
+        stack = partial(_stack, segments=self._segments)
+        return self._segments.sent(torch_collate.collate(batch, collate_fn_map=_collate_fn_map(stack)))
 
 
 def _collate_fn_map(stack: Callable[..., Any]) -> dict[Any, Callable[..., Any]]:
@@ -89,6 +104,7 @@ def _stack(
     *,
     collate_fn_map: dict[Any, Callable[..., Any]] | None = None,
     memory: _native.BatchMemory | None = None,
+    segments: Segments | None = None,
 ) -> Tensor:
     # Held until they are copied, whatever another thread does to the list meanwhile.
     batch = list(batch)
@@ -103,11 +119,15 @@ def _stack(
                 f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 "
                 f"and {list(tensor.shape)} at entry {position}"
             )
+    if segments is not None and first.numel() and all(is_plain(tensor, first.dtype) for tensor in batch):
+        out = segments.empty((len(batch), *first.shape), first.dtype)
+        if out is not None:
+            return torch.stack(batch, out=out)
     code = dtype_code(first.dtype)
     native = (
         code is not None
         and first.numel() * first.itemsize * len(batch) >= NATIVE_BYTES
-        and all(_is_plain(tensor, first.dtype) for tensor in batch)
+        and all(is_plain(tensor, first.dtype) for tensor in batch)
         and not _may_be_channels_last(first)
         # In a worker process the batch must lie in shared memory.
         and get_worker_info() is None
@@ -124,16 +144,3 @@ def _may_be_channels_last(tensor: Tensor) -> bool:
         return False
     strides = [tensor.stride(axis) for axis in (1, *range(tensor.ndim - 1, 1, -1), 0)]
     return strides == sorted(strides)
-
-
-def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
-    """Whether a tensor is nothing but strided CPU memory of `dtype`."""
-    return (
-        type(tensor) is Tensor
-        and tensor.dtype == dtype
-        and tensor.layout == torch.strided
-        and tensor.device.type == "cpu"
-        and not tensor.requires_grad
-        and not tensor.is_conj()
-        and not tensor.is_neg()
-    )

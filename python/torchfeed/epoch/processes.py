@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing.queues
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from torch.utils.data import default_collate as torch_default_collate
 
 from torchfeed.bad_samples.tolerant_samples import Job, PlainSamples, TolerantCollate, TolerantSamples
 from torchfeed.batch.collate import Collate, default_collate
+from torchfeed.batch.shared_memory import forget
 from torchfeed.images import lazily, lazy_in_this_process
 from torchfeed.limits import get_limits
 from torchfeed.plan.drawn import Key
@@ -46,13 +48,15 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
     # Tensors that are made in this process may be on a device, and then cannot be pinned.
     pin = loader.pin_memory or (settings.pin_memory and settings.num_workers > 0)
     samples: Any = None
+    workers = ""
     seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": settings.collate_fn, "pin_memory": pin}
     if options.nice or options.opens_lazily:
         seen["worker_init_fn"] = WorkerInit(options, settings.worker_init_fn)
     if options.native != "off":
         known = any(settings.collate_fn is each for each in (torch_default_collate, default_collate))
         if known and is_own_collate(settings.collate_fn):
-            seen["collate_fn"] = Collate()
+            workers = f"{os.getpid()}-{next(_numbers)}" if settings.num_workers else ""
+            seen["collate_fn"] = Collate(workers)
         elif tree is not None and batched:
             seen["collate_fn"] = SeededCollate(settings.collate_fn)
         if tree is not None:
@@ -64,7 +68,10 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
     if samples is not None:
         seen["dataset"] = ForwardingDataset(loader.dataset, samples)
     cursor.run_in_workers(loader, seen, seeded=tree is not None)
-    return View(loader, **seen, tree=tree, cursor=cursor, opens_lazily=options.opens_lazily)
+    return View(loader, **seen, tree=tree, cursor=cursor, opens_lazily=options.opens_lazily, name=workers)
+
+
+_numbers = itertools.count()
 
 
 def tree_of(way: Way) -> Tree[Leaf] | None:
@@ -233,6 +240,10 @@ class SingleProcessIterator(_Counted, torch_dataloader._SingleProcessDataLoaderI
 class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoaderIter):  # type: ignore[misc]  # noqa: SLF001
     """torch's iterator for worker processes."""
 
+    def __init__(self, view: View, restart: Restart) -> None:
+        self._name: str = view.name
+        super().__init__(view, restart)
+
     def _shutdown_workers(self) -> None:
         """Ends the workers, without waiting for those that cannot be told to.
 
@@ -249,6 +260,7 @@ class MultiProcessIterator(_Counted, torch_dataloader._MultiProcessingDataLoader
             if _is_closed(queue) and worker.is_alive():
                 worker.terminate()
         super()._shutdown_workers()
+        forget(self._name)
 
 
 def _is_closed(queue: Any) -> bool:

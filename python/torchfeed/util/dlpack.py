@@ -12,7 +12,7 @@ from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defin
 
 from torchfeed._native import Tensor as NativeTensor
 
-__all__ = ["dtype_code", "dtype_of", "lend_array", "lend_tensor", "to_tensors"]
+__all__ = ["dtype_code", "dtype_of", "is_plain", "lend_array", "lend_tensor", "to_tensors"]
 
 _KINDS = {
     torch.bool: 6,
@@ -77,3 +77,16 @@ class _Writable:
 
 def _as_writable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray(_Writable(array))
+
+
+def is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a tensor is nothing but strided CPU memory of `dtype`."""
+    return (
+        type(tensor) is Tensor
+        and tensor.dtype == dtype
+        and tensor.layout == torch.strided
+        and tensor.device.type == "cpu"
+        and not tensor.requires_grad
+        and not tensor.is_conj()
+        and not tensor.is_neg()
+    )
