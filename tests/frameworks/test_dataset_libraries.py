@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -10,6 +11,8 @@ from torchfeed import DataLoader, explain
 from user_dataset_runs import check_lazily, check_traced, is_traced
 from user_datasets import ENTRIES
 from user_files import make_user_files
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the network for a newer version
 
 # People leave files open.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

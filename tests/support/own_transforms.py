@@ -57,7 +57,7 @@ class ScaledBlur:
 
 
 class NumPyBlur:
-    """lightly's: NumPy draws."""
+    """NumPy draws."""
 
     def __init__(self, prob: float = 0.5, sigmas: Any = (0.2, 2)) -> None:
         self.prob = prob
@@ -69,6 +69,22 @@ class NumPyBlur:
             sigma = np.random.uniform(self.sigmas[0], self.sigmas[1])  # noqa: NPY002
             return sample.filter(ImageFilter.GaussianBlur(radius=sigma))
         return sample
+
+
+class BlurOfEither:
+    """lightly's: for images, and for tensors."""
+
+    def __init__(self, prob: float = 0.5, sigmas: tuple[float, float] = (0.2, 2)) -> None:
+        self.prob, self.sigmas = prob, sigmas
+
+    def __call__(self, sample: Any) -> Any:
+        prob = np.random.random_sample()  # noqa: NPY002
+        is_input_tensor = isinstance(sample, torch.Tensor)
+        sample_pil = transforms.functional.to_pil_image(sample) if is_input_tensor else sample
+        if prob < self.prob:
+            sigma = np.random.uniform(self.sigmas[0], self.sigmas[1])  # noqa: NPY002
+            sample_pil = sample_pil.filter(ImageFilter.GaussianBlur(radius=sigma))
+        return transforms.functional.to_tensor(sample_pil) if is_input_tensor else sample_pil
 
 
 class TorchBlur(nn.Module):
@@ -172,7 +188,8 @@ ONE_IMAGE: dict[str, Callable[[], Any]] = {
     "DINO's blur": MaybeBlur,
     "Barlow Twins' blur": lambda: ScaledBlur(0.3),
     "Barlow Twins' first blur": lambda: ScaledBlur(1.0),
-    "lightly's blur": NumPyBlur,
+    "a blur by NumPy's numbers": NumPyBlur,
+    "lightly's blur": BlurOfEither,
     "a module": lambda: TorchBlur(0.4),
     "solarization": lambda: Solarization(0.2),
     "what it holds": lambda: Sometimes(transforms.RandomGrayscale(1.0), 0.6),

@@ -104,7 +104,7 @@ REFUSED: list[tuple[Any, int, str]] = [
     (AsksForWorker, 2, "AsksForWorker asks for its worker process: File "),
     (SetsAttributes, 2, "SetsAttributes sets an attribute while it makes a sample"),
     (TwoFiles, 0, "TwoFiles[0] opens several images"),
-    (Pixels, 0, "Pixels[0] calls no transform with an image as it was opened"),
+    (Pixels, 0, "Pixels[0] needs its image before it calls a transform: File "),
     (CustomStep, 0, "Custom runs in Python"),
     (Raises, 0, "Raises[0]: it raises KeyError: 0"),
 ]
@@ -115,6 +115,8 @@ def test_what_is_not_traced(cls: Any, workers: int, why: str, paths: list[str]) 
     text = explain(DataLoader(cls(paths), 4, num_workers=workers))
     assert text.startswith("torch's own path")
     assert f"; and it is not traced: {why}" in text or why in text
+    if cls is Pixels:
+        assert f'File "{__file__}", line {Pixels.__getitem__.__code__.co_firstlineno + 1}, in __getitem__' in text
     if cls is Raises:
         with pytest.raises(KeyError, match="0"):
             next(iter(DataLoader(cls(paths), 4)))

@@ -24,6 +24,7 @@ from .chains import Chain
 from .dataset_code import check_code, datasets_in
 from .tracer import Sample, Tracer, in_python
 from .unopened import Given
+from .window import first_use
 
 __all__ = ["TracedLeaf", "read_traced"]
 
@@ -177,13 +178,16 @@ def _first(tracer: Tracer, dataset: Any, index: int) -> tuple[Sample | None, str
     sample = Sample(None)
     for _ in range(_LOOKS):
         tracer.chains.why = ""
+        first_use()
         (sample,) = tracer.samples([(dataset, index)], lambda _: 0)
         if not tracer.chains.look():
             break
     if sample.again:
         return None, f"{name}: {sample.again}"
     if not sample.promises:
-        return None, tracer.chains.why or f"{name} calls no transform with an image as it was opened"
+        used = first_use()
+        why = f"needs its image before it calls a transform: {used}" if used else "calls no transform with an image"
+        return None, tracer.chains.why or f"{name} {why}"
     return (
         (sample, "") if sample.file is not None else (None, f"{name} opens several images, or takes the pixels of one")
     )

@@ -13,7 +13,7 @@ from PIL import Image
 
 from torchfeed.images import Lazy, file_of, open_image
 
-from .window import window
+from .window import note_use, window
 
 __all__ = ["Given", "Undone", "Unopened", "opened", "undone", "unopened"]
 
@@ -194,6 +194,7 @@ def opened(image: Any) -> Any:
     """Opens an image that was not, and makes it what Pillow makes of its file; returns it."""
     if type(image) is not Unopened:
         return image
+    note_use()
     made = image._torchfeed_file.opened()  # noqa: SLF001
     state = object.__getattribute__(image, "__dict__")
     state.clear()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["is_open", "window"]
+__all__ = ["first_use", "is_open", "note_use", "window"]
 
 
 class _Window(threading.local):
     is_open = False
+    used = ""
 
 
 _window = _Window()
@@ -29,3 +31,22 @@ def window(*, is_open: bool = True) -> Iterator[None]:
         yield
     finally:
         _window.is_open = before
+
+
+_LIBRARIES = {"PIL", "contextlib", "copy", "numpy", "torch", "torchfeed", "torchvision"}
+
+
+def note_use() -> None:
+    """Notes the line of the user's code that needs something of an image which is not opened, if it is the first."""
+    if _window.is_open and not _window.used:
+        frame = sys._getframe(1)  # noqa: SLF001  (as the standard library finds a caller)
+        while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _LIBRARIES:
+            frame = frame.f_back
+        code = frame.f_code
+        _window.used = f'File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
+
+
+def first_use() -> str:
+    """The line that was noted since this was asked; empty if none was."""
+    used, _window.used = _window.used, ""
+    return used

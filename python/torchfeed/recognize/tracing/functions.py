@@ -217,6 +217,11 @@ def is_image_class(classes: Any) -> bool:
     return isinstance(classes, Held) and shown(classes) is Image.Image
 
 
+def is_other_class(classes: Any) -> bool:
+    """Whether what `isinstance` is asked for is the class of tensors or of arrays: no image is one."""
+    return isinstance(classes, Held) and any(shown(classes) is cls for cls in (torch.Tensor, np.ndarray))
+
+
 # torchvision
 
 # The class whose object does the same as a function, and the names of those arguments that its constructor takes.

@@ -15,7 +15,7 @@ from torchfeed.recognize.nest import Stack, nested
 from torchfeed.recognize.replaced_code import code_of, set_on
 from torchfeed.recognize.written_code import function_of, home_of
 
-from .functions import METHODS, Made, is_image_class, known_function, made_class, to_rgb
+from .functions import METHODS, Made, is_image_class, is_other_class, known_function, made_class, to_rgb
 from .paths import Drawn, Path, Refused, ways
 from .stand_ins import Crops, FrozenDict, FrozenList, Held, Stacked, View, shown
 from .wiring import MISSING, Readings, rewired
@@ -259,8 +259,11 @@ class _Tracer:
 
     def _isinstance(self, value: Any, classes: Any) -> bool:
         if isinstance(value, View):
-            if value._torchfeed_made is None and is_image_class(classes):  # noqa: SLF001
+            is_input = value._torchfeed_made is None  # noqa: SLF001  (what others make may be tensors)
+            if is_input and is_image_class(classes):
                 return True
+            if is_input and is_other_class(classes):
+                return False
             raise Refused("it asks for the type of an image")
         return isinstance(shown(value), shown(classes))
 
