@@ -67,14 +67,14 @@ class Collate:
 
     def __init__(self, loader: str = "") -> None:
         self.loader = loader
-        self._memory = _native.BatchMemory(_BLOCKS)
+        self._stack = partial(_stack, memory=_native.BatchMemory(_BLOCKS))
         self._segments: Segments | None = None
 
     def __call__(self, batch: Sequence[Any]) -> Any:
         """Puts a list of samples side by side; a function that somebody has registered is given a plain one."""
         batch = list(batch) if isinstance(batch, list) else batch
         if not self.loader or get_worker_info() is None:
-            return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(partial(_stack, memory=self._memory)))
+            return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(self._stack))
         if self._segments is None:
             self._segments = Segments(self.loader)
         self._segments.begin()
@@ -94,9 +94,12 @@ def _collate_fn_map(stack: Callable[..., Any]) -> dict[Any, Callable[..., Any]]:
 
 def _stack_arrays(batch: Sequence[Any], *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Any:
     """Makes tensors of arrays; torch cannot where a stride is negative."""
-    # Only the first of them need be an array.
-    arrays = [a.copy() if isinstance(a, np.ndarray) and min(a.strides, default=0) < 0 else a for a in batch]
-    return torch_collate.collate_numpy_array_fn(arrays, collate_fn_map=collate_fn_map)
+    try:
+        return torch_collate.collate_numpy_array_fn(batch, collate_fn_map=collate_fn_map)
+    except ValueError:
+        # Only the first of them need be an array.
+        arrays = [a.copy() if isinstance(a, np.ndarray) and min(a.strides, default=0) < 0 else a for a in batch]
+        return torch_collate.collate_numpy_array_fn(arrays, collate_fn_map=collate_fn_map)
 
 
 def _stack(
@@ -109,33 +112,45 @@ def _stack(
     # Held until they are copied, whatever another thread does to the list meanwhile.
     batch = list(batch)
     first = batch[0]
+    is_large = not first.is_nested and first.numel() * first.itemsize * len(batch) >= NATIVE_BYTES
+    try:
+        if segments is not None and _are_plain(batch):
+            out = segments.empty((len(batch), *first.shape), first.dtype)
+            if out is not None:
+                return torch.stack(batch, out=out)
+        # In a worker process without segments, the batch must lie in new shared memory.
+        elif is_large and get_worker_info() is None and not _may_be_channels_last(first) and _are_plain(batch):
+            return from_dlpack(_native.stack([lend_tensor(tensor) for tensor in batch], memory))
+        stacked: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
+    except RuntimeError:
+        _check_shapes(batch)
+        raise
+    return stacked
+
+
+def _are_plain(batch: Sequence[Any]) -> bool:
+    """Whether all of them are tensors of one shape, and nothing but CPU memory of a dtype that native code knows."""
+    first = batch[0]
+    if dtype_code(first.dtype) is None or first.is_nested or not first.numel():
+        return False
+    return all(isinstance(each, Tensor) and is_plain(each, first.dtype) and each.shape == first.shape for each in batch)
+
+
+def _check_shapes(batch: Sequence[Any]) -> None:
+    """Names the positions of tensors of unequal shapes, which torch does not put side by side.
+
+    Raises:
+        RuntimeError: there are such.
+    """
     if any(not isinstance(tensor, Tensor) or tensor.is_nested for tensor in batch):
-        # torch says what is wrong with these.
-        refused: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
-        return refused
+        return
+    first = batch[0]
     for position, tensor in enumerate(batch):
         if tensor.shape != first.shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 "
                 f"and {list(tensor.shape)} at entry {position}"
-            )
-    if segments is not None and first.numel() and all(is_plain(tensor, first.dtype) for tensor in batch):
-        out = segments.empty((len(batch), *first.shape), first.dtype)
-        if out is not None:
-            return torch.stack(batch, out=out)
-    code = dtype_code(first.dtype)
-    native = (
-        code is not None
-        and first.numel() * first.itemsize * len(batch) >= NATIVE_BYTES
-        and all(is_plain(tensor, first.dtype) for tensor in batch)
-        and not _may_be_channels_last(first)
-        # In a worker process the batch must lie in shared memory.
-        and get_worker_info() is None
-    )
-    if code is None or not native:
-        stacked: Tensor = torch_collate.collate_tensor_fn(batch, collate_fn_map=collate_fn_map)
-        return stacked
-    return from_dlpack(_native.stack([lend_tensor(tensor) for tensor in batch], memory))
+            ) from None
 
 
 def _may_be_channels_last(tensor: Tensor) -> bool:

@@ -7,13 +7,12 @@ that call Pillow's own, and make the image lazy. So it does not matter by what n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
-
-from torchfeed.util.locks import Turns
 
 from . import tensors
 from .files import made_lazy
@@ -24,40 +23,41 @@ __all__ = ["lazily", "lazy_in_this_process", "open_image", "pillows_opener"]
 _FORMATS = "JPEG", "PNG"
 
 
-_turns = Turns()
-
-
 class _Table:
-    """What of Pillow's table was exchanged."""
+    """What of Pillow's table is exchanged while somebody wants lazy images. Each batch that Python makes does that."""
 
     def __init__(self) -> None:
         self.everywhere = False
         self.users = 0
-        self._pillows: dict[str, tuple[Any, Any]] = {}
-        self._take_away: Callable[[], None] | None = None
+        self._turns = threading.RLock()
+        self._exchanged: list[tuple[str, tuple[Any, Any], tuple[Any, Any]]] = []
+        """Formats, what Pillow has for them, and what is there in its place."""
 
     def enter(self) -> None:
-        with _turns:
+        with self._turns:
             self.users += 1
             if self.users == 1:
-                Image.preinit()
-                for name in _FORMATS:
-                    if name in Image.OPEN:
-                        pillows = self._pillows[name] = Image.OPEN[name]
-                        Image.OPEN[name] = _Lazily(pillows[0]), pillows[1]
-                self._take_away = tensors.install()
+                known = [Image.OPEN.get(name) is pillows for name, pillows, _ in self._exchanged]
+                if not known or not all(known):
+                    Image.preinit()
+                    held = [(name, Image.OPEN[name]) for name in _FORMATS if name in Image.OPEN]
+                    self._exchanged = [(name, pillows, (_Lazily(pillows[0]), pillows[1])) for name, pillows in held]
+                for name, _, ours in self._exchanged:
+                    Image.OPEN[name] = ours
+                tensors.install()
 
     def leave(self) -> None:
-        with _turns:
+        with self._turns:
             self.users -= 1
             if self.users == 0:
-                if self._take_away is not None:
-                    self._take_away()
-                for name, pillows in self._pillows.items():
-                    held = Image.OPEN.get(name)
-                    if held is not None and pillows_opener(held[0]) is pillows[0]:
+                tensors.take_away()
+                for name, pillows, ours in self._exchanged:
+                    if Image.OPEN.get(name) is ours:
                         Image.OPEN[name] = pillows
-                self._pillows.clear()
+
+    def begin_anew(self) -> None:
+        """In a forked child nobody has the lock."""
+        self._turns = threading.RLock()
 
 
 class _Lazily:
@@ -75,6 +75,8 @@ class _Lazily:
 
 
 _table = _Table()
+if hasattr(os, "register_at_fork"):  # Windows has no such thing
+    os.register_at_fork(after_in_child=_table.begin_anew)
 
 
 def pillows_opener(opener: Any) -> Any:
@@ -82,16 +84,18 @@ def pillows_opener(opener: Any) -> Any:
     return opener.factory if isinstance(opener, _Lazily) else opener
 
 
-@contextmanager
-def lazily() -> Iterator[None]:
+class lazily:  # noqa: N801  (a context manager, for each batch)
     """Makes images lazy that are opened on this thread meanwhile."""
-    before, wanted.here = wanted.here, True
-    _table.enter()
-    try:
-        yield
-    finally:
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before, wanted.here = wanted.here, True
+        _table.enter()
+
+    def __exit__(self, *_: object) -> None:
         _table.leave()
-        wanted.here = before
+        wanted.here = self._before
 
 
 def lazy_in_this_process() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torchfeed.util.understudy import Understudy
 
 from .lazy import Lazy
 
-__all__ = ["install"]
+__all__ = ["install", "take_away"]
 
 _tables: dict[tuple[torch.dtype, int], bytes] = {}
 
@@ -54,17 +53,25 @@ def _made(image: Lazy) -> Tensor | None:
     return made.view(3, height, width) if channels == 3 else made.view(height, width, 1).permute(2, 0, 1)
 
 
-def install() -> Callable[[], None] | None:
-    """Puts it in the place of torchvision's function, where that is loaded; returns what takes it away again."""
-    home = sys.modules.get("torchvision.transforms.functional")
+_understudies: dict[Any, _ToTensor] = {}
+"""What stands for a function, kept for the next time."""
+
+
+def install() -> None:
+    """Puts it in the place of torchvision's function, where that is loaded."""
+    home: Any = sys.modules.get("torchvision.transforms.functional")
     original = getattr(home, "to_tensor", None)
-    if home is None or original is None or isinstance(original, Understudy):
-        return None
-    held: Any = home
-    held.to_tensor = understudy = _ToTensor(original)
+    if original is None or isinstance(original, Understudy):
+        return
+    if original not in _understudies:
+        _understudies.clear()
+        _understudies[original] = _ToTensor(original)
+    home.to_tensor = _understudies[original]
 
-    def take_away() -> None:
-        if held.to_tensor is understudy:
-            held.to_tensor = original
 
-    return take_away
+def take_away() -> None:
+    """Puts torchvision's function back."""
+    home: Any = sys.modules.get("torchvision.transforms.functional")
+    held = getattr(home, "to_tensor", None)
+    if type(held) is _ToTensor:
+        home.to_tensor = held.original
