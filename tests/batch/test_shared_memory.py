@@ -174,6 +174,53 @@ def test_nothing_is_left() -> None:
     assert not shared_memory._workers
 
 
+class Registered(NamedTuple):
+    """What a function that somebody registered makes several tensors of, which share memory."""
+
+    value: Any
+
+
+class OfRegistered(Numbers):
+    def __getitem__(self, index: int) -> Any:
+        return Registered(torch.full((3, self.size), float(index))), index
+
+
+def _aliases(batch: Any, *, collate_fn_map: Any = None) -> Any:
+    (made,) = torch.utils.data._utils.collate.collate([[each.value] for each in batch], collate_fn_map=collate_fn_map)
+    return [made, made, made[1:], made.transpose(0, 1), UserDict(same=made)]
+
+
+def test_tensors_that_share_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(torch.utils.data._utils.collate.default_collate_fn_map, Registered, _aliases)
+    loader = DataLoader(OfRegistered(80), 4, num_workers=1, persistent_workers=True)
+    held = [batch for _ in range(2) for batch in loader]
+    for (made, same, part, turned, mapping), labels in held:
+        for each in (made, same, turned.transpose(0, 1), mapping["same"]):
+            assert each[:, 0, 0].tolist() == labels.tolist()
+        assert part[:, 0, 0].tolist() == labels[1:].tolist()
+
+
+def test_segments_are_left_to_those_who_have_them() -> None:
+    """One batch after the other by hand, in one process."""
+    segments = shared_memory.Segments("here")
+    held = []
+    for number in range(40):
+        segments.begin()
+        out = segments.empty((4, 5000), torch.float32)
+        assert out is not None
+        out.fill_(number)
+        batch = [[out], [out, out[1:], UserDict(same=out)], [out.t()], [UserDict(same=out)]][number % 4]
+        sent = segments.sent(batch)
+        received = [each.__reduce__() if isinstance(each, shared_memory._Sent) else each for each in sent]
+        held.append((number, [each[0](*each[1]) if isinstance(each, tuple) else each for each in received]))
+        if number % 3 == 0:
+            held.pop()
+        for expected, tensors in held:
+            for each in tensors:
+                assert (each["same"] if isinstance(each, UserDict) else each).eq(expected).all()
+    shared_memory.forget("here")
+
+
 class Inner(Numbers):
     """A dataset that has a loader of its own, in the worker process."""
 

@@ -73,7 +73,7 @@ class Collate:
     def __call__(self, batch: Sequence[Any]) -> Any:
         """Puts a list of samples side by side; a function that somebody has registered is given a plain one."""
         batch = list(batch) if isinstance(batch, list) else batch
-        if not self.loader or get_worker_info() is None:
+        if not self.loader or get_worker_info() is None or _is_any_registered():
             return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(self._stack))
         if self._segments is None:
             self._segments = Segments(self.loader)
@@ -90,6 +90,12 @@ def _collate_fn_map(stack: Callable[..., Any]) -> dict[Any, Callable[..., Any]]:
     if merged.get(np.ndarray) is torch_collate.collate_numpy_array_fn:
         merged[np.ndarray] = _stack_arrays
     return merged
+
+
+def _is_any_registered() -> bool:
+    """Whether somebody has registered a function, which may keep or return anything."""
+    functions = torch_collate.default_collate_fn_map.values()
+    return any(getattr(function, "__module__", "") != torch_collate.__name__ for function in functions)
 
 
 def _stack_arrays(batch: Sequence[Any], *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Any:

@@ -66,9 +66,9 @@ class Segments:
         """Those of the batch that is being made, by their address."""
 
     def begin(self) -> None:
-        """Begins a batch; segments of one that was not sent are free."""
+        """Begins a batch. Whatever became of the last one, its segments are no longer ours but where they were lent."""
         for number in self._taken.values():
-            self._flags[number] = _FREE
+            self._drop(number)
         self._taken = {}
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor | None:
@@ -85,19 +85,22 @@ class Segments:
     def sent(self, batch: Any) -> Any:
         """A batch as it is sent: in its tensors' places there is what becomes these in the loader's process."""
         made = _pytree.tree_map_only(Tensor, self._sent, batch)
-        self._taken = {}
+        self.begin()  # tensors that nobody sees, as in a mapping of somebody's own, are sent by torch
         return made
 
     def _sent(self, tensor: Tensor) -> Any:
-        number = self._taken.get(tensor.data_ptr()) if tensor.numel() else None
+        if not is_plain(tensor, tensor.dtype) or not tensor.numel():
+            return tensor
+        number = self._taken.pop(tensor.data_ptr(), None)  # once: a second tensor of the same memory is copied
+        if number is not None and not tensor.is_contiguous():
+            self._drop(number)
+            number = None
         if number is None:
-            if not tensor.numel() or not is_plain(tensor, tensor.dtype) or not tensor.is_contiguous():
-                return tensor
             place = self.empty(tensor.shape, tensor.dtype)
             if place is None:
-                return tensor
-            tensor = place.copy_(tensor)
-            number = self._taken[tensor.data_ptr()]
+                return tensor.clone()
+            place.copy_(tensor)
+            number = self._taken.pop(place.data_ptr())
         table, self._table = self._table, None
         segment = self._segments[number] if number in self._unsent else None
         self._unsent.discard(number)
@@ -133,9 +136,13 @@ class Segments:
         return 0 if segment is None else segment.numel()
 
     def _drop(self, number: int) -> None:
+        """Leaves a segment to those who have it."""
         self._segments[number] = None
         self._flags[number] = _FREE
-        self._dropped.append(number)
+        if number in self._unsent:
+            self._unsent.discard(number)
+        else:
+            self._dropped.append(number)
 
 
 class _Sent:
@@ -186,7 +193,9 @@ def _received(
     """Makes a tensor of what a worker sent."""
     if table is not None:
         _workers[key] = _Worker(table.numpy())
-    worker = _workers[key]
+    worker = _workers.get(key)
+    if worker is None or (segment is None and number not in worker.segments):
+        raise RuntimeError("a batch of a worker process was lost, and with it where the next ones are")
     for each in dropped:
         worker.segments.pop(each, None)
     if segment is not None:
