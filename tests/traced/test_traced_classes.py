@@ -19,6 +19,7 @@ from torchvision import datasets as their_datasets
 
 from equality import equal
 from oracle import erased, functional, same, theirs, v2
+from pictures import picture
 from torchfeed import DataLoader, explain
 
 RESIZE = theirs.Compose([theirs.Resize((9, 8)), theirs.ToTensor(), theirs.Normalize((0.5,) * 3, (0.2,) * 3)])
@@ -343,6 +344,65 @@ class Named_(Files):  # noqa: N801
 
 def test_names_of_files(paths: list[str]) -> None:
     equal(list(DataLoader(Named_(paths), 4)), list(TorchDataLoader(Named_(paths), 4)))
+
+
+GRAY = theirs.Compose(
+    [theirs.Resize((9, 8)), theirs.RandomInvert(1.0), theirs.ToTensor(), theirs.Normalize((0.5,), (0.5,))]
+)
+
+
+class Gray(Files):
+    def __getitem__(self, index: int) -> Any:
+        image: Image.Image = Image.open(self.paths[index])
+        if index % 2:
+            image = image.convert("RGB")
+        return self.transform(image.convert("L")), index
+
+
+class GrayOrNot(Files):
+    """What comes after a gray image is not gray any more, and what was cut cannot be made gray before that."""
+
+    def __getitem__(self, index: int) -> Any:
+        image = Image.open(self.paths[index])
+        again = image.convert("L").convert("RGB")
+        cut = theirs.CenterCrop(20)(image.convert("RGB")).convert("L")
+        return self.transform(again), GRAY(cut), GRAY(image.convert(mode="L")), image.convert("L").copy().mode
+
+
+@pytest.fixture(scope="module")
+def modes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Files of each mode."""
+    folder = tmp_path_factory.mktemp("modes")
+    rgb = picture(37, 53)
+    images: list[Image.Image] = [rgb.convert(mode) for mode in ("L", "LA", "RGBA", "1")] + [rgb.quantize(50), rgb]
+    images.append(Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 99))
+    for number, image in enumerate(images):
+        image.save(folder / f"{number}.png")
+    rgb.quantize(20).save(folder / "clear.png", transparency=3)
+    for mode in ("L", "RGB", "CMYK"):
+        rgb.convert(mode).save(folder / f"{mode}.jpg")
+    return sorted(str(path) for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("cls", [Gray, GrayOrNot])
+def test_gray_images(cls: Any, workers: int, modes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchfeed.traced.unopened.RECENT", 0.0)
+    for paths in (modes, modes[::-1]):
+        dataset = cls(paths, GRAY if cls is Gray else RESIZE)
+        loader = DataLoader(dataset, 4, num_workers=workers)
+        if cls is Gray:
+            assert explain(loader).startswith("native, "), explain(loader)
+        equal(list(loader), list(TorchDataLoader(dataset, 4)))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_gray_files(workers: int, modes: list[str]) -> None:
+    """Images as they are stored: gray ones have one channel, and are native, too."""
+    paths = [path for path in modes if path.endswith(("L.jpg", "0.png"))] * 4
+    loader = DataLoader(Unconverted(paths, GRAY), 4, num_workers=workers)
+    assert explain(loader).startswith("native, "), explain(loader)
+    equal(list(loader), list(TorchDataLoader(Unconverted(paths, GRAY), 4)))
 
 
 class Reckons(Files):

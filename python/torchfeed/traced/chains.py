@@ -75,9 +75,10 @@ class Chains:
         Transforms that are new are noted. `None` where the transform is to be called.
         """
         found = value.undone if type(value) is Promise and value.made is None else undone(value)
-        if found is None:
+        before = None if found is None else found.chain
+        if found is None or before is None:
             return None
-        steps = (*found.steps, transform)
+        steps = (*before, transform)
         chain = self._known.get(tuple(map(id, steps)))
         if chain is None:
             self._met.append(steps)

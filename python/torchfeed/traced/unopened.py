@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,18 +25,29 @@ Given = tuple[str, bytes]
 class Undone:
     """An image of a file that is not decoded, and transforms that are to be called with it one after the other."""
 
-    __slots__ = ("_image", "given", "steps")
+    __slots__ = ("_image", "_mode", "given", "steps")
 
-    def __init__(self, given: Given, image: Callable[[], Any], steps: tuple[Any, ...] = ()) -> None:
-        self.given, self._image, self.steps = given, image, steps
+    def __init__(self, given: Given, image: Callable[[], Any], mode: str, steps: tuple[Any, ...] = ()) -> None:
+        self.given, self._image, self._mode, self.steps = given, image, mode, steps
+
+    @property
+    def chain(self) -> tuple[Any, ...] | None:
+        """The transforms that make the same of the image in RGB; `None` if there is no such chain.
+
+        Pillow's gray of an image is that of its colours: of a gray or a transparent one, and one of a palette, too.
+        """
+        if self._mode == "RGB":
+            return self.steps
+        gray = _gray_step()
+        return None if gray is None else (gray, *self.steps)
 
     def then(self, step: Any) -> Undone:
         """The same with one more transform."""
-        return Undone(self.given, self._image, (*self.steps, step))
+        return Undone(self.given, self._image, self._mode, (*self.steps, step))
 
     def image(self) -> Any:
         """An image that stands for what the transforms make, where that is one."""
-        return Unopened(_File(self.given, self._image, is_rgb=True, steps=self.steps))
+        return Unopened(_File(self.given, self._image, self._mode, self.steps))
 
     def done(self) -> Any:
         """Calls the transforms."""
@@ -49,8 +61,19 @@ class Undone:
 _OWN = frozenset({"__class__", "__dict__", "__enter__", "__exit__", "convert", "copy", "_torchfeed_file"})
 
 
+_gray_steps: dict[type, Any] = {}
+
+
+def _gray_step() -> Any:
+    """A transform that makes an image gray, if somebody has loaded one."""
+    cls: Any = getattr(sys.modules.get("torchvision.transforms"), "Grayscale", None)
+    if cls is not None and cls not in _gray_steps:
+        _gray_steps[cls] = cls(1)
+    return _gray_steps.get(cls)
+
+
 class Unopened(Image.Image):
-    """An image that is opened when anything is asked of it but to be converted to RGB, which is noted.
+    """An image that is opened when anything is asked of it but to be converted to RGB or to gray, which is noted.
 
     Args:
         file: what there is in its place.
@@ -82,18 +105,22 @@ class Unopened(Image.Image):
             self.__exit__(*arguments)
 
     def convert(self, *arguments: Any, **keywords: Any) -> Any:
-        """Notes a conversion to RGB; others need the image."""
+        """Notes a conversion to RGB, or to gray; others need the image."""
         file = self._torchfeed_file
-        if (arguments, keywords) not in _TO_RGB or file.closed:
-            return opened(self).convert(*arguments, **keywords)
-        return Unopened(_File(file.given, file.image, is_rgb=True, steps=file.steps))
+        mode = next((mode for mode, calls in _NOTED.items() if (arguments, keywords) in calls), None)
+        if mode is not None and not file.closed:
+            if mode == file.mode or not file.mode:
+                return Unopened(_File(file.given, file.image, mode, file.steps))
+            if mode == "L" and not file.steps:
+                return Unopened(_File(file.given, file.opened, mode))
+        return opened(self).convert(*arguments, **keywords)
 
     def copy(self) -> Any:
         """A copy of what is not there yet is the same."""
         file = self._torchfeed_file
         if file.closed:
             return opened(self).copy()
-        return Unopened(_File(file.given, file.image, is_rgb=file.is_rgb, steps=file.steps))
+        return Unopened(_File(file.given, file.image, file.mode, file.steps))
 
     def __eq__(self, other: object) -> bool:
         return bool(opened(self) == other)
@@ -104,7 +131,7 @@ class Unopened(Image.Image):
         return opened(self).__reduce_ex__(protocol)
 
 
-_TO_RGB = [(("RGB",), {}), ((), {"mode": "RGB"})]
+_NOTED = {mode: [((mode,), {}), ((), {"mode": mode})] for mode in ("RGB", "L")}
 
 
 class _File:
@@ -113,24 +140,22 @@ class _File:
     Args:
         given: the file, as threads take it.
         image: gives Pillow's image.
-        is_rgb: whether that is to be converted to RGB.
+        mode: ``"RGB"`` or ``"L"``, to which that is to be converted; empty if it is not.
         steps: the transforms that are to be called with it then.
     """
 
-    __slots__ = ("closed", "given", "image", "is_rgb", "steps")
+    __slots__ = ("closed", "given", "image", "mode", "steps")
 
-    def __init__(
-        self, given: Given, image: Callable[[], Any], *, is_rgb: bool = False, steps: tuple[Any, ...] = ()
-    ) -> None:
-        self.given, self.image, self.is_rgb, self.steps = given, image, is_rgb, steps
+    def __init__(self, given: Given, image: Callable[[], Any], mode: str = "", steps: tuple[Any, ...] = ()) -> None:
+        self.given, self.image, self.mode, self.steps = given, image, mode, steps
         self.closed = False
 
     def opened(self) -> Any:
         """The image that all of this is."""
         with window(is_open=False):
             made = self.image()
-            if self.is_rgb:
-                made = made.convert("RGB")
+            if self.mode:
+                made = made.convert(self.mode)
             elif self.closed:
                 made.__exit__(None, None, None)
             for step in self.steps:
@@ -207,13 +232,13 @@ def undone(value: Any) -> Undone | None:
     """What is known of an image of a file, which has its colours, and of which no pixel was needed so far."""
     if type(value) is Unopened:
         file = value._torchfeed_file  # noqa: SLF001
-        if file.is_rgb and not file.closed:
-            copy = _File(file.given, file.image, is_rgb=True)
-            return Undone(file.given, copy.opened, file.steps)
+        if file.mode and not file.closed:
+            copy = _File(file.given, file.image, file.mode)
+            return Undone(file.given, copy.opened, file.mode, file.steps)
         value = opened(value)
-    if isinstance(value, Lazy) and value.mode == "RGB":
-        data = file_of(value)
+    if isinstance(value, Lazy) and value.mode in {"RGB", "L"}:
+        mode, data = value.mode, file_of(value)
         if data is not None:
             copy = value.copy()
-            return Undone(("bytes", data), lambda: copy)
+            return Undone(("bytes", data), lambda: copy, mode)
     return None
