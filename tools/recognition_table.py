@@ -47,7 +47,7 @@ def page() -> str:
     datasets += [
         ("of torchfeed", "ImageFolder, ImageList, CIFAR10, CIFAR100"),
         ("of torch", "TensorDataset (rows are gathered); Subset and ConcatDataset of all these, nested at will"),
-        ("your own", "a dataset with a method `sample_source(index) -> (image, target)`"),
+        ("your own", "a dataset with a method `sample_source(index) -> (image, target)`; others are traced"),
     ]
     lines = [HEAD, "## Datasets", "", "| datasets | classes |", "| --- | --- |"]
     lines += [f"| {kind} | {classes} |" for kind, classes in datasets]
@@ -62,7 +62,8 @@ def page() -> str:
             '`OxfordIIITPet` and `INaturalist` are native where they give one class index: `target_types` "category"',
         ),
         *('or "binary-category", and with one `target_type`.', ""),
-        *("These of torchvision's run in Python:", "", "| class | because it |", "| --- | --- |"),
+        *("`__getitem__` of these of torchvision's runs in Python, or is traced:", ""),
+        *("| class | because it |", "| --- | --- |"),
     ]
     lines += [f"| {name} | {why} |" for name, why in refused_datasets()]
     lines += ["", "## Transforms", "", "| kind | classes | of |", "| --- | --- | --- |"]

@@ -19,6 +19,8 @@ from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.pillow_code import replaced_in_pillow
 from torchfeed.recognize.tree import Tree, read_tree
 from torchfeed.util.cores import usable_cores
+from torchfeed.util.random_state import random_state_turns
+from torchfeed.util.reach import reaches
 
 from .chains import Chain
 from .dataset_code import check_code, datasets_in
@@ -91,27 +93,46 @@ def read_traced(dataset: Any, workers: int) -> Tree[Leaf]:
     return read_tree(dataset, read, len)
 
 
-_known: WeakKeyDictionary[Any, tuple[tuple[Any, ...], bool, TracedLeaf | str]] = WeakKeyDictionary()
+@dataclass(frozen=True)
+class _Found:
+    """What a look at a dataset tells. It holds nothing of the dataset, which it must not keep alive."""
+
+    tracer: Tracer
+    chains: tuple[Chain, ...]
+    plan: Plan
+    cost: float = 0.0
+    whole: float = 0.0
+
+    def leaf(self, dataset: Any) -> TracedLeaf:
+        """The dataset, to be traced."""
+        given = Leaf.read(dataset, _native.Source.per_batch(len(dataset)), [0] * len(dataset), None, None, brings=None)
+        fields = {**vars(given), "plan": self.plan, "why": "", "brings": _Brings(self.tracer, dataset)}
+        return TracedLeaf(**fields, tracer=self.tracer, chains=self.chains, cost=self.cost, whole=self.whole)
+
+
+_known: WeakKeyDictionary[Any, tuple[tuple[Any, ...], bool, _Found | str]] = WeakKeyDictionary()
 
 
 def _leaf(dataset: Any, *, here: bool) -> TracedLeaf:
-    state = _state(dataset)
-    try:
-        known = _known.get(dataset)
-    except TypeError:  # it cannot be hashed, or not be referred to weakly
-        known = None
-    if known is not None and known[:2] == (state, here) and _still(known[2]):
-        found = known[2]
-    else:
+    with random_state_turns:  # no other thread intercepts transforms now, which would look as if they were others
+        state = _state(dataset)
         try:
-            found = _look(dataset, here=here)
-        except Unrecognized as why:
-            found = str(why)
-        with suppress(TypeError):
-            _known[dataset] = state, here, found
+            known = _known.get(dataset)
+        except TypeError:  # it cannot be hashed, or not be referred to weakly
+            known = None
+        if known is not None and known[:2] == (state, here) and _still(known[2]):
+            found = known[2]
+        else:
+            try:
+                found = _look(dataset, here=here)
+            except Unrecognized as why:
+                found = str(why)
+            with suppress(TypeError):
+                if isinstance(found, str) or not reaches(found.chains, dataset):
+                    _known[dataset] = state, here, found
     if isinstance(found, str):
         raise Unrecognized(found)
-    return found
+    return found.leaf(dataset)
 
 
 def _state(dataset: Any) -> tuple[Any, ...]:
@@ -122,11 +143,11 @@ def _state(dataset: Any) -> tuple[Any, ...]:
     )
 
 
-def _still(found: TracedLeaf | str) -> bool:
+def _still(found: _Found | str) -> bool:
     return isinstance(found, str) or all(chain.fingerprint.is_current() for chain in found.chains)
 
 
-def _look(dataset: Any, *, here: bool) -> TracedLeaf:
+def _look(dataset: Any, *, here: bool) -> _Found:
     _check(dataset, type(dataset).__name__, here=here)
     tracer = Tracer()
     indices = sorted({0, len(dataset) // 3, 2 * len(dataset) // 3})
@@ -136,12 +157,11 @@ def _look(dataset: Any, *, here: bool) -> TracedLeaf:
         raise Unrecognized(looks[0][1])
     tracer.chains.settle()
     tracer.draws = False  # what was drawn so far was drawn by transforms that were not known
-    given = Leaf.read(dataset, _native.Source.per_batch(len(dataset)), [0] * len(dataset), None, None, brings=None)
-    fields = {**vars(given), "plan": _plan(found.chains), "why": "", "brings": _Brings(tracer, dataset)}
-    leaf = TracedLeaf(**fields, tracer=tracer, chains=found.chains)
+    look = _Found(tracer, found.chains, _plan(found.chains))
+    leaf = look.leaf(dataset)
     times = [_times(leaf, index) for index in indices]
     cost, whole = (sum(seconds) / len(times) for seconds in zip(*times, strict=True))
-    return replace(leaf, cost=cost, whole=whole)
+    return replace(look, cost=cost, whole=whole)
 
 
 def _times(leaf: TracedLeaf, index: int) -> tuple[float, float]:

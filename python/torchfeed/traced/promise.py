@@ -110,7 +110,7 @@ _METHODS = "unsqueeze squeeze permute transpose flip contiguous clone float half
 _METHODS += (
     " __getitem__ add __add__ __radd__ sub __sub__ __rsub__ mul __mul__ __rmul__ div __truediv__ __rdiv__ neg __neg__"
 )
-_PURE.update(getattr(Tensor, name) for name in _METHODS.split())
+_PURE.update(getattr(Tensor, name) for name in _METHODS.split() if hasattr(Tensor, name))
 
 _PLAIN = (bool, int, float, slice, type(None), type(...))
 

@@ -109,8 +109,8 @@ class Tracer:
             calls: datasets and indices.
             seed: gives the seed of a sample, by its number among the calls.
         """
-        self.chains.check()
-        with own_random_state():
+        with own_random_state():  # one thread after the other: transforms are intercepted meanwhile
+            self.chains.check()
             if not self.draws:
                 seed_everything(seed(0))
                 before = _random_state()
