@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import Dataset
 from torchvision import transforms
 
 from torchfeed import DataLoader, DecodeError, datasets
@@ -42,6 +43,20 @@ class Brighten:
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         return image + 1
+
+
+class Own(Dataset[Any]):
+    """A class of the user's own, which is traced."""
+
+    def __init__(self, samples: Any, transform: Any) -> None:
+        self.samples, self.transform = samples, transform
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Any:
+        path, target = self.samples[index]
+        return self.transform(Image.open(path).convert("RGB")), target
 
 
 def picture(number: int) -> Image.Image:
@@ -111,6 +126,7 @@ class Soak:
         geometry = [transforms.RandomResizedCrop(32, antialias=True), transforms.RandomHorizontalFlip()]
         self.last = [transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.2] * 3)]
         self.whole = datasets.ImageFolder(folder, transforms.Compose([*geometry, *self.last]))
+        self.own = Own(self.whole.samples, self.whole.transform)
         self.in_part = datasets.ImageFolder(folder, transforms.Compose([*geometry, *self.last, Brighten()]))
         self.images: dict[int, Image.Image] = {}
         for index, (path, _) in enumerate(self.whole.samples):
@@ -124,12 +140,14 @@ class Soak:
     def epoch(self) -> None:
         """One epoch, or some of it."""
         rng = self.rng
-        native = rng.random() < 0.8
-        on_error: Any = rng.choice(["raise", "raise", "replace", "skip"])
+        dataset = rng.choices([self.whole, self.in_part, self.own], [0.6, 0.2, 0.2])[0]
+        native = dataset is not self.in_part
+        # A substitute in a dataset of the user's own is made by Python, which draws otherwise.
+        on_error: Any = rng.choice(["raise", "raise", "skip", *(["replace"] if dataset is not self.own else [])])
         order = rng.sample(range(GOOD), GOOD)
         size, workers = rng.randint(1, 16), rng.choice([0, 1, 2, 3] if native else [0, 0, 2])
         loader: Any = DataLoader(
-            self.whole if native else self.in_part,
+            dataset,
             size,
             sampler=order,
             num_workers=workers,
@@ -156,8 +174,9 @@ class Soak:
         bad = [index for index in indices if index in BAD]
         try:
             images, targets = batch = next(iterator)
-        except (DecodeError, FileNotFoundError) as error:
-            if on_error != "raise" or not bad or f"sample {bad[0]}" not in str(error):
+        except (DecodeError, OSError) as error:
+            said = f"sample {bad[0]}" in str(error) if bad and loader.dataset is not self.own else True
+            if on_error != "raise" or not bad or not said:
                 raise
             self.errors += 1
             return
