@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-from collections import Counter, UserDict
+import time
+from collections import Counter, OrderedDict, UserDict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ class Nested(Numbers):
             "scalar": torch.tensor(index),
             "turned": torch.arange(12).view(3, 4).t() + index,
             "map": UserDict(a=torch.tensor([index])),
+            "ordered": OrderedDict([("b", torch.tensor(index)), ("a", (np.zeros(3),))]),
             "expanded": torch.tensor([index]).expand(7),
         }
         return Parts(tensors, others)
@@ -150,6 +152,24 @@ def test_segments_are_used_again() -> None:
 
 def test_batches_of_many_sizes() -> None:
     _same(DataLoader(Sizes(), 1, num_workers=1), TorchDataLoader(Sizes(), 1, num_workers=1))
+
+
+@pytest.mark.skipif(not Path("/dev/shm").exists(), reason="/dev/shm is Linux's")
+def test_memory_that_is_shared_by_names() -> None:
+    """It would stay when a worker ends: torch sends these batches."""
+    sharing: Any = torch.multiprocessing
+    sharing.set_sharing_strategy("file_system")
+    try:
+        before = {path.name for path in Path("/dev/shm").iterdir()}
+        for _ in range(2):
+            _same(DataLoader(Numbers(), 4, num_workers=1), TorchDataLoader(Numbers(), 4))
+        gc.collect()
+        until = time.monotonic() + 10
+        while {path.name for path in Path("/dev/shm").glob("torch_*")} - before and time.monotonic() < until:
+            time.sleep(0.01)
+        assert {path.name for path in Path("/dev/shm").glob("torch_*")} <= before
+    finally:
+        sharing.set_sharing_strategy("file_descriptor")
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="/proc is Linux's")

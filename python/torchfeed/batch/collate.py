@@ -16,7 +16,7 @@ from torch.utils.dlpack import from_dlpack
 from torchfeed import _native
 from torchfeed.util.dlpack import dtype_code, is_plain, lend_tensor
 
-from .shared_memory import Segments
+from .shared_memory import Segments, can_be_used
 
 __all__ = ["Collate", "default_collate"]
 
@@ -73,7 +73,7 @@ class Collate:
     def __call__(self, batch: Sequence[Any]) -> Any:
         """Puts a list of samples side by side; a function that somebody has registered is given a plain one."""
         batch = list(batch) if isinstance(batch, list) else batch
-        if not self.loader or get_worker_info() is None or _is_any_registered():
+        if not self.loader or get_worker_info() is None or not can_be_used() or _is_any_registered():
             return torch_collate.collate(batch, collate_fn_map=_collate_fn_map(self._stack))
         if self._segments is None:
             self._segments = Segments(self.loader)

@@ -12,6 +12,7 @@ then the segment is not used again.
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 from weakref import finalize
@@ -19,12 +20,12 @@ from weakref import finalize
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils import _pytree
+from torch import multiprocessing as torch_multiprocessing
 from torch.utils.data import get_worker_info
 
 from torchfeed.util.dlpack import is_plain
 
-__all__ = ["Segments", "forget"]
+__all__ = ["Segments", "can_be_used", "forget"]
 
 _FREE, _USED, _RETIRED = range(3)
 
@@ -37,6 +38,12 @@ _MOST_FREE = 8
 _PAGE = 4096
 
 _Array = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def can_be_used() -> bool:
+    """Whether torch shares memory by descriptors, as on Linux: shared by names, it stays when a worker ends."""
+    sharing: Any = torch_multiprocessing
+    return bool(sharing.get_sharing_strategy() == "file_descriptor")
 
 
 def _shared(size: int) -> Tensor:
@@ -84,9 +91,21 @@ class Segments:
 
     def sent(self, batch: Any) -> Any:
         """A batch as it is sent: in its tensors' places there is what becomes these in the loader's process."""
-        made = _pytree.tree_map_only(Tensor, self._sent, batch)
-        self.begin()  # tensors that nobody sees, as in a mapping of somebody's own, are sent by torch
+        made = self._mapped(batch)
+        self.begin()  # tensors that are not seen here, as in a mapping of somebody's own, are sent by torch
         return made
+
+    def _mapped(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return self._sent(value)
+        kind = type(value)
+        if kind is list or kind is tuple:
+            return kind(map(self._mapped, value))
+        if kind is dict or kind is OrderedDict:
+            return kind((key, self._mapped(each)) for key, each in value.items())
+        if isinstance(value, tuple) and hasattr(value, "_fields"):  # a named one
+            return kind(*map(self._mapped, value))
+        return value
 
     def _sent(self, tensor: Tensor) -> Any:
         if not is_plain(tensor, tensor.dtype) or not tensor.numel():
