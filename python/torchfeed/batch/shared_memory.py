@@ -5,17 +5,18 @@ descriptor goes through a socket. That takes longer than to decode a photo. Here
 segment that it has shared before, if nobody in the loader's process holds a tensor of it any more.
 
 A table of flags, shared as well, says which segments are free. The worker takes one; the loader's process gives it back
-once the last tensor in it is gone. Where that process was forked in between, the child may have such a tensor, too:
-then the segment is not used again.
+once the last tensor in it is gone, when the next batch comes. Where that process was forked in between, the child may
+have such a tensor, too: then the segment is not used again.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Sequence
+from sys import getrefcount
 from typing import Any
-from weakref import finalize
 
 import numpy as np
 import torch
@@ -41,9 +42,13 @@ _Array = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def can_be_used() -> bool:
-    """Whether torch shares memory by descriptors, as on Linux: shared by names, it stays when a worker ends."""
+    """Whether torch shares memory by descriptors, as on Linux, and references are counted, as with a GIL.
+
+    Memory that is shared by names stays when a worker ends.
+    """
     sharing: Any = torch_multiprocessing
-    return bool(sharing.get_sharing_strategy() == "file_descriptor")
+    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    return bool(has_gil and sharing.get_sharing_strategy() == "file_descriptor")
 
 
 def _shared(size: int) -> Tensor:
@@ -185,6 +190,27 @@ class _Worker:
     def __init__(self, flags: _Array) -> None:
         self.flags = flags
         self.segments: dict[int, _Array] = {}
+        self.lent: dict[int, _Array] = {}
+        """The memory of tensors, which hold it, too."""
+        self.forks: dict[int, int] = {}
+        """How often this process had been forked when they were made."""
+
+    def take_back(self) -> None:
+        """Gives segments back to the worker whose tensors are gone.
+
+        That is looked for, as code that runs when a tensor goes could be where Ctrl-C ends up.
+        """
+        for number in [number for number in self.lent if _references(self.lent, number) == _ALONE]:
+            del self.lent[number]
+            self.flags[number] = _FREE if self.forks.pop(number) == _forks[0] else _RETIRED
+
+
+def _references(lent: dict[int, _Array], number: int) -> int:
+    return getrefcount(lent[number])
+
+
+_ALONE = _references({0: np.empty(0, np.uint8)}, 0)
+"""References to an array that nobody else holds."""
 
 
 _workers: dict[_Key, _Worker] = {}
@@ -194,10 +220,6 @@ def forget(loader: str) -> None:
     """Forgets the segments of the workers of an iterator, which has ended; tensors that somebody holds stay."""
     for key in [key for key in [*_workers] if key[0] == loader]:
         _workers.pop(key, None)
-
-
-class _Lent(np.ndarray[Any, np.dtype[np.uint8]]):
-    """The memory of one tensor: it goes when the last tensor in it does."""
 
 
 def _received(
@@ -215,20 +237,16 @@ def _received(
     worker = _workers.get(key)
     if worker is None or (segment is None and number not in worker.segments):
         raise RuntimeError("a batch of a worker process was lost, and with it where the next ones are")
+    worker.take_back()
     for each in dropped:
         worker.segments.pop(each, None)
     if segment is not None:
         worker.segments[number] = segment.numpy()
     size = torch.Size(shape).numel() * dtype.itemsize
-    lent = worker.segments[number][:size].view(_Lent)
-    finalize(lent, _give_back, worker.flags, number, os.getpid(), _forks[0]).atexit = False
+    lent = worker.segments[number][:size]
+    worker.lent[number], worker.forks[number] = lent, _forks[0]
     storage = torch.from_numpy(lent).untyped_storage()
     return torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, shape)  # type: ignore[no-any-return,call-overload]
-
-
-def _give_back(flags: _Array, number: int, process: int, forks: int) -> None:
-    if os.getpid() == process:
-        flags[number] = _FREE if forks == _forks[0] else _RETIRED
 
 
 _forks = [0]

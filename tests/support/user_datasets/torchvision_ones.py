@@ -123,6 +123,6 @@ def caltech_root(root):
     return root
 
 
-@listed(1, name="Caltech101", make=lambda cls, root: cls(caltech_root(root), transform=small))
+@listed(1, name="Caltech101", needs=("scipy",), make=lambda cls, root: cls(caltech_root(root), transform=small))
 class Caltech101(datasets.Caltech101):
     pass
