@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
@@ -16,6 +18,14 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the network for a n
 
 # People leave files open.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Files that are left open are closed here, where nobody is told of it."""
+    yield
+    gc.collect()
+
 
 NAMES = [name for name, entry in ENTRIES.items() if entry.needs and all(map(find_spec, entry.needs))]
 

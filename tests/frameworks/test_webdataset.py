@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import random
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ from torchfeed import DataLoader, explain
 
 # WebDataset leaves files open.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Files that are left open are closed here, where nobody is told of it."""
+    yield
+    gc.collect()
+
 
 TRANSFORM = theirs.Compose(
     [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 
 from user_dataset_runs import check_lazily
@@ -10,6 +13,14 @@ from user_files import make_user_files
 
 # People leave files open.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Files that are left open are closed here, where nobody is told of it."""
+    yield
+    gc.collect()
+
 
 NAMES = [name for name, entry in ENTRIES.items() if not entry.needs]
 
