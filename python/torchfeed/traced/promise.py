@@ -79,8 +79,8 @@ class Arranged(Tensor):
 
     @property
     def arguments(self) -> Any:
-        """What the function is called with."""
-        return self._torchfeed[1]
+        """What the function is called with, by position and by name."""
+        return self._torchfeed[1:]
 
     def made(self) -> Tensor:
         """The tensor."""
@@ -143,7 +143,11 @@ def _kept(value: Any) -> Any:
 
 
 def _settled(value: Promise | Arranged) -> None:
-    """Makes a tensor, and all that are to be made of it, before somebody changes it."""
+    """Makes a tensor before somebody changes it, what it may be a view of, and all that are to be made of these."""
+    if type(value) is Arranged:
+        for leaf in _pytree.tree_leaves(value.arguments):
+            if type(leaf) in _STAND_INS:
+                _settled(leaf)
     fulfilled(value)
     users, value._torchfeed_users = value._torchfeed_users, []  # noqa: SLF001
     for user in users:
