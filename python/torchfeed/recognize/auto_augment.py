@@ -19,10 +19,7 @@ from .arguments import INTERPOLATIONS, Op, colour, fill_of, interpolation_of
 from .common import Unrecognized
 from .replaced_code import code_of_function
 
-__all__ = ["MOST_FUNCTIONS", "auto_augment", "least_bits", "rand_augment", "trivial_augment_wide", "warping"]
-
-MOST_FUNCTIONS = 1000
-"""How many functions a native op applies to one image at most."""
+__all__ = ["auto_augment", "least_bits", "rand_augment", "trivial_augment_wide", "warping"]
 
 Function = dict[str, Any]
 """A function with its probability and the magnitude that is drawn, as data."""
@@ -79,8 +76,8 @@ def auto_augment(step: Any) -> Op:
 
 def _set_of(step: Any, space: _Space, at: Any, count: Any) -> Op:
     """Reads some functions of a set, each with the magnitude at a place."""
-    if type(count) is not int or count > MOST_FUNCTIONS:
-        raise Unrecognized(f"{type(step).__name__} with num_ops={count!r} has no native kernel: give it an int to 1000")
+    if type(count) is not int:
+        raise Unrecognized(f"{type(step).__name__} with num_ops={count!r} has no native kernel: give it an int")
     functions = [space.function(name, None if space.is_plain(name) else at) for name in space.names]
     how = warping(fill_of(step), step.interpolation)
     return {"RandAugment": {"num_ops": max(count, 0), "functions": functions, "weights": None, "warping": how}}

@@ -111,7 +111,10 @@ _CROPS = dict.fromkeys(
 
 def _checked(op: Op, name: str) -> tuple[Op, list[str]]:
     check_functions(op)
-    return op, [name] * _native.Op(op).positions
+    try:
+        return op, [name] * _native.Op(op).positions
+    except ValueError as refused:
+        raise Unrecognized(f"{name} has no native kernel: {refused}") from None
 
 
 def _name_of(step: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import Op
-from .auto_augment import MOST_FUNCTIONS, Function, least_bits, warping
+from .auto_augment import Function, least_bits, warping
 from .common import Unrecognized, describe
 from .replaced_code import code_of_function, replaced
 
@@ -95,8 +95,8 @@ def rand_augment(step: Any) -> Op:
     """Reads a `RandAugment`: functions of a set, with weights or without."""
     count, weights, ops = step.num_layers, step.choice_weights, list(step.ops)
     chances = None if weights is None else [float(weight) for weight in np.asarray(weights)]
-    if type(count) is not int or not 0 <= count <= MOST_FUNCTIONS:
-        raise Unrecognized(f"RandAugment with num_layers={count!r} has no native kernel: give it an int to 1000")
+    if type(count) is not int or count < 0:
+        raise Unrecognized(f"RandAugment with num_layers={count!r} has no native kernel: give it an int")
     if not ops or (chances is not None and (len(chances) != len(ops) or sum(p > 0 for p in chances) < count)):
         raise Unrecognized(f"RandAugment with {len(ops)} functions of the weights {chances} cannot draw {count}")
     functions = [_read(op) for op in ops]
