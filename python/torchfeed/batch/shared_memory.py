@@ -12,7 +12,6 @@ have such a tensor, too: then the segment is not used again.
 from __future__ import annotations
 
 import os
-import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from sys import getrefcount
@@ -25,6 +24,7 @@ from torch import multiprocessing as torch_multiprocessing
 from torch.utils.data import get_worker_info
 
 from torchfeed.util.dlpack import is_plain
+from torchfeed.util.locks import has_gil
 
 __all__ = ["Segments", "can_be_used", "forget"]
 
@@ -47,8 +47,7 @@ def can_be_used() -> bool:
     Memory that is shared by names stays when a worker ends.
     """
     sharing: Any = torch_multiprocessing
-    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-    return bool(has_gil and sharing.get_sharing_strategy() == "file_descriptor")
+    return has_gil() and bool(sharing.get_sharing_strategy() == "file_descriptor")
 
 
 def _shared(size: int) -> Tensor:

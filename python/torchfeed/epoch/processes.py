@@ -48,15 +48,15 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
     # Tensors that are made in this process may be on a device, and then cannot be pinned.
     pin = loader.pin_memory or (settings.pin_memory and settings.num_workers > 0)
     samples: Any = None
-    workers = ""
+    name = ""
     seen: dict[str, Any] = {"dataset": loader.dataset, "collate_fn": settings.collate_fn, "pin_memory": pin}
     if options.nice or options.opens_lazily:
         seen["worker_init_fn"] = WorkerInit(options, settings.worker_init_fn)
     if options.native != "off":
         known = any(settings.collate_fn is each for each in (torch_default_collate, default_collate))
         if known and is_own_collate(settings.collate_fn):
-            workers = f"{os.getpid()}-{next(_numbers)}" if settings.num_workers else ""
-            seen["collate_fn"] = Collate(workers)
+            name = f"{os.getpid()}-{next(_numbers)}" if settings.num_workers else ""
+            seen["collate_fn"] = Collate(name)
         elif tree is not None and batched:
             seen["collate_fn"] = SeededCollate(settings.collate_fn)
         if tree is not None:
@@ -68,7 +68,7 @@ def worker_view(loader: Any, settings: Settings, way: Split | Torch, cursor: Cur
     if samples is not None:
         seen["dataset"] = ForwardingDataset(loader.dataset, samples)
     cursor.run_in_workers(loader, seen, seeded=tree is not None)
-    return View(loader, **seen, tree=tree, cursor=cursor, opens_lazily=options.opens_lazily, name=workers)
+    return View(loader, **seen, tree=tree, cursor=cursor, opens_lazily=options.opens_lazily, name=name)
 
 
 _numbers = itertools.count()

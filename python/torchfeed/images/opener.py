@@ -7,12 +7,12 @@ that call Pillow's own, and make the image lazy. So it does not matter by what n
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
+
+from torchfeed.util.locks import Turns
 
 from . import tensors
 from .files import made_lazy
@@ -29,7 +29,7 @@ class _Table:
     def __init__(self) -> None:
         self.everywhere = False
         self.users = 0
-        self._turns = threading.RLock()
+        self._turns = Turns()
         self._exchanged: list[tuple[str, tuple[Any, Any], tuple[Any, Any]]] = []
         """Formats, what Pillow has for them, and what is there in its place."""
 
@@ -55,10 +55,6 @@ class _Table:
                     if Image.OPEN.get(name) is ours:
                         Image.OPEN[name] = pillows
 
-    def begin_anew(self) -> None:
-        """In a forked child nobody has the lock."""
-        self._turns = threading.RLock()
-
 
 class _Lazily:
     """Opens a file by a function of Pillow's, and makes the image lazy if the thread wants it."""
@@ -75,8 +71,6 @@ class _Lazily:
 
 
 _table = _Table()
-if hasattr(os, "register_at_fork"):  # Windows has no such thing
-    os.register_at_fork(after_in_child=_table.begin_anew)
 
 
 def pillows_opener(opener: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from types import FunctionType
 from typing import Any
@@ -19,6 +19,7 @@ from torchfeed.recognize.leaf import Leaf
 from torchfeed.recognize.pillow_code import replaced_in_pillow
 from torchfeed.recognize.tree import Tree, read_tree
 from torchfeed.util.cores import usable_cores
+from torchfeed.util.locks import has_gil
 from torchfeed.util.random_state import random_state_turns
 from torchfeed.util.reach import reaches
 
@@ -41,9 +42,57 @@ _CHEAP = 3e-4
 class TracedLeaf(Leaf):
     """A dataset whose samples are traced."""
 
-    tracer: Tracer = field(default_factory=Tracer)
-    chains: tuple[Chain, ...] = ()
+    look: _Look | None = None
+
+    @property
+    def tracer(self) -> Tracer:
+        """What runs it."""
+        assert self.look is not None
+        return self.look.tracer
+
+    def __str__(self) -> str:
+        """Says how many samples were traced."""
+        (traced, others), why = self.tracer.counts, self.tracer.why
+        made = f"; Python made {others} of {traced} so far, the last because {why}" if others else ""
+        return f"each __getitem__ runs in this process, on stand-ins for images{made}"
+
+    def file(self, sample: Sample) -> Given | None:
+        """The file of a sample that native threads make; `None` if they do not."""
+        assert self.look is not None
+        chains = self.look.chains
+        if len(sample.promises) != len(chains):
+            return None
+        same = all(made is chain for made, chain in zip(sample.chains, chains, strict=True))
+        return sample.file if same else None
+
+
+def read_traced(dataset: Any, workers: int) -> Tree[Leaf]:
+    """Reads a dataset, or those that it is made of, whose samples can be traced.
+
+    Args:
+        dataset: the dataset.
+        workers: how many worker processes torch's loader would make its samples in; 0 is this process.
+
+    Raises:
+        Unrecognized: they cannot.
+    """
+
+    def read(each: Any) -> TracedLeaf:
+        look = _looked_at(each, here=workers == 0)
+        look.check_cost(workers)
+        return look.leaf(each)
+
+    return read_tree(dataset, read, len)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a look at a dataset tells. It holds nothing of the dataset, which it must not keep alive."""
+
+    tracer: Tracer
+    chains: tuple[Chain, ...]
     """The transforms whose results a sample has, in the order in which they are called."""
+    plan: Plan
     cost: float = 0.0
     """Seconds that tracing a sample takes, in one thread of the process."""
     whole: float = 0.0
@@ -60,60 +109,17 @@ class TracedLeaf(Leaf):
             took = f"{1e3 * self.cost:.1f} ms of the {1e3 * self.whole:.1f} ms of a sample"
             raise Unrecognized(f"{took} are its own Python: {processes} worker processes are faster")
 
-    def __str__(self) -> str:
-        """Says how many samples were traced."""
-        (traced, others), why = self.tracer.counts, self.tracer.why
-        made = f"; Python made {others} of {traced} so far, the last because {why}" if others else ""
-        return f"each __getitem__ runs in this process, on stand-ins for images{made}"
-
-    def file(self, sample: Sample) -> Given | None:
-        """The file of a sample that native threads make; `None` if they do not."""
-        if len(sample.promises) != len(self.chains):
-            return None
-        same = all(made is chain for made, chain in zip(sample.chains, self.chains, strict=True))
-        return sample.file if same else None
-
-
-def read_traced(dataset: Any, workers: int) -> Tree[Leaf]:
-    """Reads a dataset, or those that it is made of, whose samples can be traced.
-
-    Args:
-        dataset: the dataset.
-        workers: how many worker processes torch's loader would make its samples in; 0 is this process.
-
-    Raises:
-        Unrecognized: they cannot.
-    """
-
-    def read(each: Any) -> TracedLeaf:
-        leaf = _leaf(each, here=workers == 0)
-        leaf.check_cost(workers)
-        return leaf
-
-    return read_tree(dataset, read, len)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What a look at a dataset tells. It holds nothing of the dataset, which it must not keep alive."""
-
-    tracer: Tracer
-    chains: tuple[Chain, ...]
-    plan: Plan
-    cost: float = 0.0
-    whole: float = 0.0
-
     def leaf(self, dataset: Any) -> TracedLeaf:
         """The dataset, to be traced."""
         given = Leaf.read(dataset, _native.Source.per_batch(len(dataset)), [0] * len(dataset), None, None, brings=None)
         fields = {**vars(given), "plan": self.plan, "why": "", "brings": _Brings(self.tracer, dataset)}
-        return TracedLeaf(**fields, tracer=self.tracer, chains=self.chains, cost=self.cost, whole=self.whole)
+        return TracedLeaf(**fields, look=self)
 
 
-_known: WeakKeyDictionary[Any, tuple[tuple[Any, ...], bool, _Found | str]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, tuple[tuple[Any, ...], bool, _Look | str]] = WeakKeyDictionary()
 
 
-def _leaf(dataset: Any, *, here: bool) -> TracedLeaf:
+def _looked_at(dataset: Any, *, here: bool) -> _Look:
     with random_state_turns:  # no other thread intercepts transforms now, which would look as if they were others
         state = _state(dataset)
         try:
@@ -132,7 +138,7 @@ def _leaf(dataset: Any, *, here: bool) -> TracedLeaf:
                     _known[dataset] = state, here, found
     if isinstance(found, str):
         raise Unrecognized(found)
-    return found.leaf(dataset)
+    return found
 
 
 def _state(dataset: Any) -> tuple[Any, ...]:
@@ -143,11 +149,11 @@ def _state(dataset: Any) -> tuple[Any, ...]:
     )
 
 
-def _still(found: _Found | str) -> bool:
+def _still(found: _Look | str) -> bool:
     return isinstance(found, str) or all(chain.fingerprint.is_current() for chain in found.chains)
 
 
-def _look(dataset: Any, *, here: bool) -> _Found:
+def _look(dataset: Any, *, here: bool) -> _Look:
     _check(dataset, type(dataset).__name__, here=here)
     tracer = Tracer()
     indices = sorted({0, len(dataset) // 3, 2 * len(dataset) // 3})
@@ -157,7 +163,7 @@ def _look(dataset: Any, *, here: bool) -> _Found:
         raise Unrecognized(looks[0][1])
     tracer.chains.settle()
     tracer.draws = False  # what was drawn so far was drawn by transforms that were not known
-    look = _Found(tracer, found.chains, _plan(found.chains))
+    look = _Look(tracer, found.chains, _plan(found.chains))
     leaf = look.leaf(dataset)
     times = [_times(leaf, index) for index in indices]
     cost, whole = (sum(seconds) / len(times) for seconds in zip(*times, strict=True))
@@ -257,7 +263,7 @@ def _check(dataset: Any, name: str, *, here: bool) -> None:
     """
     if isinstance(dataset, IterableDataset):
         raise Unrecognized("an IterableDataset has no index: samples are made by its own __iter__")
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    if not has_gil():
         raise Unrecognized("without a GIL, samples are not traced")
     if not isinstance(getattr(type(dataset), "__getitem__", None), FunctionType):
         raise Unrecognized(f"{name}.__getitem__ is not written in Python")

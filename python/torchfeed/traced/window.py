@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from torchfeed.util.caller import frame_outside
 
 __all__ = ["first_use", "is_open", "note_use", "window"]
 
@@ -39,9 +40,7 @@ _LIBRARIES = {"PIL", "contextlib", "copy", "numpy", "torch", "torchfeed", "torch
 def note_use() -> None:
     """Notes the line of the user's code that needs something of an image which is not opened, if it is the first."""
     if _window.is_open and not _window.used:
-        frame = sys._getframe(1)  # noqa: SLF001  (as the standard library finds a caller)
-        while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _LIBRARIES:
-            frame = frame.f_back
+        frame, _ = frame_outside(_LIBRARIES)
         code = frame.f_code
         _window.used = f'File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
 

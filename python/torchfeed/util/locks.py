@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
-__all__ = ["Open", "Turns"]
+__all__ = ["Open", "Turns", "has_gil"]
 
 T = TypeVar("T")
+
+
+def has_gil() -> bool:
+    """Whether one thread at a time runs Python: not where a free-threaded interpreter has turned that off."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Turns:
