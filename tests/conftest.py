@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import shutil
 import signal
@@ -13,9 +14,10 @@ import pytest
 import torch
 
 from pictures import encode, files, picture
+from user_files import make_user_files
 
 # So that pytest shows what is unequal, as in the tests themselves.
-pytest.register_assert_rewrite("device_batches", "equality")
+pytest.register_assert_rewrite("device_batches", "equality", "user_dataset_runs")
 
 # The tensors here are small: more threads would only wait for each other, for minutes on a busy machine.
 torch.set_num_threads(1)
@@ -80,3 +82,16 @@ def _hasty() -> Iterator[None]:
 def _seeded() -> None:
     """Every test begins with the same global random state, in whatever order they run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def user_root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Files of the kinds that people's own datasets read."""
+    return make_user_files(tmp_path_factory.mktemp("user"))
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """What a test leaves to the garbage collector is collected before its end."""
+    yield
+    gc.collect()

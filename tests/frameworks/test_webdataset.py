@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import random
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,9 @@ from equality import equal
 from oracle import theirs
 from pictures import encode, picture
 from torchfeed import DataLoader, explain
+from user_dataset_runs import LEAVES_FILES_OPEN
 
-# WebDataset leaves files open.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Files that are left open are closed here, where nobody is told of it."""
-    yield
-    gc.collect()
+pytestmark = LEAVES_FILES_OPEN
 
 
 TRANSFORM = theirs.Compose(

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pytest
 import torch
 from torch.utils.data import DataLoader as TorchDataLoader
 
@@ -19,7 +20,13 @@ from oracle import erased, functional, steps, theirs, values
 from torchfeed import DataLoader, explain
 from user_datasets import Entry
 
-__all__ = ["check_lazily", "check_traced", "is_traced"]
+__all__ = ["LEAVES_FILES_OPEN", "check_lazily", "check_traced", "is_traced"]
+
+# As people do: nobody is told of these files, and they are closed with the test.
+LEAVES_FILES_OPEN = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
 
 
 def _options(entry: Entry, workers: int) -> Any:

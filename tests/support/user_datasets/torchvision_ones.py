@@ -35,13 +35,10 @@ def voc_root(root):
 pair = T.Compose([T.Resize((24, 24), T.InterpolationMode.NEAREST), T.PILToTensor()])
 
 
-@listed(
+listed(
     10,
-    name="VOCSegmentation",
     make=lambda cls, root: cls(voc_root(root), image_set="train", transform=small, target_transform=pair),
-)
-class VOCSegmentation(datasets.VOCSegmentation):
-    pass
+)(datasets.VOCSegmentation)
 
 
 joint = v2.Compose(
@@ -54,29 +51,22 @@ joint = v2.Compose(
 )
 
 
+@listed(5, name="VOCSegmentationWrapped", make=lambda make, root: make(root), draws="pixels")
 def wrapped(root):
     data = datasets.VOCSegmentation(voc_root(root), image_set="train", transforms=joint)
     return datasets.wrap_dataset_for_transforms_v2(data)
-
-
-@listed(5, name="VOCSegmentationWrapped", make=lambda cls, root: wrapped(root), draws="pixels")
-class VOCSegmentationWrapped:
-    pass
 
 
 def detections(batch):
     return torch.stack([image for image, _ in batch]), [target["annotation"]["filename"] for _, target in batch]
 
 
-@listed(
+listed(
     1,
     (17,),
-    name="VOCDetection",
     make=lambda cls, root: cls(voc_root(root), image_set="train", transform=small),
     collate_fn=detections,
-)
-class VOCDetection(datasets.VOCDetection):
-    pass
+)(datasets.VOCDetection)
 
 
 def coco_files(root):
@@ -98,15 +88,12 @@ def boxes_collate(batch):
     return torch.stack([image for image, _ in batch]), [[each["bbox"] for each in target] for _, target in batch]
 
 
-@listed(
+listed(
     1,
-    name="CocoDetection",
     needs=("pycocotools",),
     make=lambda cls, root: cls(*coco_files(root), transform=small),
     collate_fn=boxes_collate,
-)
-class CocoDetection(datasets.CocoDetection):
-    pass
+)(datasets.CocoDetection)
 
 
 def caltech_root(root):
@@ -123,6 +110,4 @@ def caltech_root(root):
     return root
 
 
-@listed(1, name="Caltech101", needs=("scipy",), make=lambda cls, root: cls(caltech_root(root), transform=small))
-class Caltech101(datasets.Caltech101):
-    pass
+listed(1, needs=("scipy",), make=lambda cls, root: cls(caltech_root(root), transform=small))(datasets.Caltech101)
